@@ -1,0 +1,1 @@
+"""Source to bundle: a definition, the artifacts it names by content, and a digest."""

@@ -1,0 +1,1 @@
+"""Pipeline definitions: parse, validate, canonical bytes, digest, graph. Pure."""

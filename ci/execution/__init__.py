@@ -1,0 +1,1 @@
+"""Starting, following and stopping executions. The reducer over snapshots is pure."""

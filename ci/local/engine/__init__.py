@@ -1,0 +1,1 @@
+"""The step engine: runs a definition as SageMaker Pipelines would, on subprocesses."""

@@ -1,0 +1,1 @@
+"""Metric documents, the champion, and the gates between a model and production."""

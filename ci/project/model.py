@@ -1,0 +1,124 @@
+"""What a project file says, as values. Reads nothing and decides nothing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from ci.metrics.model import Gate, MetricSource
+
+
+class CompileMode(StrEnum):
+    HERMETIC = "hermetic"
+    LIVE = "live"
+
+
+class OnCancel(StrEnum):
+    STOP = "stop"
+    DETACH = "detach"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModuleSource:
+    """`path/to/pipeline.py:get_pipeline`: a file and the callable that returns the pipeline."""
+
+    file: Path
+    function: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DefinitionSource:
+    """A pipeline definition in JSON or YAML, compiled by whatever made it."""
+
+    file: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipeline:
+    """One entry under `pipelines:`. Paths are absolute; `line` is where the entry stands."""
+
+    name: str
+    source: ModuleSource | DefinitionSource
+    line: int
+    kwargs: Mapping[str, object] = field(default_factory=dict)
+    python: str | None = None
+    working_directory: Path | None = None
+    compile: CompileMode = CompileMode.HERMETIC
+    pass_environment: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    parameters: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    model_package_group: str | None = None
+    metrics: tuple[MetricSource, ...] = ()
+    gates: tuple[Gate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """Where a commit goes.
+
+    `pipeline_name` is a template over `{pipeline}`, `{pull_request}` and `{environment}`.
+    `deadline` is in seconds, None for no deadline. `run` False means plan only.
+    `register` False (the default of `pull_request`) keeps models out of the production group.
+    """
+
+    name: str
+    pipeline_name: str
+    role: str | None = None
+    region: str | None = None
+    parameters: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    run: bool = True
+    require_approval: bool = False
+    deadline: float | None = None
+    on_cancel: OnCancel = OnCancel.DETACH
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArtifactStore:
+    """Where bundles put their artifacts. `bucket` None means `sagemaker-<region>-<account>`."""
+
+    bucket: str | None = None
+    prefix: str = "sagemaker-gitops"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalSettings:
+    """How the local endpoint runs containers: the first pattern that matches an image URI names
+    the Python environment (the folder that holds `bin/`) that stands for it."""
+
+    images: tuple[tuple[str, Path], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """A project file. `root` is the folder it stands in; every relative path counts from there."""
+
+    file: Path
+    root: Path
+    pipelines: Mapping[str, Pipeline]
+    environments: Mapping[str, Environment]
+    region: str | None = None
+    role: str | None = None
+    artifacts: ArtifactStore = field(default_factory=ArtifactStore)
+    local: LocalSettings = field(default_factory=LocalSettings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One pipeline in one environment: everything a command needs to know of where it goes.
+
+    Pure result of `resolve_target`: `pipeline_name` is the deployed name (at most 82 characters
+    as execution display names are; 256 for pipelines), `account` comes from the role's ARN,
+    `parameters` are the pipeline's overlaid by the environment's and the command line's.
+    """
+
+    pipeline: Pipeline
+    environment: Environment
+    pipeline_name: str
+    role: str
+    account: str
+    region: str
+    bucket: str
+    prefix: str
+    parameters: Mapping[str, str | int | float | bool]
+    tags: Mapping[str, str]

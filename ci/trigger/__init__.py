@@ -1,0 +1,1 @@
+"""Why this run happens: GitHub Actions, CodeBuild, CodePipeline or a laptop become one Trigger."""

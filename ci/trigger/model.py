@@ -1,0 +1,44 @@
+"""A trigger, as a value."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Door(StrEnum):
+    GITHUB_ACTIONS = "github_actions"
+    CODEBUILD = "codebuild"
+    CODEPIPELINE = "codepipeline"
+    LAPTOP = "laptop"
+
+
+class Event(StrEnum):
+    PULL_REQUEST = "pull_request"
+    PULL_REQUEST_CLOSED = "pull_request_closed"
+    PUSH = "push"
+    COMMENT = "comment"
+    SCHEDULE = "schedule"
+    MANUAL = "manual"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trigger:
+    """What a run is for.
+
+    `commit` is 40 hex digits: on a pull request the head commit, never GitHub's merge commit.
+    `branch` is the branch the commit is on (a pull request's head branch), None when detached.
+    `repository` is `owner/name`. `dirty` says the work tree differs from the commit (laptop).
+    `from_fork` says the pull request's code comes from someone without write access.
+    """
+
+    door: Door
+    event: Event
+    commit: str
+    branch: str | None = None
+    is_default_branch: bool = False
+    pull_request: int | None = None
+    from_fork: bool = False
+    actor: str | None = None
+    repository: str | None = None
+    run_url: str | None = None
+    subject: str | None = None
+    dirty: bool = False
