@@ -1,0 +1,61 @@
+# make demo   the main job on this machine, without an AWS account
+# make test   everything that CI runs
+# make lock   renew the hash-locked requirement files
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lock sdk dev clean
+
+PYTHON ?= python3
+BUILD := build
+UV := $(or $(shell command -v uv 2>/dev/null),$(BUILD)/uv/bin/uv)
+BIN := .venv/bin
+LOCK := $(UV) pip compile --quiet --generate-hashes --no-emit-index-url --no-header --python-version 3.11
+SYNC := $(UV) pip sync --quiet --require-hashes --link-mode hardlink
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+demo: dev $(BUILD)/envs/sdk-v3/.ready $(BUILD)/envs/model/.ready
+	@$(BIN)/python examples/demo/demo.py
+
+test:
+	@bash .ci/run
+
+dev: .venv/.ready
+sdk: $(BUILD)/envs/sdk-v3/.ready $(BUILD)/envs/sdk-v2/.ready $(BUILD)/envs/model/.ready
+
+$(BUILD)/uv/bin/uv: requirements/uv.txt
+	@echo "installing uv"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name one: make PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@$(PYTHON) -m venv $(BUILD)/uv || { echo "python3 -m venv does not work here. On Debian: apt-get install python3-venv" >&2; exit 2; }
+	@$(BUILD)/uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+
+.venv/.ready: requirements/dev.txt pyproject.toml | $(filter $(BUILD)/%,$(UV))
+	@echo "installing sagemaker-gitops and its tools (.venv)"
+	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) .venv
+	@$(SYNC) --python $(BIN)/python $<
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(BUILD)/envs/model/.ready: pipelines/abalone/requirements.txt
+$(BUILD)/envs/sdk-%/.ready: requirements/sdk-%.txt
+	@$(call environment,SageMaker SDK $*)
+$(BUILD)/envs/model/.ready:
+	@$(call environment,model environment)
+
+# SDKs are compiled to byte code once: importing SDK v3 costs 4 s with it and 10 s without.
+define environment
+echo "installing the $(1) ($(@D))"; \
+test -x $(@D)/bin/python || $(UV) venv --quiet --python $(PYTHON) $(@D); \
+$(SYNC) --python $(@D)/bin/python --compile-bytecode $< && touch $@
+endef
+
+$(BUILD)/envs/sdk-v3/.ready $(BUILD)/envs/sdk-v2/.ready $(BUILD)/envs/model/.ready: | $(filter $(BUILD)/%,$(UV))
+
+lock: | $(filter $(BUILD)/%,$(UV))
+	$(LOCK) --universal requirements/uv.in -o requirements/uv.txt
+	$(LOCK) --universal pyproject.toml -o requirements/run.txt
+	$(LOCK) --universal --all-extras pyproject.toml requirements/dev.in -o requirements/dev.txt
+
+clean:
+	rm -rf $(BUILD) .venv
