@@ -28,8 +28,9 @@ class Step:
 
     `depends_on` holds step names as `DependsOn` gives them, references not included.
     `property_files` maps a property file's name to `(output name, file path)`.
-    `if_steps`/`else_steps` are a condition's branches, empty elsewhere. `parent` names the
-    condition step a branch's step stands in.
+    `if_steps`/`else_steps` are a condition's branches, `body` a ForEach step's body, all empty
+    elsewhere. `parent` names the condition or ForEach step that holds this one. `triggers` maps
+    a name of `depends_on` to the outcome waited for (`Failed`, `Any`, ...) where one is given.
     """
 
     name: str
@@ -41,12 +42,19 @@ class Step:
     property_files: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     if_steps: tuple["Step", ...] = ()
     else_steps: tuple["Step", ...] = ()
+    body: tuple["Step", ...] = ()
     parent: str | None = None
+    triggers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def children(self) -> tuple["Step", ...]:
+        """The steps directly inside this one, in the document's order."""
+        return self.if_steps + self.else_steps + self.body
 
     def walk(self) -> Iterator["Step"]:
         """This step, then every step of its branches, in the document's order."""
         yield self
-        for child in self.if_steps + self.else_steps:
+        for child in self.children:
             yield from child.walk()
 
 

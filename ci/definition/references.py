@@ -1,0 +1,203 @@
+"""What a step refers to: every `Get` and `Std:JsonGet` in it, with its place and its target."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ci.definition.model import Definition, Step
+from ci.definition.read import child_path
+
+_BRANCH_KEYS = frozenset({"IfSteps", "ElseSteps", "ForEachBody"})
+_TOKEN = re.compile(
+    r"\.(?P<member>[^.\[\]]+)|\[(?P<index>\d+)\]|\['(?P<single>[^']*)'\]|\[\"(?P<double>[^\"]*)\"\]"
+)
+
+
+class ReferenceKind(StrEnum):
+    PARAMETER = "Parameters"
+    EXECUTION = "Execution"
+    STEP = "Steps"
+    PROPERTY_FILE = "PropertyFiles"
+    FOR_EACH = "ForEach"
+    ITERATION_OUTPUT = "IterationOutput"
+    MALFORMED = "malformed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """One reference. `path` is the JSON path of the object that holds it, `text` the `Get`'s text.
+
+    `target` names the parameter, the execution variable or the step; empty where the text is
+    malformed. `tokens` is the property path within the target: member names and map keys as
+    text, list indexes as numbers (`Steps.S.A['k'][0]` gives `("A", "k", 0)`); `keyed` holds the
+    positions in `tokens` that stood in brackets and quotes. A property file's reference has its
+    name in `property_file` and the JsonGet's path in `json_path`.
+    """
+
+    kind: ReferenceKind
+    path: str
+    text: str
+    target: str = ""
+    tokens: tuple[str | int, ...] = ()
+    keyed: frozenset[int] = frozenset()
+    property_file: str | None = None
+    json_path: str | None = None
+
+    @property
+    def step(self) -> str | None:
+        """The step this reference waits for, if it is to a step."""
+        match self.kind:
+            case ReferenceKind.STEP | ReferenceKind.PROPERTY_FILE:
+                return self.target
+            case _:
+                return None
+
+
+def parse_reference(text: str, *, path: str = "$") -> Reference:
+    """A `Get`'s text, taken apart. Text of no known form gives the kind MALFORMED."""
+    root, _, rest = text.partition(".")
+    match root:
+        case "Parameters" | "Execution" if rest:
+            return Reference(kind=ReferenceKind(root), path=path, text=text, target=rest)
+        case "Steps" | "IterationOutput" if rest:
+            return _step_reference(ReferenceKind(root), text, rest, path)
+        case "ForEach":
+            tokens = _tokens("." + rest)
+            if tokens and tokens[0][0] == "CurrentItem":
+                return Reference(
+                    kind=ReferenceKind.FOR_EACH,
+                    path=path,
+                    text=text,
+                    target="CurrentItem",
+                    tokens=tuple(token for token, _ in tokens[1:]),
+                )
+        case _:
+            pass
+    return Reference(kind=ReferenceKind.MALFORMED, path=path, text=text)
+
+
+def as_reference(value: object) -> str | None:
+    """The text of a `{"Get": text}` object, None for anything else."""
+    if isinstance(value, Mapping) and len(value) == 1:
+        text = value.get("Get")
+        return text if isinstance(text, str) else None
+    return None
+
+
+def is_expression(value: object) -> bool:
+    """Whether SageMaker computes this value when the step starts."""
+    return as_reference(value) is not None or (
+        isinstance(value, Mapping)
+        and len(value) == 1
+        and next(iter(value)) in ("Std:Join", "Std:JsonGet")
+    )
+
+
+def find_references(value: object, *, path: str = "$") -> Iterator[Reference]:
+    """Every reference inside a JSON value, in the document's order."""
+    if (text := as_reference(value)) is not None:
+        yield parse_reference(text, path=path)
+    elif isinstance(value, Mapping):
+        if len(value) == 1 and isinstance(body := value.get("Std:JsonGet"), Mapping):
+            yield from _json_get(body, path)
+            return
+        for key, child in value.items():
+            if isinstance(child, (Mapping, list)):
+                yield from find_references(child, path=child_path(path, key))
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            if isinstance(child, (Mapping, list)):
+                yield from find_references(child, path=child_path(path, index))
+
+
+def step_references(step: Step) -> Iterator[Reference]:
+    """Every reference of a step itself; those of the steps inside it belong to them.
+
+    The whole step is searched, not its arguments alone: check steps and callbacks keep some of
+    their arguments beside `Arguments`.
+    """
+    for key, value in step.raw.items():
+        path = child_path(step.path, key)
+        if key == "Arguments":
+            for name, argument in step.arguments.items():
+                if not (step.children and name in _BRANCH_KEYS):
+                    yield from find_references(argument, path=child_path(path, name))
+        elif key != "DependsOn":
+            yield from find_references(value, path=path)
+
+
+def definition_references(definition: Definition) -> Iterator[tuple[Step | None, Reference]]:
+    """Every reference of the document with the step it stands in, None outside the steps."""
+    for key, value in definition.raw.items():
+        if key not in ("Steps", "Parameters"):
+            for reference in find_references(value, path=child_path("$", key)):
+                yield None, reference
+    for step in definition.walk():
+        for reference in step_references(step):
+            yield step, reference
+
+
+def _json_get(body: Mapping[str, object], path: str) -> Iterator[Reference]:
+    json_path = body.get("Path")
+    inside = child_path(path, "Std:JsonGet")
+    text = as_reference(body.get("PropertyFile"))
+    if text is None:
+        yield from find_references(dict(body), path=inside)
+        return
+    found = parse_reference(text, path=path)
+    yield Reference(
+        kind=found.kind,
+        path=path,
+        text=text,
+        target=found.target,
+        tokens=found.tokens,
+        keyed=found.keyed,
+        property_file=found.property_file,
+        json_path=json_path if isinstance(json_path, str) else None,
+    )
+
+
+def _step_reference(kind: ReferenceKind, text: str, rest: str, path: str) -> Reference:
+    name = re.split(r"[.\[]", rest, maxsplit=1)[0]
+    tail = rest[len(name) :]
+    prefix = ".PropertyFiles."
+    if kind is ReferenceKind.STEP and tail.startswith(prefix) and len(tail) > len(prefix):
+        return Reference(
+            kind=ReferenceKind.PROPERTY_FILE,
+            path=path,
+            text=text,
+            target=name,
+            property_file=tail[len(prefix) :],
+        )
+    tokens = _tokens(tail)
+    if not name or tokens is None:
+        return Reference(kind=ReferenceKind.MALFORMED, path=path, text=text)
+    return Reference(
+        kind=kind,
+        path=path,
+        text=text,
+        target=name,
+        tokens=tuple(token for token, _ in tokens),
+        keyed=frozenset(i for i, (_, quoted) in enumerate(tokens) if quoted),
+    )
+
+
+def _tokens(tail: str) -> list[tuple[str | int, bool]] | None:
+    """`.A.B['k'][0]` taken apart: each token, and whether it stood in brackets and quotes."""
+    result: list[tuple[str | int, bool]] = []
+    position = 0
+    while position < len(tail):
+        match = _TOKEN.match(tail, position)
+        if match is None:
+            return None
+        if match["index"] is not None:
+            result.append((int(match["index"][:18]), False))
+        elif match["member"] is not None:
+            result.append((match["member"], False))
+        else:
+            result.append(
+                (match["single"] if match["single"] is not None else match["double"], True)
+            )
+        position = match.end()
+    return result
