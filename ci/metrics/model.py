@@ -64,12 +64,16 @@ class Gate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricValue:
-    """One metric as read: a finite `value`, or None and the `problem` that says why not."""
+    """One metric as read: a finite `value`, or None and the `problem` that says why not.
+
+    `champion_problem` says why a champion that exists has no value here.
+    """
 
     source: MetricSource
     value: float | None
     champion: float | None
     problem: str | None = None
+    champion_problem: str | None = None
 
 
 class GateOutcome(StrEnum):
@@ -105,8 +109,11 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The outcome, the sentence that says it, and what it rests on. `good` decides between exit
-    codes 0 and 1 (5 where approval is required and pending or rejected)."""
+    """The outcome, the sentence that says it, and what it rests on.
+
+    The sentence is the first line of every rendering. `problems` are what was noticed beside
+    it, in words. `ci.metrics.verdict.exit_code` says what the process ends with.
+    """
 
     outcome: Outcome
     sentence: str

@@ -1,0 +1,42 @@
+"""What a verdict rests on: everything that was read back after an execution, as one value."""
+
+from dataclasses import dataclass
+
+from ci.metrics.model import GateResult, MetricValue
+from ci.sagemaker.model import ExecutionSnapshot, ModelPackage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointFact:
+    """An endpoint as it was read back. `package` is the ARN of the model package it serves, None
+    where its model does not come from one. `status` is the service's word (`InService`)."""
+
+    name: str
+    status: str
+    package: str | None = None
+    failure_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is known of an execution when its verdict is due.
+
+    `expected_group` is the model package group in which a package was wanted, None where the
+    environment does not register. `champion` is the latest approved package from before the
+    execution. `endpoint` is None where nothing was to be deployed.
+    """
+
+    execution: ExecutionSnapshot
+    metrics: tuple[MetricValue, ...] = ()
+    gates: tuple[GateResult, ...] = ()
+    expected_group: str | None = None
+    package: ModelPackage | None = None
+    champion: ModelPackage | None = None
+    endpoint: EndpointFact | None = None
+
+    @property
+    def production(self) -> ModelPackage | None:
+        """The champion, unless it is the very package this execution registered."""
+        if self.champion and self.package and self.champion.arn == self.package.arn:
+            return None
+        return self.champion
