@@ -46,8 +46,8 @@ class Bundle:
     `digest` is the SHA-256, in hex, over the definition, the artifacts' hashes and the functions:
     two bundles with one digest deploy to the same thing. `bucket` and `prefix` are where the
     definition expects the artifacts. `artifacts` are held by their S3 key (`Artifact.location`).
-    `volatile` names what cannot be the same twice by design (`@step` functions), masked in the
-    digest.
+    `volatile` names what cannot be the same twice by design (`@step` functions); the texts in
+    which it shows are `masks`, and count for nothing in the digest.
     """
 
     definition: bytes
@@ -57,6 +57,7 @@ class Bundle:
     artifacts: Mapping[str, Artifact] = field(default_factory=dict)
     functions: tuple[Function, ...] = ()
     volatile: tuple[str, ...] = ()
+    masks: tuple[str, ...] = ()
 
     def code_of(self, function: Function) -> Artifact:
         """The artifact that holds a function's code (a zip). KeyError where there is none."""

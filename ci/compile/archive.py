@@ -1,0 +1,104 @@
+"""One spelling for archives: equal content has equal bytes, whoever packed it, when and where.
+
+Entries are sorted; times, owners and modes are normalised; byte code is left out. Nothing is
+compressed, because compressed bytes differ between builds of zlib.
+"""
+
+import io
+import stat
+import struct
+import tarfile
+import zipfile
+import zlib
+from pathlib import PurePosixPath
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment that a zip can name
+_STORED_LIMIT = 40 << 20  # Lambda takes 50 MB of zip in a request
+_BLOCK = 0xFFFF
+
+
+def is_byte_code(path: str) -> bool:
+    """Whether a path names what Python makes of sources by itself."""
+    parts = PurePosixPath(path).parts
+    return "__pycache__" in parts or path.endswith((".pyc", ".pyo"))
+
+
+def normalise(data: bytes) -> bytes:
+    """The archive in its one spelling; anything that is no tar.gz and no zip, as it is."""
+    if data[:2] == b"\x1f\x8b":
+        return _tar(data)
+    if data[:4] == b"PK\x03\x04":
+        return _zip(data)
+    return data
+
+
+def _tar(data: bytes) -> bytes:
+    members: dict[str, tuple[tarfile.TarInfo, bytes]] = {}
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive:
+            for member in archive:
+                name = _relative(member.name)
+                if is_byte_code(name) or not (
+                    member.isfile() or member.isdir() or member.issym() or member.islnk()
+                ):
+                    continue
+                body = archive.extractfile(member) if member.isfile() else None
+                members[name] = (member, body.read() if body else b"")
+    except (tarfile.TarError, OSError, EOFError, zlib.error, UnicodeError):
+        return data
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as archive:
+        for name in sorted(members):
+            member, content = members[name]
+            archive.addfile(_plain_member(name, member), io.BytesIO(content))
+    return _gzip_stored(out.getvalue())
+
+
+def _relative(name: str) -> str:
+    return name.removeprefix("./") or "."
+
+
+def _plain_member(name: str, member: tarfile.TarInfo) -> tarfile.TarInfo:
+    plain = tarfile.TarInfo(name)
+    plain.type = tarfile.REGTYPE if member.isfile() else member.type
+    plain.linkname = _relative(member.linkname) if member.islnk() else member.linkname
+    plain.size = member.size if member.isfile() else 0
+    plain.mode = 0o755 if member.isdir() or member.mode & 0o111 else 0o644
+    return plain
+
+
+def _gzip_stored(data: bytes) -> bytes:
+    """RFC 1952 around stored blocks (RFC 1951, 3.2.4), with no time and no name."""
+    out = [b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"]
+    for start in range(0, len(data) or 1, _BLOCK):
+        block = data[start : start + _BLOCK]
+        last = start + _BLOCK >= len(data)
+        out.append(struct.pack("<BHH", last, len(block), len(block) ^ 0xFFFF) + block)
+    out.append(struct.pack("<II", zlib.crc32(data), len(data) & 0xFFFFFFFF))
+    return b"".join(out)
+
+
+def _zip(data: bytes) -> bytes:
+    members: dict[str, tuple[bool, bytes]] = {}
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            for member in archive.infolist():
+                if not is_byte_code(member.filename):
+                    executable = bool((member.external_attr >> 16) & 0o111)
+                    members[member.filename] = (executable, archive.read(member))
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, zlib.error, OSError):
+        return data
+    small = sum(len(body) for _, body in members.values()) < _STORED_LIMIT
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name in sorted(members):
+            executable, body = members[name]
+            info = zipfile.ZipInfo(name, date_time=_EPOCH)
+            info.create_system = 3  # Unix, so that the modes below mean something
+            info.compress_type = zipfile.ZIP_STORED if small else zipfile.ZIP_DEFLATED
+            if name.endswith("/"):
+                info.external_attr = (stat.S_IFDIR | 0o755) << 16 | 0x10
+            else:
+                info.external_attr = (stat.S_IFREG | (0o755 if executable else 0o644)) << 16
+            archive.writestr(info, body)
+    return out.getvalue()

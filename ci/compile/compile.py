@@ -1,0 +1,117 @@
+"""Source to bundle: a definition file as it is, a pipeline module through the hermetic child."""
+
+import atexit
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+from ci.compile.assemble import assemble
+from ci.compile.bundle import Bundle
+from ci.compile.process import Compiled, compile_module
+from ci.definition.canonical import canonical_bytes
+from ci.definition.read import read_json
+from ci.errors import CompileError
+from ci.project.model import DefinitionSource, ModuleSource, Target
+
+DEFAULT_TIMEOUT = 600.0
+DEFAULT_MEMORY = 8 << 30
+
+
+def compile_pipeline(
+    target: Target,
+    *,
+    environ: Mapping[str, str],
+    timeout: float = DEFAULT_TIMEOUT,
+    memory: int = DEFAULT_MEMORY,
+    scratch: Path | None = None,
+    root: Path | None = None,
+) -> Bundle:
+    """The bundle of one pipeline in one environment.
+
+    `timeout` is in seconds, `memory` in bytes (Linux; 0 for no bound). The artifacts' files lie
+    in `scratch`, which must outlive the bundle; without it they live as long as this process.
+    `root` is the project's root, found from the source where it is not given. CompileError says
+    what is wrong with the source.
+    """
+    source = target.pipeline.source
+    folder = _scratch(scratch)
+    match source:
+        case DefinitionSource():
+            document = read_definition_file(source.file)
+            compiled = Compiled(document=document)
+        case ModuleSource():
+            compiled = compile_module(
+                target,
+                source,
+                root=root or find_root(target, source),
+                environ=environ,
+                timeout=timeout,
+                memory=memory,
+                scratch=folder,
+            )
+    return assemble(compiled, bucket=target.bucket, prefix=target.prefix, folder=folder)
+
+
+def find_root(target: Target, source: ModuleSource) -> Path:
+    """The folder of the project file, which stands above the source."""
+    for parent in source.file.parents:
+        if (parent / "sagemaker-gitops.yaml").exists():
+            return parent
+    return target.pipeline.working_directory or source.file.parent
+
+
+def read_definition_file(file: Path) -> object:
+    """A definition from JSON or YAML. CompileError where it is neither, or no definition."""
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise CompileError(
+            f"The definition cannot be read: {error.strerror}.",
+            where=str(file),
+            fix="Let `definition:` name a JSON or YAML file of the repository.",
+        ) from None
+    if file.suffix.lower() in (".yaml", ".yml"):
+        document = _read_yaml(data, file)
+    else:
+        document = read_json(data, where=str(file))
+    if not isinstance(document, dict) or "Steps" not in document:
+        raise CompileError(
+            "The file is not a pipeline definition: it has no Steps.",
+            where=str(file),
+            fix='{"Version": "2020-12-01", "Parameters": [], "Steps": [...]}',
+        )
+    return document
+
+
+def _read_yaml(data: bytes, file: Path) -> object:
+    try:
+        document = yaml.safe_load(data)
+        return read_json(canonical_bytes(document), where=str(file))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error)
+        raise CompileError(
+            "The definition is not YAML.", where=f"{file}{line}", why=str(problem)
+        ) from None
+    except (TypeError, ValueError) as error:
+        raise CompileError(
+            "The definition holds a value that JSON does not have.",
+            where=str(file),
+            why=str(error),
+            fix='Quote dates and times: "2024-01-01".',
+        ) from None
+    except RecursionError:
+        raise CompileError("The definition is nested too deeply.", where=str(file)) from None
+
+
+def _scratch(scratch: Path | None) -> Path:
+    if scratch is not None:
+        scratch.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix="compile-", dir=scratch.resolve()))
+    folder = tempfile.mkdtemp(prefix="sagemaker-gitops-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder).resolve()
