@@ -31,9 +31,7 @@ def assemble(compiled: Compiled, *, bucket: str, prefix: str, folder: Path) -> B
         sha256 = files.keep(code)
         key = f"{prefix}/{sha256}/{name}.zip"
         artifacts[key] = files.artifact(sha256, key)
-        functions.append(
-            Function(name=name, arn=arn, sha256=sha256, configuration=configuration)
-        )
+        functions.append(Function(name=name, arn=arn, sha256=sha256, configuration=configuration))
     codes = {function.sha256 for function in functions}
     for uri in result.unnamed:
         if uploads[uri] not in codes:
@@ -42,9 +40,7 @@ def assemble(compiled: Compiled, *, bucket: str, prefix: str, folder: Path) -> B
     definition = canonical_bytes(result.document)
     return Bundle(
         definition=definition,
-        digest=bundle_digest(
-            definition, artifacts, functions, bucket=bucket, masks=compiled.masks
-        ),
+        digest=bundle_digest(definition, artifacts, functions, bucket=bucket, masks=compiled.masks),
         bucket=bucket,
         prefix=prefix,
         artifacts=dict(sorted(artifacts.items())),

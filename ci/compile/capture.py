@@ -126,5 +126,3 @@ def serve(listener: socket.socket, capture: Capture) -> Iterator[None]:
         server.shutdown()
         thread.join()
         server.server_close()
-
-

@@ -89,8 +89,10 @@ def isolate(readable: list[str]) -> str:
         os._exit(status)
     status = os.waitstatus_to_exitcode(os.waitpid(probe, 0)[1])
     if status != 0:
-        return "none: user namespaces are not allowed here" if status == 1 else (
-            "none: the source belongs to another user"
+        return (
+            "none: user namespaces are not allowed here"
+            if status == 1
+            else ("none: the source belongs to another user")
         )
     _enter_namespaces()
     return "user and network namespaces"
@@ -300,15 +302,18 @@ class Mends:
 
     def trainer(self, module: Any) -> None:
         trainer = module.ModelTrainer
-        root = self.request["root"]
-        trainer._resolve_staging_bucket = lambda self: (self.sagemaker_session.default_bucket(), None)
+        beside = os.path.dirname(self.request["file"])
+        trainer._resolve_staging_bucket = lambda self: (
+            self.sagemaker_session.default_bucket(),
+            None,
+        )
         write = trainer._write_source_code_json
 
         def write_source_code_json(self: Any, tmp_dir: Any, source_code: Any) -> None:
             folder = getattr(source_code, "source_dir", None)
             if isinstance(folder, str) and os.path.isdir(folder):
                 source_code = source_code.model_copy(
-                    update={"source_dir": os.path.relpath(os.path.abspath(folder), root)}
+                    update={"source_dir": os.path.relpath(os.path.abspath(folder), beside)}
                 )
             write(self, tmp_dir, source_code)
 
@@ -430,8 +435,10 @@ def definition_of(pipeline: Any, function: str) -> str:
     if inspect.iscoroutine(pipeline):
         pipeline.close()
     if isinstance(pipeline, type) or not callable(getattr(pipeline, "definition", None)):
-        kind = "nothing" if pipeline is None else "%s.%s" % (
-            type(pipeline).__module__, type(pipeline).__qualname__
+        kind = (
+            "nothing"
+            if pipeline is None
+            else "%s.%s" % (type(pipeline).__module__, type(pipeline).__qualname__)
         )
         raise Refused("not_a_pipeline", "%s returned %s" % (function, kind))
     definition = pipeline.definition()

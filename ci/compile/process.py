@@ -192,5 +192,3 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _relative(file: Path, root: Path) -> str:
     return str(file.relative_to(root)) if file.is_relative_to(root) else str(file)
-
-

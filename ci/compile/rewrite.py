@@ -53,9 +53,7 @@ def rewrite(
     result = places.rewrite(document)
     return Rewritten(
         document=result,
-        placements=tuple(
-            Placement(uri=uri, key=key) for uri, key in sorted(set(places.used))
-        ),
+        placements=tuple(Placement(uri=uri, key=key) for uri, key in sorted(set(places.used))),
         unnamed=tuple(sorted(set(uploads) - {uri for uri, _ in places.used})),
     )
 

@@ -89,9 +89,7 @@ def _s3(capture: Capture, request: Request) -> Answer:
             f"<Bucket><Name>{escape(name)}</Name><CreationDate>{_TIME}</CreationDate></Bucket>"
             for name in sorted({capture.bucket} | {place[0] for place in capture.objects})
         )
-        return _xml(
-            f"<ListAllMyBucketsResult><Buckets>{names}</Buckets></ListAllMyBucketsResult>"
-        )
+        return _xml(f"<ListAllMyBucketsResult><Buckets>{names}</Buckets></ListAllMyBucketsResult>")
     if not key:
         return _s3_bucket(capture, request, bucket)
     match request.method:
@@ -247,7 +245,9 @@ def _query(capture: Capture, request: Request) -> Answer:
                 "<EvalDecision>allowed</EvalDecision></member>"
                 for action in actions
             )
-            result = f"<EvaluationResults>{members}</EvaluationResults><IsTruncated>false</IsTruncated>"
+            result = (
+                f"<EvaluationResults>{members}</EvaluationResults><IsTruncated>false</IsTruncated>"
+            )
         case _:
             capture.note(f"{request.service}:{operation}")
             return _xml(
@@ -386,5 +386,3 @@ def _json_body(request: Request) -> dict[str, Any]:
     except ValueError:
         return {}
     return body if isinstance(body, dict) else {}
-
-

@@ -1,8 +1,8 @@
 """A bundle as a folder: written by `plan --out`, read and verified by `deploy --plan`.
 
-    bundle.json             all but the definition and the files
-    definition.json         the canonical bytes
-    artifacts/<sha256>      the files
+bundle.json             all but the definition and the files
+definition.json         the canonical bytes
+artifacts/<sha256>      the files
 """
 
 import hashlib

@@ -99,7 +99,9 @@ def get_pipeline(
             inputs=[read("raw", input_data, "/opt/ml/processing/input/raw")],
             outputs=[
                 write("train", output, "PrepareAbalone", "/opt/ml/processing/output/train"),
-                write("validation", output, "PrepareAbalone", "/opt/ml/processing/output/validation"),
+                write(
+                    "validation", output, "PrepareAbalone", "/opt/ml/processing/output/validation"
+                ),
                 write("test", output, "PrepareAbalone", "/opt/ml/processing/output/test"),
             ],
         ),
@@ -157,7 +159,9 @@ def get_pipeline(
                 read("train", location(prepare, "train"), "/opt/ml/processing/input/train"),
             ],
             outputs=[
-                write("evaluation", output, "EvaluateAbalone", "/opt/ml/processing/output/evaluation")
+                write(
+                    "evaluation", output, "EvaluateAbalone", "/opt/ml/processing/output/evaluation"
+                )
             ],
             arguments=["--model-package-group", model_package_group],
         ),
@@ -179,15 +183,17 @@ def get_pipeline(
         name="RegisterAbalone",
         step_args=model.register(
             model_package_group_name=model_package_group,
-            content_types=["text/csv"],
-            response_types=["text/csv"],
+            content_types=["text/csv", "application/json"],
+            response_types=["text/csv", "application/json"],
             inference_instances=["ml.t2.medium", "ml.m5.large"],
             transform_instances=["ml.m5.large"],
             approval_status=approval_status,
             model_metrics=ModelMetrics(
                 model_statistics=MetricsSource(
                     content_type="application/json",
-                    s3_uri=Join(on="/", values=[location(evaluate, "evaluation"), "evaluation.json"]),
+                    s3_uri=Join(
+                        on="/", values=[location(evaluate, "evaluation"), "evaluation.json"]
+                    ),
                 )
             ),
         ),
