@@ -85,7 +85,7 @@ class AwsError(GitOpsError):
     """AWS refused a call or could not be reached.
 
     `code` is AWS's error code (`AccessDeniedException`), or the name of botocore's own
-    exception where no answer came.
+    exception where no answer came. `status` is the HTTP status of the answer, if one came.
     """
 
     exit_code = ExitCode.UNAVAILABLE
@@ -96,6 +96,7 @@ class AwsError(GitOpsError):
         *,
         code: str,
         operation: str,
+        status: int | None = None,
         where: str | None = None,
         why: str | None = None,
         fix: str | None = None,
@@ -103,6 +104,7 @@ class AwsError(GitOpsError):
         super().__init__(what, where=where, why=why, fix=fix)
         self.code = code
         self.operation = operation
+        self.status = status
 
 
 class ForgeError(GitOpsError):

@@ -87,6 +87,40 @@ class ExecutionSnapshot:
     version_id: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionSummary:
+    """An execution as a listing of its pipeline's executions tells it."""
+
+    arn: str
+    status: ExecutionStatus
+    raw_status: str
+    display_name: str | None = None
+    description: str | None = None
+    failure_reason: str | None = None
+    started: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineVersion:
+    number: int
+    display_name: str | None = None
+    description: str | None = None
+    created: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """A hosted endpoint; `model_package` is the package its first variant's model was made of."""
+
+    name: str
+    arn: str
+    status: str
+    failure_reason: str | None = None
+    config: str | None = None
+    models: tuple[str, ...] = ()
+    model_package: str | None = None
+
+
 class ApprovalStatus(StrEnum):
     APPROVED = "Approved"
     REJECTED = "Rejected"

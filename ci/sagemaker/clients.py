@@ -1,0 +1,216 @@
+"""Decides how this program talks to AWS: one session, each client made once, when first needed."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from ci import __version__
+from ci.errors import AwsError
+from ci.sagemaker.credentials import find_web_identity, install_web_identity
+from ci.sagemaker.retry import persist
+from ci.sagemaker.translate import translated
+
+T = TypeVar("T")
+
+_ATTEMPTS = 5
+
+
+class Clients:
+    """Lazy boto3 clients and the two ways to call them; safe to share between threads.
+
+    `once` is the same with a single attempt for each call: for pollers, whose next poll is the
+    retry. `renew` forgets session and clients, so that credentials are looked up anew.
+    """
+
+    def __init__(
+        self,
+        region: str,
+        *,
+        environ: Mapping[str, str],
+        endpoint: str | None,
+        attempts: int = _ATTEMPTS,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.region = region
+        self.endpoint = endpoint
+        self.sleep = sleep
+        self._environ = environ
+        self._attempts = attempts
+        self._lock = threading.RLock()
+        self._session: Any = None
+        self._made: dict[str, Any] = {}
+        self._once: Clients | None = None
+
+    @property
+    def once(self) -> "Clients":
+        if self._attempts == 1:
+            return self
+        with self._lock:
+            if self._once is None:
+                self._once = Clients(
+                    self.region,
+                    environ=self._environ,
+                    endpoint=self.endpoint,
+                    attempts=1,
+                    sleep=self.sleep,
+                )
+            return self._once
+
+    def renew(self) -> None:
+        with self._lock:
+            self._session = None
+            self._made.clear()
+            once, self._once = self._once, None
+        if once is not None:
+            once.renew()
+
+    def client(self, service: str) -> Any:
+        """boto3's client of this service."""
+        with self._lock:
+            if service not in self._made:
+                with translated(service, "credentials"):
+                    self._made[service] = self._make(service)
+            return self._made[service]
+
+    def takes(self, service: str, operation: str, member: str) -> bool:
+        """Whether the installed botocore knows this request member."""
+        shape = self.client(service).meta.service_model.operation_model(operation).input_shape
+        return shape is not None and member in shape.members
+
+    def knows(self, service: str, operation: str) -> bool:
+        """Whether the installed botocore knows this operation."""
+        return operation in self.client(service).meta.service_model.operation_names
+
+    def call(
+        self,
+        service: str,
+        operation: str,
+        parameters: Mapping[str, object],
+        *,
+        where: str | None = None,
+        retry_on: frozenset[str] = frozenset(),
+    ) -> dict[str, Any]:
+        """One call; the answer as boto3 gives it. `retry_on` names refusals that pass."""
+
+        def once() -> dict[str, Any]:
+            with translated(service, operation, where):
+                answer: dict[str, Any] = self._method(service, operation)(**parameters)
+                return answer
+
+        return self._persist(once, retry_on)
+
+    def read(
+        self, service: str, operation: str, parameters: Mapping[str, object], *, where: str
+    ) -> bytes:
+        """One call whose answer streams a `Body`, read to its end."""
+
+        def once() -> bytes:
+            with translated(service, operation, where):
+                body: bytes = self._method(service, operation)(**parameters)["Body"].read()
+                return body
+
+        return self._persist(once, frozenset())
+
+    def pages(
+        self,
+        service: str,
+        operation: str,
+        parameters: Mapping[str, object],
+        *,
+        items: str,
+        where: str | None = None,
+        token: tuple[str, str] = ("NextToken", "NextToken"),
+    ) -> Iterator[dict[str, Any]]:
+        """Every item of a listing, page after page. `token` names it in the answer, the request.
+
+        Raises AwsError when the service hands out the same page token twice in a row.
+        """
+        request = dict(parameters)
+        while True:
+            answer = self.call(service, operation, request, where=where)
+            yield from answer.get(items) or ()
+            following = answer.get(token[0])
+            if not following:
+                return
+            if following == request.get(token[1]):
+                raise AwsError(
+                    f"{operation} hands out the same page again and again",
+                    code="PaginationError",
+                    operation=operation,
+                    where=where,
+                )
+            request[token[1]] = following
+
+    def _persist(self, call: Callable[[], T], codes: frozenset[str]) -> T:
+        if self._attempts == 1:
+            return call()
+        return persist(call, sleep=self.sleep, codes=codes)
+
+    def _method(self, service: str, operation: str) -> Any:
+        from botocore import xform_name
+
+        return getattr(self.client(service), xform_name(operation))
+
+    def _make(self, service: str) -> Any:
+        if self._session is None:
+            self._session = self._open_session()
+        return self._session.client(
+            service, region_name=self.region, endpoint_url=self.endpoint, config=self._config()
+        )
+
+    def _config(self) -> Any:
+        from botocore.config import Config
+
+        return Config(
+            retries={"mode": "standard", "total_max_attempts": self._attempts},
+            connect_timeout=5,
+            read_timeout=20 if self._attempts == 1 else 60,
+            max_pool_connections=16,
+            user_agent_extra=f"sagemaker-gitops/{__version__}",
+        )
+
+    def _open_session(self) -> Any:
+        import boto3
+        import botocore.session
+
+        core = botocore.session.get_session()
+        session = boto3.Session(botocore_session=core, region_name=self.region)
+        identity = find_web_identity(self._environ)
+        if identity is not None:
+            install_web_identity(core, identity, self._make_sts)
+        elif self.endpoint is not None and session.get_credentials() is None:
+            session = boto3.Session("local", "local", region_name=self.region)
+        return session
+
+    def _make_sts(self) -> Any:
+        """STS without credentials: AssumeRoleWithWebIdentity is not signed."""
+        import boto3
+        from botocore import UNSIGNED
+        from botocore.config import Config
+
+        return boto3.Session(region_name=self.region).client(
+            "sts",
+            endpoint_url=self.endpoint,
+            config=self._config().merge(Config(signature_version=UNSIGNED)),
+        )
+
+
+def open_clients(
+    region: str,
+    environ: Mapping[str, str],
+    *,
+    endpoint: str | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Clients:
+    """The clients of this run. Makes no call and imports no boto3 before one is needed.
+
+    `endpoint` (else AWS_ENDPOINT_URL of `environ`) answers for every service; an endpoint
+    without any credentials at hand gets made-up ones, which only a local endpoint takes.
+    """
+    return Clients(
+        region,
+        environ=environ,
+        endpoint=endpoint or environ.get("AWS_ENDPOINT_URL") or None,
+        sleep=sleep,
+    )

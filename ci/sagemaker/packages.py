@@ -1,0 +1,115 @@
+"""Model packages of the registry, and the endpoints that serve them."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+from ci.errors import AwsError
+from ci.sagemaker.clients import Clients
+from ci.sagemaker.model import ApprovalStatus, Endpoint, ModelPackage
+from ci.sagemaker.read import parse_package
+
+_SERVICE = "sagemaker"
+_CONFLICT = frozenset({"ConflictException"})
+
+
+class Packages:
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+
+    def describe(self, arn: str) -> ModelPackage:
+        answer = self._clients.call(
+            _SERVICE, "DescribeModelPackage", {"ModelPackageName": arn}, where=arn
+        )
+        return parse_package(answer)
+
+    def in_group(
+        self,
+        group: str,
+        *,
+        approval: ApprovalStatus | None = None,
+        before: datetime | None = None,
+    ) -> Iterator[ModelPackage]:
+        """Newest first, without what only Describe tells (metadata, metrics, model data).
+
+        A group that does not exist has no packages.
+        """
+        request: dict[str, object] = {
+            "ModelPackageGroupName": group,
+            "SortBy": "CreationTime",
+            "SortOrder": "Descending",
+        }
+        if approval is not None:
+            request["ModelApprovalStatus"] = approval.value
+        if before is not None:
+            request["CreationTimeBefore"] = before
+        try:
+            for item in self._clients.pages(
+                _SERVICE, "ListModelPackages", request, items="ModelPackageSummaryList", where=group
+            ):
+                yield parse_package(item)
+        except AwsError as error:
+            if not _no_group(error):
+                raise
+
+    def update(
+        self,
+        arn: str,
+        *,
+        approval: ApprovalStatus | None = None,
+        description: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
+        """Set the approval status, or metadata; metadata that is not named stays."""
+        request: dict[str, object] = {"ModelPackageArn": arn}
+        if approval is not None:
+            request["ModelApprovalStatus"] = approval.value
+        if description is not None:
+            request["ApprovalDescription"] = description[:1024]
+        if metadata:
+            request["CustomerMetadataProperties"] = dict(metadata)
+        self._clients.call(_SERVICE, "UpdateModelPackage", request, where=arn, retry_on=_CONFLICT)
+
+    def endpoint(self, name: str) -> Endpoint | None:
+        """The endpoint and the models behind it; None if there is none."""
+        try:
+            answer = self._clients.call(
+                _SERVICE, "DescribeEndpoint", {"EndpointName": name}, where=name
+            )
+        except AwsError as error:
+            if error.code == "ValidationException" and "could not find" in error.what.lower():
+                return None
+            raise
+        models = self._models(answer.get("EndpointConfigName"))
+        return Endpoint(
+            name=name,
+            arn=answer["EndpointArn"],
+            status=answer["EndpointStatus"],
+            failure_reason=answer.get("FailureReason"),
+            config=answer.get("EndpointConfigName"),
+            models=models,
+            model_package=self._package_of(models[0]) if models else None,
+        )
+
+    def _models(self, config: str | None) -> tuple[str, ...]:
+        if not config:
+            return ()
+        answer = self._clients.call(
+            _SERVICE, "DescribeEndpointConfig", {"EndpointConfigName": config}, where=config
+        )
+        variants = answer.get("ProductionVariants") or ()
+        return tuple(item["ModelName"] for item in variants if item.get("ModelName"))
+
+    def _package_of(self, model: str) -> str | None:
+        answer = self._clients.call(_SERVICE, "DescribeModel", {"ModelName": model}, where=model)
+        containers = [answer.get("PrimaryContainer") or {}, *(answer.get("Containers") or ())]
+        return next(
+            (item["ModelPackageName"] for item in containers if "ModelPackageName" in item), None
+        )
+
+
+def _no_group(error: AwsError) -> bool:
+    text = error.what.lower()
+    return error.code in {"ResourceNotFound", "ResourceNotFoundException"} or (
+        error.code == "ValidationException"
+        and ("does not exist" in text or "could not find" in text or "cannot find" in text)
+    )

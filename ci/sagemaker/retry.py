@@ -1,0 +1,116 @@
+"""Decides what is tried again, and where.
+
+botocore's `standard` mode retries throttling, 5xx and connection errors within one call. It
+does not cover answers whose body cannot be parsed or breaks off while it is streamed, nor the
+refusals that pass by themselves (a conflict with a parallel update, tags that have not spread
+yet). `persist` covers those, here and nowhere else, and never what botocore has tried already.
+Following an execution needs neither: its next poll is the retry, so it polls through clients
+that make one attempt (`Clients.once`).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from ci.errors import AwsError
+
+T = TypeVar("T")
+
+BODY_FAULTS = frozenset({"ResponseParserError", "IncompleteReadError", "ResponseStreamingError"})
+
+UNREACHABLE = frozenset(
+    {
+        "EndpointConnectionError",
+        "ConnectionError",
+        "ConnectionClosedError",
+        "ConnectTimeoutError",
+        "ReadTimeoutError",
+        "HTTPClientError",
+        "ProxyConnectionError",
+        "SSLError",
+    }
+)
+
+THROTTLED = frozenset(
+    {
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "TooManyRequestsException",
+        "RequestLimitExceeded",
+        "SlowDown",
+    }
+)
+
+EXPIRED = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "RequestExpired",
+        "InvalidClientTokenId",
+        "UnrecognizedClientException",
+        "CredentialRetrievalError",
+        "ExpiredIdentityToken",
+        "ExpiredCredentials",
+    }
+)
+
+_PASSING = frozenset(
+    {"RequestTimeout", "RequestTimeoutException", "ServiceUnavailable", "InternalFailure"}
+    | {"InternalError", "InternalServerError", "ServiceUnavailableException"}
+)
+
+# S3 and the SDKs correct a wrong clock by themselves; a jump shows as one of these.
+_CLOCK = frozenset({"RequestTimeTooSkewed", "SignatureDoesNotMatch", "InvalidSignatureException"})
+
+
+def is_transient(error: AwsError) -> bool:
+    """Whether the same call may succeed later although nobody changes anything."""
+    if error.code in BODY_FAULTS | UNREACHABLE | THROTTLED | _PASSING | _CLOCK:
+        return True
+    if error.status is not None and (error.status >= 500 or error.status == 429):
+        return True
+    return "rate exceeded" in error.what.lower()
+
+
+def is_expired(error: AwsError) -> bool:
+    """Whether new credentials would make the call succeed."""
+    return error.code in EXPIRED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How often a call is made, and the seconds between: `first`, doubled up to `ceiling`."""
+
+    attempts: int = 5
+    first: float = 0.5
+    ceiling: float = 8.0
+
+    def pause(self, attempt: int) -> float:
+        return float(min(self.ceiling, self.first * 2**attempt))
+
+
+DEFAULT = Patience()
+
+
+def persist(
+    call: Callable[[], T],
+    *,
+    sleep: Callable[[float], None],
+    codes: frozenset[str] = frozenset(),
+    patience: Patience = DEFAULT,
+) -> T:
+    """`call()`, again while it ends in a body fault or in one of `codes`.
+
+    Raises the last AwsError when patience is at its end, any other at once.
+    """
+    for attempt in range(patience.attempts - 1):
+        try:
+            return call()
+        except AwsError as error:
+            if error.code not in BODY_FAULTS | codes:
+                raise
+        sleep(patience.pause(attempt))
+    return call()
