@@ -5,8 +5,9 @@ Kinds, keys (parents) and bodies; times are epoch seconds, names are the API's o
     pipeline             name                     DescribePipeline's response
     pipeline_version     name#number (name)       the version, with PipelineDefinition
     execution            ARN (pipeline name)      DescribePipelineExecution's response, with
-                                                  PipelineName, ClientRequestToken, Parameters,
-                                                  Definition and RoleArn
+                                                  PipelineName, ClientRequestToken, Parameters
+                                                  (name to typed value, defaults included),
+                                                  Definition (text) and RoleArn
     step                 execution ARN#step name  PipelineExecutionStep, with Properties (what
                          (execution ARN)          references to the step resolve in)
     processing_job, training_job  name            the Describe response
@@ -14,8 +15,13 @@ Kinds, keys (parents) and bodies; times are epoch seconds, names are the API's o
     model_package        ARN (group name)         the Describe response
     model, endpoint_config, endpoint  name        the Describe response
     tags                 resource ARN             key to value
+    token                operation, scope, token  what a ClientRequestToken stands for
+
+Definitions are kept once however many versions and executions share one: a record holds a
+reference, and `get` and `all` hand out the text.
 """
 
+import hashlib
 import json
 import sqlite3
 import threading
@@ -36,7 +42,11 @@ CREATE TABLE IF NOT EXISTS record (
     UNIQUE (kind, key)
 );
 CREATE INDEX IF NOT EXISTS record_by_parent ON record (kind, parent, number);
+CREATE TABLE IF NOT EXISTS text (digest TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
 """
+
+_SHARED = ("Definition", "PipelineDefinition")
+_REFERENCE = "$text"
 
 
 class Store:
@@ -64,29 +74,30 @@ class Store:
             self._depth += 1
             try:
                 yield
+                if self._depth == 1:
+                    self._db.execute("COMMIT")
             except BaseException:
-                self._depth -= 1
-                if self._depth == 0:
+                # A full disk makes SQLite roll back by itself, or leaves it to us.
+                if self._depth == 1 and self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
-            self._depth -= 1
-            if self._depth == 0:
-                self._db.execute("COMMIT")
+            finally:
+                self._depth -= 1
 
     def get(self, kind: str, key: str) -> Document | None:
         with self._lock:
             row = self._db.execute(
                 "SELECT body FROM record WHERE kind = ? AND key = ?", (kind, key)
             ).fetchone()
-        return None if row is None else json.loads(row[0])
+            return None if row is None else self._whole(row[0], {})
 
     def put(self, kind: str, key: str, body: Document, *, parent: str = "") -> None:
         """Insert, or replace the body of what is there (its place in the order stays)."""
-        with self._lock:
+        with self.transaction():
             self._db.execute(
                 "INSERT INTO record (kind, key, parent, body) VALUES (?, ?, ?, ?)"
                 " ON CONFLICT (kind, key) DO UPDATE SET body = excluded.body",
-                (kind, key, parent, json.dumps(body, separators=(",", ":"))),
+                (kind, key, parent, json.dumps(self._slim(body), separators=(",", ":"))),
             )
 
     def update(self, kind: str, key: str, **changes: object) -> Document:
@@ -115,4 +126,42 @@ class Store:
             query, arguments = query + " AND parent = ?", [kind, parent]
         with self._lock:
             rows = self._db.execute(query + " ORDER BY number", arguments).fetchall()
-        return [json.loads(row[0]) for row in rows]
+            texts: dict[str, str] = {}
+            return [self._whole(row[0], texts) for row in rows]
+
+    def count(self, kind: str, *, parent: str) -> int:
+        with self._lock:
+            row = self._db.execute(
+                "SELECT COUNT(*) FROM record WHERE kind = ? AND parent = ?", (kind, parent)
+            ).fetchone()
+        return int(row[0])
+
+    def delete_all(self, kind: str, *, parent: str) -> None:
+        with self._lock:
+            self._db.execute("DELETE FROM record WHERE kind = ? AND parent = ?", (kind, parent))
+
+    def _slim(self, body: Document) -> Document:
+        """The body with references in the place of what may be shared."""
+        slim = dict(body)
+        for member in _SHARED:
+            text = slim.get(member)
+            if isinstance(text, str):
+                digest = hashlib.sha256(text.encode()).hexdigest()
+                self._db.execute("INSERT OR IGNORE INTO text VALUES (?, ?)", (digest, text))
+                slim[member] = {_REFERENCE: digest}
+        return slim
+
+    def _whole(self, stored: str, texts: dict[str, str]) -> Document:
+        """The body as it was put; `texts` are those read for its neighbours."""
+        body: Document = json.loads(stored)
+        for member in _SHARED:
+            reference = body.get(member)
+            if isinstance(reference, dict) and _REFERENCE in reference:
+                digest = reference[_REFERENCE]
+                if digest not in texts:
+                    row = self._db.execute(
+                        "SELECT body FROM text WHERE digest = ?", (digest,)
+                    ).fetchone()
+                    texts[digest] = row[0]
+                body[member] = texts[digest]
+        return body

@@ -1,0 +1,183 @@
+"""The composition of the local endpoint: store, operations, engine, emulator and front, as one.
+
+The order of things: the front's port first (the emulator's Lambdas must know it), then the
+emulator, then the operations; what was cut off goes on as soon as the emulator answers.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from ci.errors import LocalError
+from ci.local.api import all_operations, hosting
+from ci.local.api.invoke import invoke
+from ci.local.context import Context
+from ci.local.dispatch import Dispatcher
+from ci.local.emulator import Emulator, emulator_python
+
+try:
+    from ci.local.engine.engine import Engine
+except ImportError:  # TEMPORARY
+
+    class Engine:
+        def __init__(self, f):
+            pass
+
+        def submit(self, a):
+            pass
+
+        def stop(self, a):
+            pass
+
+        def retry(self, a):
+            pass
+
+        def resume_all(self):
+            pass
+
+        def close(self):
+            pass
+
+
+from ci.local.proxy import Proxy
+from ci.local.server import Invocation, Server, health_document
+from ci.local.service import sagemaker
+from ci.local.settings import BIND, RECORD_NAME, STATE_NAME, Settings, last_port
+from ci.local.store import Store
+
+_LOG = logging.getLogger("ci.local")
+
+
+class Endpoint:
+    """Everything that runs while the endpoint does."""
+
+    def __init__(self, settings: Settings, *, address: str, emulator: Emulator) -> None:
+        self._settings = settings
+        self._address = address
+        self._emulator = emulator
+        self._ready = False
+        self._store = Store(settings.home / STATE_NAME)
+        dispatcher = Dispatcher(sagemaker(), all_operations())
+        self._engine = engine = Engine(self._give_context)
+        self._context: Context = Context(
+            store=self._store,
+            clock=time.time,
+            call=dispatcher.call,
+            engine=engine,
+            address=address,
+            home=settings.home,
+            region=settings.region,
+            images=settings.images,
+        )
+        dispatcher.bind(self._context)
+        self._server = Server(
+            dispatcher=dispatcher, proxy=Proxy(emulator), invoke=self._invoke, health=self._health
+        )
+
+    def _give_context(self) -> Context:
+        return self._context
+
+    async def run_until(self, ended: asyncio.Event, listener: socket.socket) -> None:
+        """Answer, go on with what was cut off, and end in order once `ended` is set."""
+        await self._server.listen(listener)
+        going_on = asyncio.create_task(self._go_on())
+        try:
+            await ended.wait()
+        finally:
+            going_on.cancel()
+            await self._server.close()
+            await asyncio.to_thread(self._engine.close)
+            await asyncio.to_thread(hosting.close, self._context)
+            self._store.close()
+
+    async def _go_on(self) -> None:
+        await self._emulator.ready.wait()
+        try:
+            await asyncio.to_thread(hosting.resume, self._context)
+            await asyncio.to_thread(self._engine.resume_all)
+        except Exception:  # noqa: BLE001 - the endpoint answers all the same, and its log tells
+            _LOG.exception("bug: what was cut off could not be taken up again")
+        self._ready = True
+
+    def _invoke(self, asked: Invocation) -> tuple[int, Mapping[str, str], bytes]:
+        headers = asked.headers
+        return invoke(
+            self._context,
+            asked.endpoint,
+            asked.body,
+            headers.get("content-type"),
+            headers.get("accept"),
+            custom_attributes=headers.get("x-amzn-sagemaker-custom-attributes"),
+            target_variant=headers.get("x-amzn-sagemaker-target-variant"),
+            inference_id=headers.get("x-amzn-sagemaker-inference-id"),
+        )
+
+    def _health(self) -> dict[str, object]:
+        return health_document(
+            home=str(self._settings.home),
+            ready=self._ready and self._emulator.ready.is_set(),
+            address=self._address,
+            region=self._settings.region,
+        )
+
+
+async def serve(settings: Settings) -> None:
+    """Run the endpoint until SIGTERM or SIGINT. LocalError where it cannot start."""
+    listener = _listen(settings)
+    port = listener.getsockname()[1]
+    address = f"http://{BIND}:{port}"
+    python = await asyncio.to_thread(emulator_python, os.environ)
+    emulator = Emulator(python=python, home=settings.home, region=settings.region, front=address)
+    await emulator.start()
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    try:
+        endpoint = Endpoint(settings, address=address, emulator=emulator)
+        _write_record(settings.home, port)
+        await endpoint.run_until(ended, listener)
+    finally:
+        await emulator.stop()
+
+
+def _write_record(home: Path, port: int) -> None:
+    record = {"pid": os.getpid(), "port": port, "address": f"http://{BIND}:{port}"}
+    temporary = home / f"{RECORD_NAME}.new"
+    temporary.write_text(json.dumps(record) + "\n")
+    temporary.replace(home / RECORD_NAME)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """The front's socket: on the port asked for, else on last time's, else on any that is free."""
+    if settings.port:
+        try:
+            return _bind(settings.port)
+        except OSError as error:
+            raise LocalError(
+                f"Port {settings.port} is taken",
+                why=str(error),
+                fix="sagemaker-gitops local up  # without --port: any free port",
+            ) from error
+    with suppress(OSError):
+        return _bind(last_port(settings.home))
+    return _bind(0)
+
+
+def _bind(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((BIND, port))
+        listener.listen(128)
+    except OSError:
+        listener.close()
+        raise
+    listener.setblocking(False)
+    return listener

@@ -1,0 +1,238 @@
+"""Whether an endpoint runs for a folder, and how it comes up and goes down.
+
+A running server holds a lock on its folder, so it is the lock that tells, never a number of a
+process that may be another's by now.
+"""
+
+import fcntl
+import http.client
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ci.errors import LocalError
+from ci.local.settings import BIND, LOCK_NAME, LOG_NAME, read_record
+
+_READY_SECONDS = 180.0
+_GOODBYE_SECONDS = 20.0
+_POLL = 0.02
+_TAIL = 2000
+_HEALTH_PATH = "/_sagemaker-gitops/health"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """A running endpoint. `started` says that this call started it."""
+
+    address: str
+    pid: int
+    home: Path
+    region: str
+    started: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """`endpoint` is None where none runs; `ready` False while it starts or its emulator does."""
+
+    home: Path
+    endpoint: Endpoint | None = None
+    ready: bool = False
+
+
+def up(
+    home: Path,
+    *,
+    port: int | None = None,
+    images: tuple[tuple[str, Path], ...] = (),
+    region: str = "us-east-1",
+    environ: Mapping[str, str] | None = None,
+    timeout: float = _READY_SECONDS,
+) -> Endpoint:
+    """The endpoint of this folder, started where none runs. Returns once it is ready.
+
+    Two at once get one server. Raises LocalError, with the end of the log, where it does not come
+    up, and where one runs on another port or in another region than asked for.
+    """
+    home = home.resolve()
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "up.lock").open("w") as one_at_a_time:
+        fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
+        process = None
+        if not _is_locked(home):
+            command = _command(home, port or 0, images, region)
+            process = _spawn(command, home, os.environ if environ is None else environ)
+        endpoint = _wait_until_ready(home, process, time.monotonic() + timeout)
+    _check_same(endpoint, port, region)
+    return endpoint
+
+
+def down(home: Path, *, timeout: float = _GOODBYE_SECONDS) -> bool:
+    """End the endpoint of this folder, in order. False where none ran."""
+    home = home.resolve()
+    if not _is_locked(home):
+        return False
+    pid = read_record(home).get("pid")
+    deadline = time.monotonic() + timeout
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if isinstance(pid, int) and _is_locked(home):
+            os.kill(pid, number)
+        while time.monotonic() < deadline:
+            if not _is_locked(home):
+                return True
+            time.sleep(_POLL)
+        deadline = time.monotonic() + 5
+    raise LocalError(
+        "The local endpoint does not end", where=f"process {pid}", fix=f"kill -9 {pid}"
+    )
+
+
+def status(home: Path) -> Status:
+    home = home.resolve()
+    if not _is_locked(home):
+        return Status(home=home)
+    health = _health(home)
+    return Status(home=home, endpoint=_endpoint(health), ready=health.get("ready") is True)
+
+
+def reset(home: Path) -> None:
+    """End the endpoint and forget everything it kept: records, objects, logs."""
+    home = home.resolve()
+    down(home)
+    if not home.is_dir():
+        return
+    with (home / "up.lock").open("w") as one_at_a_time:
+        fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
+        for entry in home.iterdir():
+            if entry.name in {"up.lock", LOCK_NAME}:
+                continue
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+
+
+def _command(home: Path, port: int, images: tuple[tuple[str, Path], ...], region: str) -> list[str]:
+    listed = json.dumps([[pattern, str(folder)] for pattern, folder in images])
+    # -I keeps the current folder and PYTHONPATH out: a repository may well have a `ci` of its own.
+    return [
+        sys.executable,
+        "-I",
+        "-m",
+        "ci.local.main",
+        f"--home={home}",
+        f"--port={port}",
+        f"--region={region}",
+        f"--images={listed}",
+    ]
+
+
+def _spawn(command: list[str], home: Path, environ: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+    """A process of its own session, that outlives this one and sees no AWS credential."""
+    kept = {name: value for name, value in environ.items() if not name.startswith("AWS_")}
+    with (home / LOG_NAME).open("wb") as log:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=home,
+            env=kept,
+            start_new_session=True,
+        )
+
+
+def _wait_until_ready(
+    home: Path, process: "subprocess.Popen[bytes] | None", deadline: float
+) -> Endpoint:
+    while time.monotonic() < deadline:
+        health = _health(home)
+        endpoint = _endpoint(health)
+        ours = process is None or (endpoint is not None and endpoint.pid == process.pid)
+        if endpoint is not None and ours and health.get("ready") is True:
+            return Endpoint(
+                address=endpoint.address,
+                pid=endpoint.pid,
+                home=home,
+                region=endpoint.region,
+                started=process is not None,
+            )
+        if process is not None and process.poll() is not None:
+            raise _did_not_start(home, f"its process ended with code {process.returncode}")
+        time.sleep(_POLL)
+    raise _did_not_start(home, "it is not ready in time")
+
+
+def _did_not_start(home: Path, why: str) -> LocalError:
+    log = home / LOG_NAME
+    try:
+        tail = log.read_text(errors="replace").strip()[-_TAIL:]
+    except OSError:
+        tail = ""
+    return LocalError(
+        "The local endpoint did not start",
+        where=str(log),
+        why=f"{why}\n{tail}".rstrip(),
+        fix="sagemaker-gitops local down && sagemaker-gitops local up",
+    )
+
+
+def _check_same(endpoint: Endpoint, port: int | None, region: str) -> None:
+    if port and not endpoint.address.endswith(f":{port}"):
+        wanted = f"port {port}"
+    elif endpoint.region != region:
+        wanted = f"region {region}"
+    else:
+        return
+    raise LocalError(
+        f"The local endpoint runs at {endpoint.address} in {endpoint.region}, not with {wanted}",
+        where=str(endpoint.home),
+        fix="sagemaker-gitops local down  # then up again",
+    )
+
+
+def _endpoint(health: Mapping[str, object]) -> Endpoint | None:
+    address, pid, home = health.get("address"), health.get("pid"), health.get("home")
+    if not isinstance(pid, int):
+        return None
+    region = str(health.get("region"))
+    return Endpoint(address=str(address), pid=pid, home=Path(str(home)), region=region)
+
+
+def _health(home: Path) -> dict[str, object]:
+    """What the server of this folder says of itself; empty where it does not answer."""
+    port = read_record(home).get("port")
+    if not isinstance(port, int):
+        return {}
+    connection = http.client.HTTPConnection(BIND, port, timeout=5)
+    try:
+        connection.request("GET", _HEALTH_PATH)
+        document = json.loads(connection.getresponse().read())
+    except (OSError, ValueError, http.client.HTTPException):
+        return {}
+    finally:
+        connection.close()
+    # Another program, or another folder's endpoint, may have last time's port by now.
+    if not isinstance(document, dict) or document.get("home") != str(home):
+        return {}
+    return document
+
+
+def _is_locked(home: Path) -> bool:
+    try:
+        file = (home / LOCK_NAME).open("r")
+    except OSError:
+        return False
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False

@@ -1,0 +1,101 @@
+"""Hands a request on to the emulator and its answer back, as bytes, without holding either."""
+
+import asyncio
+import logging
+
+import aiohttp
+from aiohttp import web
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+from ci.local.emulator import Emulator
+
+_LOG = logging.getLogger("ci.local")
+_HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "expect",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+_BODILESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
+_START_SECONDS = 60.0
+_UNAVAILABLE = (
+    b'<?xml version="1.0" encoding="UTF-8"?><Error><Code>ServiceUnavailable</Code><Message>The'
+    b" emulator behind the local endpoint does not answer; its log is emulator.log in the folder"
+    b" of the endpoint's state.</Message></Error>"
+)
+
+
+class Proxy:
+    """Bodies stream both ways: an object of any size passes in constant memory."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self._emulator = emulator
+        self._session = aiohttp.ClientSession(
+            auto_decompress=False,
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=5),
+        )
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    async def forward(self, request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            await asyncio.wait_for(self._emulator.ready.wait(), _START_SECONDS)
+        except TimeoutError:
+            return _unavailable()
+        url = URL(self._emulator.address + request.raw_path, encoded=True)
+        try:
+            async with self._session.request(
+                request.method,
+                url,
+                headers=_passed_on(request.headers),
+                data=request.content if _has_body(request) else None,
+                allow_redirects=False,
+            ) as answer:
+                return await _give_back(request, answer)
+        except aiohttp.ClientConnectionError as error:
+            _LOG.warning("%s %s: %s", request.method, request.path, error)
+            return _unavailable()
+
+
+async def _give_back(
+    request: web.BaseRequest, answer: aiohttp.ClientResponse
+) -> web.StreamResponse:
+    response = web.StreamResponse(
+        status=answer.status, reason=answer.reason, headers=_passed_on(answer.headers)
+    )
+    await response.prepare(request)
+    if request.method != "HEAD":
+        async for chunk in answer.content.iter_any():
+            await response.write(chunk)
+    await response.write_eof()
+    return response
+
+
+def _passed_on(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
+    passed: CIMultiDict[str] = CIMultiDict()
+    for name, value in headers.items():
+        if name.lower() not in _HOP_BY_HOP:
+            passed.add(name, value)
+    return passed
+
+
+def _has_body(request: web.BaseRequest) -> bool:
+    return request.can_read_body or (
+        request.method not in _BODILESS and request.headers.get("Content-Length", "0") != "0"
+    )
+
+
+def _unavailable() -> web.Response:
+    return web.Response(status=503, body=_UNAVAILABLE, content_type="application/xml")
