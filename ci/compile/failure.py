@@ -3,6 +3,7 @@
 import signal
 import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -50,98 +51,101 @@ def died(source: str, status: int, log: Path) -> CompileError:
     return CompileError(what, where=source, why=_with_tail(why, log))
 
 
-def from_reply(
-    reply: Mapping[str, Any],
-    *,
-    refused: Sequence[str],
-    root: Path,
-    source: str,
-    python: str,
-    log: Path,
-) -> CompileError:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a compile took place: `source` is `file:function` from `root`, `python` the
+    interpreter, `log` the file with the module's own output."""
+
+    root: Path
+    source: str
+    python: str
+    log: Path
+
+
+def from_reply(reply: Mapping[str, Any], *, refused: Sequence[str], place: Place) -> CompileError:
     """The error that the child's reply tells of."""
-    error, versions = reply["error"], reply["versions"]
-    message = error["message"]
+    error = reply["error"]
     match error["kind"]:
-        case "sdk_missing":
+        case "sdk_missing" | "module_missing":
+            return _missing(error, reply["versions"], place)
+        case "no_function" | "unknown_kwargs" | "missing_kwargs":
+            return _signature(error, place.source)
+        case "not_a_pipeline" | "not_python":
             return CompileError(
-                "The SageMaker SDK is not installed in the Python that compiles this pipeline.",
-                where=f"{python} (Python {versions['python']})",
-                why=f"{source} imports {error.get('module') or 'sagemaker'}"
-                + (f"; sagemaker {versions['sagemaker']} is" if "sagemaker" in versions else ""),
-                fix=f"uv pip install --python {python} sagemaker\n"
-                "or name another one in the project file:  python: .venv/bin/python",
+                f"{place.source} is no pipeline: {error['message']}.",
+                where=place.source,
+                fix="Return a sagemaker Pipeline: one pipeline, not a list and not its definition.",
             )
-        case "module_missing":
+        case "exited":
+            message = str(error["message"]).strip()
             return CompileError(
-                f"{source} imports {error['module']}, which cannot be found.",
-                where=_place(error["frames"], root) or source,
-                why=f"it is not installed in {python} (Python {versions['python']}), and stands"
-                " in no folder that is searched",
-                fix=f"uv pip install --python {python} {error['module'].split('.')[0]}",
+                f"The module ended the process (SystemExit: {message or 0}).",
+                where=_place(error["frames"], place.root) or place.source,
+                why=_with_tail(_trace(error["frames"], place.root), place.log),
+                fix="Let the function return the pipeline; keep sys.exit() under __main__.",
             )
+        case _:
+            return _raised(error, reply["reached"], refused, place)
+
+
+def _missing(error: Mapping[str, Any], versions: Mapping[str, str], place: Place) -> CompileError:
+    python = f"{place.python} (Python {versions['python']})"
+    module = str(error.get("module") or "sagemaker")
+    if error["kind"] == "module_missing":
+        return CompileError(
+            f"{place.source} needs the module {module}, which cannot be found.",
+            where=_place(error["frames"], place.root) or place.source,
+            why=f"it is not installed in {python}, and stands in no folder that is searched",
+            fix=f"uv pip install --python {place.python} {module.partition('.')[0]}",
+        )
+    installed = f"; installed is sagemaker {versions['sagemaker']}"
+    return CompileError(
+        "The SageMaker SDK that this pipeline needs is not in the Python that compiles it.",
+        where=python,
+        why=f"{place.source} imports {module}" + (installed if "sagemaker" in versions else ""),
+        fix=f"uv pip install --python {place.python} sagemaker\n"
+        "or name another one in the project file:  python: .venv/bin/python",
+    )
+
+
+def _signature(error: Mapping[str, Any], source: str) -> CompileError:
+    message, known = error["message"], error["known"]
+    match error["kind"]:
         case "no_function":
-            known = error["known"]
-            return CompileError(
-                f"{source}: {message}.",
-                where=source,
-                why=f"its functions are {', '.join(known)}" if known else None,
-                fix=f"source: {source.rpartition(':')[0]}:{known[0] if known else 'get_pipeline'}",
-            )
+            fix = f"source: {source.rpartition(':')[0]}:{known[0] if known else 'get_pipeline'}"
+            why = f"its functions are {', '.join(known)}" if known else None
+            return CompileError(f"{source}: {message}.", where=source, why=why, fix=fix)
         case "unknown_kwargs":
             return CompileError(
                 f"{source} does not take {message}.",
                 where=source,
-                why=f"it takes {', '.join(error['known']) or 'no arguments'}",
+                why=f"it takes {', '.join(known) or 'no arguments'}",
                 fix="Take it out of `kwargs:`, or add it to the function.",
             )
-        case "missing_kwargs":
+        case _:
             return CompileError(
                 f"{source} needs {message}, which nobody gives.",
                 where=source,
-                why=f"without asking it is given {', '.join(error['known'])}",
+                why=f"without asking it can be given {', '.join(known)}",
                 fix=f"kwargs:\n  {message.split(', ')[0]}: ...",
             )
-        case "not_a_pipeline" | "not_python":
-            return CompileError(
-                f"{source} did not return a pipeline: {message}.",
-                where=source,
-                fix="Return a sagemaker Pipeline: one pipeline, not a list and not its definition.",
-            )
-        case _:
-            return _raised(error, reply["reached"], refused, root, source, log)
 
 
 def _raised(
-    error: Mapping[str, Any],
-    reached: Sequence[str],
-    refused: Sequence[str],
-    root: Path,
-    source: str,
-    log: Path,
+    error: Mapping[str, Any], reached: Sequence[str], refused: Sequence[str], place: Place
 ) -> CompileError:
     frames, message = error["frames"], str(error["message"]).strip()
-    where = _place(frames, root) or source
-    if error["kind"] == "exited":
-        return CompileError(
-            f"The module ended the process (SystemExit: {message or 0}).",
-            where=where,
-            why=_with_tail(_trace(frames, root), log),
-            fix="Let the function return the pipeline; keep sys.exit() under __main__.",
-        )
-    told = f"{error['type']}: {message}" if message else error["type"]
-    if reached or refused:
-        wanted = [f"a connection to {host}" for host in reached] + list(refused)
-        return CompileError(
-            f"Compile is hermetic, and the module wanted {_listed(wanted)}.",
-            where=where,
-            why=textwrap.shorten(told, 500) + "\n" + _trace(frames, root),
-            fix=_fix_for(refused),
-        )
+    where = _place(frames, place.root) or place.source
+    trace = _trace(frames, place.root)
+    told = textwrap.shorten(f"{error['type']}: {message}" if message else error["type"], 500)
+    if not reached and not refused:
+        return CompileError(f"The module raised {told}", where=where, why=trace or None)
+    wanted = [f"a connection to {host}" for host in reached] + list(refused)
     return CompileError(
-        f"The module raised {textwrap.shorten(told, 500)}",
+        f"Compile is hermetic, and the module wanted {_listed(wanted)}.",
         where=where,
-        why=_trace(frames, root) or None,
+        why=f"{told}\n{trace}".strip(),
+        fix=_fix_for(refused),
     )
 
 

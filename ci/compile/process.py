@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,12 @@ from ci.compile.services import Capture, function_arn
 from ci.definition.read import read_json
 from ci.project.model import CompileMode, ModuleSource, Target
 
-_CHILD = Path(__file__).with_name("child.py")
+# The child's package is put on its path only until it is imported: no module of `ci` is.
+_START = (
+    "import sys; sys.path[0] == '' and sys.path.pop(0); sys.path.insert(0, sys.argv.pop(1));"
+    " import sagemaker_gitops_child.__main__ as child; del sys.path[0]; child.main()"
+)
+_CHILD = ["-c", _START, str(Path(__file__).parent)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +79,7 @@ def compile_module(
         else live_environment(environ, scratch=scratch, region=target.region)
     )
     job = _Job(
-        command=[*find_python(pipeline.python, root=root, environ=environ), str(_CHILD)],
+        command=[*find_python(pipeline.python, root=root, environ=environ), *_CHILD],
         environment=environment,
         request={
             "file": str(source.file),
@@ -104,10 +109,7 @@ def compile_module(
         raise failure.from_reply(
             reply,
             refused=capture.refused,
-            root=root,
-            source=job.source,
-            python=job.command[0],
-            log=job.log,
+            place=failure.Place(root=root, source=job.source, python=job.command[0], log=job.log),
         )
     return _collect(reply, capture, job)
 
@@ -183,10 +185,8 @@ def _converse(
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """Nothing of the child outlives the compile, nor what it started."""
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
 
 

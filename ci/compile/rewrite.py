@@ -85,7 +85,7 @@ def _implied(
     yield from sorted(parents & read)
 
 
-def _strings(node: object, key: str = "") -> Iterator[str]:
+def _strings(node: object) -> Iterator[str]:
     """Every text that stands where something is read."""
     match node:
         case str():
@@ -96,7 +96,7 @@ def _strings(node: object, key: str = "") -> Iterator[str]:
         case dict():
             for name, value in node.items():
                 if _OUTPUT not in name.lower():
-                    yield from _strings(value, name)
+                    yield from _strings(value)
 
 
 class _Places:
@@ -136,7 +136,7 @@ class _Places:
                 return self._text(node)
             case list():
                 return [self.rewrite(item) for item in node]
-            case {"Std:Join": {"On": str(on), "Values": list(values)}} if len(node) == 1:
+            case {"Std:Join": {"On": str(on), "Values": list(values)}, **rest} if not rest:
                 return {"Std:Join": {"On": on, "Values": self._joined(on, values)}}
             case dict():
                 return {self._text(key): self.rewrite(value) for key, value in node.items()}
@@ -163,7 +163,8 @@ class _Places:
         start = text.find("s3://")
         if start < 0:
             return text
-        out, position = [], 0
+        out: list[str] = []
+        position = 0
         while start >= 0:
             found = self._longest(text, start)
             end = start + 5

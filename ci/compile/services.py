@@ -252,7 +252,8 @@ def _query(capture: Capture, request: Request) -> Answer:
             capture.note(f"{request.service}:{operation}")
             return _xml(
                 "<ErrorResponse><Error><Type>Sender</Type><Code>HermeticCompile</Code><Message>"
-                f"{escape(_sentence(request.service, operation))}</Message></Error></ErrorResponse>",
+                f"{escape(_sentence(request.service, operation))}</Message></Error>"
+                "</ErrorResponse>",
                 status=400,
             )
     return _xml(
@@ -265,34 +266,39 @@ def _query(capture: Capture, request: Request) -> Answer:
 
 
 def _lambda(capture: Capture, request: Request) -> Answer:
-    parts = [part for part in request.path.split("/") if part][1:]
-    if not parts or parts[0] != "functions":
-        return _refuse(capture, "lambda", f"{request.method} {request.path}")
-    body = _json_body(request)
-    if len(parts) == 1 and request.method == "POST":
-        return _create_function(capture, body)
-    if len(parts) == 1 or (len(parts) > 2 and parts[2] not in ("code", "configuration")):
-        return _refuse(capture, "lambda", f"{request.method} {request.path}")
-    name = parts[1].split(":")[6] if parts[1].startswith("arn:") else parts[1]
-    known = capture.functions.get(name)
-    match request.method, parts[2:]:
-        case "PUT", ["code"]:
-            code = _code(capture, body)
-            if isinstance(code, Answer):
-                return code
-            if known is None:
-                known = capture.functions[name] = CapturedFunction(configuration={}, code=code)
-            known.code = code
-        case "PUT", ["configuration"] if known is not None:
-            known.configuration.update(body)
-        case "GET", [] if known is not None:
-            return _json({"Configuration": _function(capture, name, known)})
-        case "GET", ["configuration"] if known is not None:
-            pass
+    """REST over `/2015-03-31/functions[/{name}[/code|/configuration]]`."""
+    match request.method, [part for part in request.path.split("/") if part][1:]:
+        case "POST", ["functions"]:
+            return _create_function(capture, _json_body(request))
+        case ("PUT" | "GET") as method, ["functions", name, *what] if what in (
+            [],
+            ["code"],
+            ["configuration"],
+        ):
+            name = name.split(":")[6] if name.startswith("arn:") else name
+            return _known_function(capture, method, name, what, _json_body(request))
         case _:
-            capture.note(f"lambda:{request.method} {name}")
-            return _error("ResourceNotFoundException", f"Function not found: {name}", status=404)
-    return _json(_function(capture, name, known))
+            return _refuse(capture, "lambda", f"{request.method} {request.path}")
+
+
+def _known_function(
+    capture: Capture, method: str, name: str, what: list[str], body: dict[str, Any]
+) -> Answer:
+    known = capture.functions.get(name)
+    if (method, what) == ("PUT", ["code"]):
+        code = _code(capture, body)
+        if isinstance(code, Answer):
+            return code
+        if known is None:
+            known = capture.functions[name] = CapturedFunction(configuration={}, code=code)
+        known.code = code
+    elif known is None:
+        capture.note(f"lambda:{method} {name}")
+        return _error("ResourceNotFoundException", f"Function not found: {name}", status=404)
+    elif (method, what) == ("PUT", ["configuration"]):
+        known.configuration.update(body)
+    told = _function(capture, name, known)
+    return _json(told if what else {"Configuration": told})
 
 
 def _create_function(capture: Capture, body: dict[str, Any]) -> Answer:

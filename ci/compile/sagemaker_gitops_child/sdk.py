@@ -1,0 +1,233 @@
+"""What is changed of the SageMaker SDK, in memory, as its modules are imported.
+
+Names made of the time become names made of a counter, uploads go straight to a folder, the
+default bucket and the account are known, telemetry is off, and what is slow without need is not
+done. User code keeps its clock, its random numbers and its files.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.abc
+import os
+import shutil
+import sys
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def replace(owner: Any, **members: Any) -> None:
+    """Replace those members that `owner` has: versions of the SDK differ."""
+    for name, value in members.items():
+        if hasattr(owner, name):
+            setattr(owner, name, value)
+
+
+class Names:
+    """Names that the SDK makes of the time: unique in one compile, and equal in every compile.
+
+    Each base has a counter of its own, so that a step added elsewhere does not shift them.
+    """
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
+
+    def number(self, base: str) -> int:
+        self.counts[base] = self.counts.get(base, 0) + 1
+        return self.counts[base]
+
+    def from_base(self, base: str, max_length: int = 63, short: bool = False) -> str:
+        suffix = f"{self.number(base):0{10 if short else 14}d}"
+        return f"{base[: max_length - len(suffix) - 1]}-{suffix}"
+
+    def for_trainer(self, base: str, max_length: int = 63) -> str:
+        return self.from_base(base.replace("_", "-"), max_length)
+
+    def timestamp(self) -> str:
+        return f"1970-01-01-00-00-00-{self.number('timestamp'):03d}"
+
+    def short_timestamp(self) -> str:
+        return f"700101-{self.number('short timestamp'):04d}"
+
+    def uuid(self, *_: object) -> uuid.UUID:
+        return uuid.uuid5(uuid.NAMESPACE_OID, f"sagemaker-gitops/{self.number('uuid')}")
+
+
+class Uuids:
+    """Stands for the `uuid` module inside the SDK."""
+
+    def __init__(self, names: Names) -> None:
+        self.uuid1 = names.uuid
+        self.uuid4 = names.uuid
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(uuid, name)
+
+
+class Uploads:
+    """What the SDK uploads, put into a folder instead: `(bucket, key, file)`, and the URIs that
+    name a whole folder of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.objects: list[tuple[str, str, str]] = []
+        self.folders: list[str] = []
+
+    def upload(self, source: Path, bucket: str, key: str) -> None:
+        file = self.folder / str(len(self.objects))
+        shutil.copyfile(source, file)
+        self.objects.append((bucket, key, str(file)))
+
+    def upload_data(
+        self, session: Any, path: str, bucket: str | None = None, key_prefix: str = "data", **_: Any
+    ) -> str:
+        """The contract of `Session.upload_data` in both versions of the SDK."""
+        if bucket is None:
+            bucket = str(session.default_bucket())
+            prefix = getattr(session, "default_bucket_prefix", None)
+            key_prefix = "/".join(part for part in (prefix, key_prefix) if part)
+        root, source = f"s3://{bucket}/{key_prefix}", Path(path)
+        if not source.is_dir():
+            self.upload(source, bucket, f"{key_prefix}/{source.name}")
+            return f"{root}/{source.name}"
+        for file in sorted(file for file in source.rglob("*") if file.is_file()):
+            self.upload(file, bucket, f"{key_prefix}/{file.relative_to(source).as_posix()}")
+        self.folders.append(root)
+        return root
+
+
+class Mends:
+    """Which module of the SDK is changed in which way."""
+
+    def __init__(self, request: dict[str, Any], uploads: Uploads) -> None:
+        self.request = request
+        self.names = Names()
+        self.uploads = uploads
+        self.table: dict[str, Callable[[Any], None]] = {
+            "sagemaker.utils": self.common,
+            "sagemaker.core.common_utils": self.common,
+            "sagemaker.core.modules.utils": self.trainer_names,
+            "sagemaker.train.utils": self.trainer_names,
+            "sagemaker.session": self.session,
+            "sagemaker.core.helper.session_helper": self.session,
+            "sagemaker.mlops.workflow.steps": self.steps,
+            "sagemaker.train.model_trainer": self.trainer,
+            "sagemaker.telemetry.telemetry_logging": self.telemetry,
+            "sagemaker.core.telemetry.telemetry_logging": self.telemetry,
+        }
+
+    def apply(self, module: Any) -> None:
+        if getattr(module, "uuid", None) is uuid:
+            module.uuid = Uuids(self.names)
+        if getattr(module, "uuid4", None) is uuid.uuid4:
+            module.uuid4 = self.names.uuid
+        mend = self.table.get(module.__name__)
+        if mend is not None:
+            mend(module)
+
+    def _endpoint(self, _region: str) -> str | None:
+        """The SDK asks STS at its regional host, whatever the endpoint variables say."""
+        return os.environ.get("AWS_ENDPOINT_URL_STS") or os.environ.get("AWS_ENDPOINT_URL")
+
+    def common(self, module: Any) -> None:
+        replace(
+            module,
+            name_from_base=self.names.from_base,
+            unique_name_from_base=self.names.from_base,
+            unique_name_from_base_uuid4=self.names.from_base,
+            sagemaker_timestamp=self.names.timestamp,
+            sagemaker_short_timestamp=self.names.short_timestamp,
+        )
+        self._sts(module)
+
+    def _sts(self, module: Any) -> None:
+        if self._endpoint("") is not None:
+            replace(module, sts_regional_endpoint=self._endpoint)
+
+    def trainer_names(self, module: Any) -> None:
+        replace(module, _get_unique_name=self.names.for_trainer)
+
+    def session(self, module: Any) -> None:
+        bucket, account, uploads = self.request["bucket"], self.request["account"], self.uploads
+
+        def default_bucket(session: Any) -> str:
+            chosen = getattr(session, "_default_bucket", None)
+            return str(chosen or getattr(session, "_default_bucket_name_override", None) or bucket)
+
+        def upload_data(session: Any, *args: Any, **kwargs: Any) -> str:
+            return uploads.upload_data(session, *args, **kwargs)
+
+        def account_id(_session: Any) -> str:
+            return str(account)
+
+        replace(
+            module.Session,
+            default_bucket=default_bucket,
+            upload_data=upload_data,
+            account_id=account_id,
+        )
+        self._sts(module)
+
+    def steps(self, module: Any) -> None:
+        # Built anew for each step, at a third of a second, only to read the name of a method.
+        replace(module, LocalSagemakerClient=functools.lru_cache(module.LocalSagemakerClient))
+
+    def trainer(self, module: Any) -> None:
+        trainer, beside = module.ModelTrainer, Path(self.request["file"]).parent
+        name = "_write_source_code_json"
+        write = getattr(trainer, name)
+
+        def staging_bucket(self: Any) -> tuple[str, None]:
+            return self.sagemaker_session.default_bucket(), None
+
+        def write_source_code_json(self: Any, tmp_dir: Any, source_code: Any) -> None:
+            folder = getattr(source_code, "source_dir", None)
+            if isinstance(folder, str) and Path(folder).is_dir():
+                # An absolute path of this machine would travel into the container.
+                relative = os.path.relpath(Path(folder).resolve(), beside)
+                source_code = source_code.model_copy(update={"source_dir": relative})
+            write(self, tmp_dir, source_code)
+
+        replace(
+            trainer,
+            _resolve_staging_bucket=staging_bucket,
+            _write_source_code_json=write_source_code_json,
+        )
+
+    def telemetry(self, module: Any) -> None:
+        def send_nothing(*_args: Any, **_kwargs: Any) -> None:
+            return None
+
+        replace(module, _send_telemetry_request=send_nothing)
+
+
+class Finder(importlib.abc.MetaPathFinder):
+    """Calls `apply` on every module of the SDK once it has been executed."""
+
+    def __init__(self, apply: Callable[[Any], None]) -> None:
+        self.apply = apply
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
+        if fullname.partition(".")[0] != "sagemaker":
+            return None
+        for finder in sys.meta_path:
+            if finder is self or not hasattr(finder, "find_spec"):
+                continue
+            spec = finder.find_spec(fullname, path, target)
+            if spec is not None:
+                self._wrap(spec)
+                return spec
+        return None
+
+    def _wrap(self, spec: Any) -> None:
+        execute = getattr(spec.loader, "exec_module", None)
+        if execute is None:
+            return
+
+        def exec_module(module: Any) -> None:
+            execute(module)
+            self.apply(module)
+
+        spec.loader.exec_module = exec_module
