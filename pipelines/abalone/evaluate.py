@@ -178,7 +178,7 @@ def champion_predictions(champion: dict, test: pd.DataFrame) -> np.ndarray:
 
 
 def compare(truth: np.ndarray, ours: np.ndarray, theirs: np.ndarray, samples: np.ndarray) -> dict:
-    """How much lower our rmse is, in rings; the spread is over samples of rows, the same for both."""
+    """How much lower our rmse is, in rings; its spread is over samples of the same rows."""
 
     def rmse(predicted: np.ndarray, rows: np.ndarray) -> np.ndarray:
         return np.sqrt(np.mean((predicted - truth)[rows] ** 2, axis=-1))

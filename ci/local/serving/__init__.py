@@ -1,0 +1,1 @@
+"""Deployed models as processes: unpacked, started, asked, and stopped with the endpoint."""

@@ -1,0 +1,137 @@
+"""From a container of a deployment to a serving process: its model data, Python, environment."""
+
+import fnmatch
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from ci.local.serving.archive import unpack
+from ci.local.serving.deployment import Container
+from ci.local.serving.process import ServingProcess
+
+_MODEL = "/opt/ml/model"
+
+
+class CannotStart(Exception):
+    """A container whose model data or Python cannot be had; the text says which and why."""
+
+
+def find_python(image: str, images: Sequence[tuple[str, Path]]) -> str:
+    """The interpreter of the first environment whose pattern matches the image's URI.
+
+    Without a match: `python3` of the PATH.
+    """
+    for pattern, environment in images:
+        if fnmatch.fnmatchcase(image, pattern):
+            python = environment / "bin" / "python"
+            if not python.exists():
+                raise CannotStart(
+                    f"image {image} is mapped to {environment}, which holds no bin/python"
+                )
+            return str(python)
+    found = shutil.which("python3")
+    if found is None:
+        raise CannotStart(f"image {image} is mapped to no environment and PATH has no python3")
+    return found
+
+
+def launch(
+    container: Container,
+    folder: Path,
+    *,
+    s3: Any,
+    images: Sequence[tuple[str, Path]],
+    address: str,
+    region: str,
+) -> ServingProcess:
+    """Fetch what is not there yet, and start. The process may not answer yet.
+
+    Raises CannotStart, BadArchive, OSError, and botocore's errors for S3.
+    """
+    python = find_python(container.image, images)
+    model = fetch_model(container, folder, s3)
+    return ServingProcess(
+        command=[python],
+        arguments=[str(model)],
+        environment=serving_environment(container, model, python, address, region),
+        folder=folder,
+    )
+
+
+def fetch_model(container: Container, folder: Path, s3: Any) -> Path:
+    """The folder of the unpacked model; complete as soon as it has this name."""
+    model = folder / "model"
+    if model.is_dir():
+        return model
+    partial = folder / "model.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    if container.model_data:
+        _fetch(container.model_data, partial, folder, s3)
+    source = container.environment.get("SAGEMAKER_SUBMIT_DIRECTORY", "")
+    if source.startswith("s3://"):
+        code = partial / "code"
+        code.mkdir(exist_ok=True)
+        _fetch(source, code, folder, s3)
+    partial.rename(model)
+    return model
+
+
+def _fetch(uri: str, into: Path, folder: Path, s3: Any) -> None:
+    place = urlsplit(uri)
+    bucket, key = place.netloc, place.path.lstrip("/")
+    if place.scheme != "s3" or not bucket or not key:
+        raise CannotStart(f"model data {uri!r} is not an object or a prefix in S3")
+    if not key.endswith("/"):
+        archive = folder / "archive.partial"
+        s3.download_file(bucket, key, str(archive))
+        unpack(archive, into)
+        archive.unlink()
+        return
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
+    found = [item["Key"] for page in pages for item in page.get("Contents", [])]
+    if not found:
+        raise CannotStart(f"model data {uri} holds no objects")
+    for name in found:
+        _download_below(s3, bucket, name, into, name[len(key) :])
+
+
+def _download_below(s3: Any, bucket: str, key: str, into: Path, relative: str) -> None:
+    if not relative or relative.endswith("/"):
+        return
+    target = into / relative
+    if into.resolve() not in target.resolve().parents:
+        raise CannotStart(f"object {key!r} would reach out of the model's folder")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    s3.download_file(bucket, key, str(target))
+
+
+def serving_environment(
+    container: Container, model: Path, python: str, address: str, region: str
+) -> Mapping[str, str]:
+    """What the process sees: the container's own variables over those SageMaker sets."""
+    submit = container.environment.get("SAGEMAKER_SUBMIT_DIRECTORY", "")
+    if submit.startswith("s3://"):
+        submit = f"{_MODEL}/code"
+    if submit == _MODEL or submit.startswith(_MODEL + "/"):
+        submit = str(model) + submit[len(_MODEL) :]
+    return {
+        "PATH": f"{Path(python).parent}:{os.defpath}",
+        "LANG": "C.UTF-8",
+        "HOME": str(model.parent),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "AWS_ENDPOINT_URL": address,
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        **container.environment,
+        "SM_MODEL_DIR": str(model),
+        "SAGEMAKER_BASE_DIR": str(model.parent),
+        "SAGEMAKER_SUBMIT_DIRECTORY": submit,
+    }

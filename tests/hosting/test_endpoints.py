@@ -1,0 +1,421 @@
+"""Endpoints that really start what they serve, over an in-process context and a loopback S3."""
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.archives import model_archive
+from support.local_api import Api
+from support.loopback_s3 import LoopbackS3
+
+from ci.local.api import hosting, registry
+from ci.local.api.invoke import invoke
+from ci.local.context import ApiError
+from ci.local.serving.fleet import fleet_at
+
+IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/model:1"
+ROLE = "arn:aws:iam::000000000000:role/sagemaker-gitops-local"
+
+ECHO = """
+import json, os
+def model_fn(model_dir):
+    return {"name": open(os.path.join(model_dir, "name")).read(), "pid": os.getpid()}
+def input_fn(body, content_type):
+    if content_type == "text/plain":
+        raise KeyError("şöyle")
+    return json.loads(body)
+def predict_fn(data, model):
+    if data == "die":
+        os._exit(3)
+    if data == "sleep":
+        import time; time.sleep(2)
+    return {"said": data, **model}
+def output_fn(prediction, accept):
+    return json.dumps(prediction), "application/json"
+"""
+
+
+class Hosting(Api):
+    """The API with hosting, a loopback S3, and shorthands for the steps to an endpoint."""
+
+    def __init__(self, home: Path, s3: LoopbackS3) -> None:
+        operations = {**registry.OPERATIONS, **hosting.OPERATIONS}
+        super().__init__(home, address=s3.address, operations=operations)
+        self.s3 = s3
+
+    def model(self, name: str, files: dict[str, str | bytes] | None = None) -> str:
+        self.s3.objects[f"bucket/{name}/model.tar.gz"] = model_archive(
+            files if files is not None else {"code/inference.py": ECHO, "name": name}
+        )
+        container = {"Image": IMAGE, "ModelDataUrl": f"s3://bucket/{name}/model.tar.gz"}
+        self("CreateModel", ModelName=name, PrimaryContainer=container, ExecutionRoleArn=ROLE)
+        self.config(name, {name: 1.0})
+        return name
+
+    def config(self, name: str, weights: dict[str, float], **more: Any) -> None:
+        self(
+            "CreateEndpointConfig",
+            EndpointConfigName=name,
+            ProductionVariants=[
+                {
+                    "VariantName": f"v-{model}",
+                    "ModelName": model,
+                    "InitialInstanceCount": 1,
+                    "InstanceType": "ml.m5.large",
+                    "InitialVariantWeight": weight,
+                    **more,
+                }
+                for model, weight in weights.items()
+            ],
+        )
+
+    def settle(self, endpoint: str = "e") -> dict[str, Any]:
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            body = self("DescribeEndpoint", EndpointName=endpoint)
+            if body["EndpointStatus"] not in hosting.IN_WORK:
+                return body
+            time.sleep(0.05)
+        raise AssertionError(body)
+
+    def create(self, config: str, endpoint: str = "e") -> dict[str, Any]:
+        self("CreateEndpoint", EndpointName=endpoint, EndpointConfigName=config)
+        return self.settle(endpoint)
+
+    def ask(self, data: object, **more: Any) -> tuple[int, dict[str, Any]]:
+        status, _, body = invoke(self.context, "e", json.dumps(data).encode(), **more)
+        return status, json.loads(body)
+
+
+@pytest.fixture
+def s3() -> Iterator[LoopbackS3]:
+    with LoopbackS3() as server:
+        yield server
+
+
+@pytest.fixture
+def api(tmp_path: Path, s3: LoopbackS3) -> Iterator[Hosting]:
+    with Hosting(tmp_path, s3) as api:
+        yield api
+        hosting.close(api.context)
+
+
+def refused(call: Callable[..., Any], *arguments: Any, **request: Any) -> ApiError:
+    with pytest.raises(ApiError) as caught:
+        call(*arguments, **request)
+    assert caught.value.code == "ValidationException"
+    return caught.value
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended, waited for or not, within ten seconds."""
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        except FileNotFoundError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_an_endpoint_serves_the_model_and_says_what_it_serves(api: Hosting) -> None:
+    api.model("one")
+    api("CreateEndpoint", EndpointName="e", EndpointConfigName="one")
+    assert refused(api, "DeleteEndpoint", EndpointName="e").message.startswith(
+        'Cannot update in-progress endpoint "arn:aws:sagemaker:us-east-1:000000000000:endpoint/e"'
+    )
+    body = api.settle()
+    assert body["EndpointStatus"] == "InService"
+    assert body["ProductionVariants"][0]["DeployedImages"][0]["SpecifiedImage"] == IMAGE
+    status, headers, answer = invoke(api.context, "e", b'"hi"', custom_attributes="trace=1")
+    assert (status, json.loads(answer)["said"]) == (200, "hi")
+    assert headers["x-Amzn-Invoked-Production-Variant"] == "v-one"
+    assert headers["X-Amzn-SageMaker-Custom-Attributes"] == "trace=1"
+    assert headers["Content-Type"] == "application/json"
+
+
+def test_a_model_of_an_approved_package_is_served(api: Hosting, s3: LoopbackS3) -> None:
+    s3.objects["bucket/p.tar.gz"] = model_archive({"src/serve.py": ECHO, "name": "packaged"})
+    api("CreateModelPackageGroup", ModelPackageGroupName="g")
+    arn = api(
+        "CreateModelPackage",
+        ModelPackageGroupName="g",
+        InferenceSpecification={
+            "Containers": [
+                {
+                    "Image": IMAGE,
+                    "ModelDataUrl": "s3://bucket/p.tar.gz",
+                    "Environment": {
+                        "SAGEMAKER_PROGRAM": "serve.py",
+                        "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/src",
+                    },
+                }
+            ]
+        },
+    )["ModelPackageArn"]
+    api("CreateModel", ModelName="m", Containers=[{"ModelPackageName": arn}])
+    api.config("m", {"m": 1.0})
+    assert api.create("m")["EndpointStatus"] == "InService"
+    assert api.ask(1)[1]["name"] == "packaged"
+
+
+def test_a_killed_process_is_started_again_by_the_next_request(api: Hosting) -> None:
+    api.model("one")
+    api.create("one")
+    pid = api.ask(1)[1]["pid"]
+    os.killpg(pid, signal.SIGKILL)
+    assert gone(pid)
+    status, answer = api.ask(2)
+    assert (status, answer["name"]) == (200, "one")
+    assert answer["pid"] != pid
+
+
+def test_an_endpoint_survives_its_server(tmp_path: Path, s3: LoopbackS3) -> None:
+    with Hosting(tmp_path, s3) as api:
+        api.model("one")
+        api.create("one")
+        pid = api.ask(1)[1]["pid"]
+        hosting.close(api.context)
+        assert gone(pid)
+    s3.objects.clear()
+    with Hosting(tmp_path, s3) as api:
+        assert api("DescribeEndpoint", EndpointName="e")["EndpointStatus"] == "InService"
+        assert api.ask(2)[1]["name"] == "one"
+        hosting.close(api.context)
+
+
+def test_a_creation_that_was_cut_off_is_finished(tmp_path: Path, s3: LoopbackS3) -> None:
+    slow = f"import os, time\nif not os.path.exists({str(tmp_path / 'go')!r}): time.sleep(60)\n"
+    with Hosting(tmp_path, s3) as api:
+        api.model("slow", {"code/inference.py": slow + ECHO, "name": "slow"})
+        api("CreateEndpoint", EndpointName="e", EndpointConfigName="slow")
+        time.sleep(0.5)
+        hosting.close(api.context)
+        assert api.store.get("endpoint", "e")["EndpointStatus"] == "Creating"  # type: ignore[index]
+    (tmp_path / "go").touch()
+    with Hosting(tmp_path, s3) as api:
+        hosting.resume(api.context)
+        assert api.settle()["EndpointStatus"] == "InService"
+        hosting.close(api.context)
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ({"code/inference.py": "raise RuntimeError('no licence for çay')"}, "no licence for çay"),
+        ({"code/inference.py": "def model_fn(d): return 1/0"}, "ZeroDivisionError"),
+        ({"code/inference.py": "x = 1"}, "defines no model_fn"),
+        ({"model.joblib": "x"}, "no inference.py in"),
+        ({"../evil": "x"}, "reaches out of"),
+    ],
+)
+def test_a_model_that_does_not_come_up_fails_with_the_reason(
+    api: Hosting, files: dict[str, str | bytes], says: str
+) -> None:
+    api.model("bad", files)
+    body = api.create("bad")
+    assert body["EndpointStatus"] == "Failed"
+    assert says in body["FailureReason"]
+    assert len(body["FailureReason"]) <= 1024
+    status, answer = api.ask(1)
+    assert (status, answer["ErrorCode"]) == (400, "ValidationError")
+    assert "Failed" in answer["Message"]
+    refused(api, "UpdateEndpoint", EndpointName="e", EndpointConfigName="bad")
+    api("DeleteEndpoint", EndpointName="e")
+    assert "Could not find endpoint" in refused(api, "DescribeEndpoint", EndpointName="e").message
+
+
+def test_missing_model_data_and_a_model_that_hangs_fail(api: Hosting) -> None:
+    api.model("lost")
+    api.s3.objects.clear()
+    assert "404" in api.create("lost")["FailureReason"]
+    api.model("hangs", {"code/inference.py": "import time; time.sleep(60)"})
+    record = hosting._plan(api.context, "hangs")
+    fleet = fleet_at(api.context.home)
+    short = {**hosting.as_document(record)}
+    short["variants"] = [{**variant, "startup": 1} for variant in short["variants"]]
+    with pytest.raises(Exception, match="no answer to GET /ping within 1 s"):
+        fleet.start("h", hosting.from_document(short), hosting.launcher(api.context))
+
+
+def test_an_update_keeps_the_old_until_the_new_is_up(api: Hosting) -> None:
+    slow = "import time; time.sleep(1.5)\n" + ECHO
+    api.model("old")
+    api.model("new", {"code/inference.py": slow, "name": "new"})
+    api.create("old")
+    pid = api.ask(0)[1]["pid"]
+    api("UpdateEndpoint", EndpointName="e", EndpointConfigName="new")
+    body = api("DescribeEndpoint", EndpointName="e")
+    assert body["EndpointStatus"] == "Updating"
+    assert body["EndpointConfigName"] == "old"
+    assert body["PendingDeploymentSummary"]["EndpointConfigName"] == "new"
+    assert api.ask(0)[1]["name"] == "old"
+    refused(api, "UpdateEndpoint", EndpointName="e", EndpointConfigName="old")
+    body = api.settle()
+    assert (body["EndpointStatus"], body["EndpointConfigName"]) == ("InService", "new")
+    assert "PendingDeploymentSummary" not in body
+    assert api.ask(0)[1]["name"] == "new"
+    assert gone(pid)
+    assert len(list((api.context.home / "endpoints" / "e").iterdir())) == 1
+
+
+def test_a_failed_update_goes_on_with_the_old(api: Hosting) -> None:
+    api.model("old")
+    api.model("bad", {"code/inference.py": "raise SystemExit('broken')"})
+    api.create("old")
+    api("UpdateEndpoint", EndpointName="e", EndpointConfigName="bad")
+    body = api.settle()
+    assert (body["EndpointStatus"], body["EndpointConfigName"]) == ("InService", "old")
+    assert "broken" in body["FailureReason"]
+    assert api.ask(0)[1]["name"] == "old"
+
+
+def test_answers_never_fail_while_an_endpoint_is_updated(api: Hosting) -> None:
+    api.model("a")
+    api.model("b")
+    api.create("a")
+    seen: list[tuple[int, str]] = []
+    over = threading.Event()
+
+    def ask_on() -> None:
+        while not over.is_set():
+            status, answer = api.ask(1)
+            seen.append((status, answer.get("name", "")))
+
+    thread = threading.Thread(target=ask_on)
+    thread.start()
+    for config in ("b", "a", "b"):
+        api("UpdateEndpoint", EndpointName="e", EndpointConfigName=config)
+        api.settle()
+    over.set()
+    thread.join()
+    assert {status for status, _ in seen} == {200}
+    assert {name for _, name in seen} == {"a", "b"}
+
+
+def test_errors_of_the_model_are_model_errors(api: Hosting) -> None:
+    api.model("one")
+    api.create("one")
+    status, answer = api.ask("x", content_type="text/plain")
+    assert status == 424
+    assert answer["ErrorCode"] == "ModelError"
+    assert answer["OriginalStatusCode"] == 500
+    assert json.loads(answer["OriginalMessage"])["error"] == "KeyError"
+    assert answer["Message"].startswith("Received server error (500) from primary with message")
+    status, answer = api.ask("sleep", timeout=0.5)
+    assert (status, answer["OriginalStatusCode"]) == (424, 0)
+    assert "timed out" in answer["OriginalMessage"]
+    assert api.ask("die")[0] == 424
+
+
+def test_variants_share_the_traffic_by_weight(api: Hosting) -> None:
+    for name in ("a", "b"):
+        api.model(name)
+    api.config("both", {"a": 3.0, "b": 1.0})
+    api.create("both")
+    points = [0.0, 0.74, 0.76, 0.99]
+    answers = [api.ask(1, chance=lambda point=point: point)[1]["name"] for point in points]
+    assert answers == ["a", "a", "b", "b"]
+    assert api.ask(1, target_variant="v-b")[1]["name"] == "b"
+    assert api.ask(1, target_variant="v-x")[1]["ErrorCode"] == "ValidationError"
+
+
+def test_containers_answer_one_after_the_other(api: Hosting, s3: LoopbackS3) -> None:
+    containers = []
+    for name in ("first", "second"):
+        s3.objects[f"bucket/{name}"] = model_archive({"code/inference.py": ECHO, "name": name})
+        containers.append({"Image": IMAGE, "ModelDataUrl": f"s3://bucket/{name}"})
+    api("CreateModel", ModelName="chain", Containers=containers)
+    api.config("chain", {"chain": 1.0})
+    api.create("chain")
+    answer = api.ask("x")[1]
+    assert (answer["name"], answer["said"]["name"], answer["said"]["said"]) == (
+        "second",
+        "first",
+        "x",
+    )
+
+
+def test_a_running_endpoint_needs_neither_config_nor_model(api: Hosting) -> None:
+    api.model("one")
+    api.create("one")
+    api("DeleteEndpointConfig", EndpointConfigName="one")
+    api("DeleteModel", ModelName="one")
+    os.killpg(api.ask(1)[1]["pid"], signal.SIGKILL)
+    time.sleep(0.1)
+    assert api.ask(2)[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("operation", "request_"),
+    [
+        ("DescribeModel", {"ModelName": "x"}),
+        ("DeleteModel", {"ModelName": "x"}),
+        ("DescribeEndpointConfig", {"EndpointConfigName": "x"}),
+        ("DeleteEndpointConfig", {"EndpointConfigName": "x"}),
+        ("DescribeEndpoint", {"EndpointName": "x"}),
+        ("UpdateEndpoint", {"EndpointName": "x", "EndpointConfigName": "x"}),
+        ("CreateEndpoint", {"EndpointName": "x", "EndpointConfigName": "x"}),
+        ("DeleteEndpoint", {"EndpointName": "x"}),
+    ],
+)
+def test_what_is_not_there_is_named(api: Hosting, operation: str, request_: dict[str, Any]) -> None:
+    message = refused(api, operation, **request_).message
+    assert message.startswith("Could not find")
+    assert "arn:aws:sagemaker:us-east-1:000000000000:" in message
+
+
+def test_names_are_taken_once_and_lists_show_them(api: Hosting) -> None:
+    api.model("one")
+    assert "already existing" in refused(api.model, "one").message
+    assert "already existing" in refused(api.config, "one", {"one": 1.0}).message
+    api.create("one")
+    assert (
+        "already existing"
+        in refused(api, "CreateEndpoint", EndpointName="e", EndpointConfigName="one").message
+    )
+    assert [model["ModelName"] for model in api("ListModels")["Models"]] == ["one"]
+    assert api("ListEndpointConfigs")["EndpointConfigs"][0]["EndpointConfigName"] == "one"
+    assert api("ListEndpoints", StatusEquals="InService")["Endpoints"][0]["EndpointName"] == "e"
+    assert api("ListEndpoints", StatusEquals="Failed")["Endpoints"] == []
+
+
+@pytest.mark.parametrize(
+    "container",
+    [
+        {"Image": IMAGE, "Mode": "MultiModel", "ModelDataUrl": "s3://bucket/models/"},
+        {"ModelPackageName": "nowhere/1"},
+        {},
+    ],
+)
+def test_containers_that_cannot_be_served_are_refused(
+    api: Hosting, container: dict[str, Any]
+) -> None:
+    refused(api, "CreateModel", ModelName="m", PrimaryContainer=container)
+    assert api("ListModels")["Models"] == []
+
+
+def test_what_the_local_endpoint_does_not_do_is_refused_by_name(api: Hosting) -> None:
+    api.model("one")
+    error = refused(
+        api,
+        "CreateEndpointConfig",
+        EndpointConfigName="captured",
+        ProductionVariants=[{"VariantName": "v", "ModelName": "one"}],
+        DataCaptureConfig={
+            "EnableCapture": True,
+            "InitialSamplingPercentage": 100,
+            "DestinationS3Uri": "s3://bucket/capture",
+            "CaptureOptions": [{"CaptureMode": "Input"}],
+        },
+    )
+    assert "DataCaptureConfig" in error.message
