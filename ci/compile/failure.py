@@ -98,11 +98,11 @@ def _missing(error: Mapping[str, Any], versions: Mapping[str, str], place: Place
             why=f"it is not installed in {python}, and stands in no folder that is searched",
             fix=f"uv pip install --python {place.python} {module.partition('.')[0]}",
         )
-    installed = f"; installed is sagemaker {versions['sagemaker']}"
+    found = versions.get("sagemaker")
     return CompileError(
         "The SageMaker SDK that this pipeline needs is not in the Python that compiles it.",
         where=python,
-        why=f"{place.source} imports {module}" + (installed if "sagemaker" in versions else ""),
+        why=f"{place.source} imports {module}" + (f"; sagemaker {found} is there" if found else ""),
         fix=f"uv pip install --python {place.python} sagemaker\n"
         "or name another one in the project file:  python: .venv/bin/python",
     )

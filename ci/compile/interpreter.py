@@ -29,9 +29,12 @@ def find_python(setting: str | None, *, root: Path, environ: Mapping[str, str]) 
         path = path / "bin" / "python"
     if path.is_file():
         return [str(path)]
-    command = shlex.split(setting)
+    try:
+        command = shlex.split(setting)
+    except ValueError:  # a quotation without an end
+        command = []
     found = shutil.which(command[0], path=environ.get("PATH")) if command else None
-    if found is None or "/" in command[0]:
+    if found is None:
         raise CompileError(
             f"There is no Python {setting!r}.",
             where=str(path),

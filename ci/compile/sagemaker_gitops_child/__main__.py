@@ -6,6 +6,7 @@ live in a network namespace of its own, and at the end one reply.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -34,8 +35,8 @@ def enter(request: dict[str, Any], connection: socket.socket, reached: list[str]
 def main() -> None:
     connection = socket.socket(fileno=int(sys.argv[1]))
     connection.set_inheritable(False)
-    with connection.makefile("rb") as stream:
-        request: dict[str, Any] = json.loads(stream.readline())
+    with connection.makefile("rb") as lines:
+        request: dict[str, Any] = json.loads(lines.readline())
     limit(request["memory"])
     reached: list[str] = []
     isolation = enter(request, connection, reached)
@@ -55,8 +56,9 @@ def main() -> None:
         folders=uploads.folders,
         versions=versions(),
     )
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(ValueError, OSError, AttributeError):
+            stream.flush()  # user code may have closed it
     connection.sendall(json.dumps(reply).encode("utf-8") + b"\n")
     os._exit(0)  # threads that user code left behind must not hold the compile
 
