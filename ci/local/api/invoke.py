@@ -4,6 +4,7 @@ import contextlib
 import json
 import random
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 from ci.local.api.hosting import DEPLOYMENT, KIND, launcher, resume_endpoint
 from ci.local.context import ApiError, Context
@@ -14,6 +15,8 @@ from ci.local.serving.process import Answer, ServingProcess
 BODY_LIMIT = 25 * 1024 * 1024
 TIMEOUT = 60.0
 _MESSAGE_LIMIT = 2048
+
+_CUSTOM = "X-Amzn-SageMaker-Custom-Attributes"
 
 Response = tuple[int, dict[str, str], bytes]
 
@@ -34,23 +37,41 @@ def invoke(  # noqa: PLR0913 - one argument for each header that InvokeEndpoint 
     """`(status, headers, body)` to answer with, errors included. Blocks for up to `timeout`."""
     given = {
         "Accept": accept,
-        "X-Amzn-SageMaker-Custom-Attributes": custom_attributes,
+        _CUSTOM: custom_attributes,
         "X-Amzn-SageMaker-Inference-Id": inference_id,
     }
     headers = {"Content-Type": content_type or "application/json"}
     headers |= {name: value for name, value in given.items() if value is not None}
+    question = _Question(endpoint_name, body, headers, target_variant, timeout)
     try:
         _check_size(body)
-        with _asking(context, endpoint_name, target_variant, chance) as (variant, processes):
-            status, told, answer = _through(
-                context, endpoint_name, variant, processes, (body, headers, timeout)
-            )
+        try:
+            return _ask(context, question, chance)
+        except ConnectionRefusedError:
+            # A process died between the look at it and the call, and was asked nothing.
+            return _ask(context, question, chance)
+    except ConnectionRefusedError as error:
+        return _error(503, "ServiceUnavailable", f"The model's process keeps ending: {error}")
     except ApiError as error:
         return _error(error.status, error.code, error.message)
-    told["x-Amzn-Invoked-Production-Variant"] = variant.name
-    if custom_attributes is not None:
-        told["X-Amzn-SageMaker-Custom-Attributes"] = custom_attributes
-    return status, told, answer
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    endpoint: str
+    body: bytes
+    headers: Mapping[str, str]
+    variant: str | None
+    timeout: float
+
+
+def _ask(context: Context, question: _Question, chance: Callable[[], float]) -> Response:
+    with _asking(context, question.endpoint, question.variant, chance) as (variant, processes):
+        status, headers, body = _through(context, question, variant, processes)
+    headers["x-Amzn-Invoked-Production-Variant"] = variant.name
+    if _CUSTOM in question.headers:
+        headers[_CUSTOM] = question.headers[_CUSTOM]
+    return status, headers, body
 
 
 @contextlib.contextmanager
@@ -112,23 +133,21 @@ def _choose(deployment: Deployment, target: str | None, chance: Callable[[], flo
 
 
 def _through(
-    context: Context,
-    endpoint: str,
-    variant: Variant,
-    processes: list[ServingProcess],
-    request: tuple[bytes, dict[str, str], float],
+    context: Context, question: _Question, variant: Variant, processes: list[ServingProcess]
 ) -> Response:
     """One container after the other; what one answers is what the next is asked."""
-    body, headers, timeout = request
-    answer = Answer(status=200, content_type=headers["Content-Type"], body=body)
+    headers = dict(question.headers)
+    answer = Answer(status=200, content_type=headers["Content-Type"], body=question.body)
     for container, process in zip(variant.containers, processes, strict=True):
         headers["Content-Type"] = answer.content_type
         try:
-            answer = process.invoke(answer.body, headers, timeout)
+            answer = process.invoke(answer.body, headers, question.timeout)
+        except ConnectionRefusedError:
+            raise
         except OSError as error:
-            answer = _no_answer(container, error, timeout)
+            answer = _no_answer(container, error, question.timeout)
         if not 200 <= answer.status < 300:
-            return _model_error(context, endpoint, container, answer)
+            return _model_error(context, question.endpoint, container, answer)
     return 200, {"Content-Type": answer.content_type}, answer.body
 
 
