@@ -4,6 +4,7 @@ from ci.sagemaker.artifacts import Artifacts
 from ci.sagemaker.clients import Clients
 from ci.sagemaker.executions import Executions
 from ci.sagemaker.functions import Functions
+from ci.sagemaker.jobs import Jobs
 from ci.sagemaker.logs import Logs
 from ci.sagemaker.packages import Packages
 from ci.sagemaker.pipelines import Pipelines
@@ -17,6 +18,7 @@ class SageMaker:
         self.artifacts = Artifacts(clients)
         self.pipelines = Pipelines(clients, self.artifacts)
         self.executions = Executions(clients)
+        self.jobs = Jobs(clients)
         self.packages = Packages(clients)
         self.functions = Functions(clients)
         self.logs = Logs(clients)

@@ -87,8 +87,8 @@ def _explain(
         return (
             "The credentials have expired or were revoked.",
             (
-                "Sign in again (aws sso login), or let the job assume its role anew: in GitHub Actions"
-                " give it `permissions: id-token: write`, so that it can be done while it runs."
+                "Sign in again (aws sso login), or let the job assume its role anew while it runs:"
+                " in GitHub Actions give it `permissions: id-token: write`."
             ),
         )
     if code in _NO_CREDENTIALS:

@@ -1,0 +1,129 @@
+"""Decides what a signal does: the first one asks to end in order, the second ends at once.
+
+GitHub sends SIGINT to the entry process, SIGTERM 7.5 s later, and kills 2.5 s after that. So the
+stop of running executions is sent from a thread of its own, at once, whatever call the main
+thread is waiting in; the main thread ends in order meanwhile.
+"""
+
+import os
+import select
+import signal
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType, TracebackType
+
+from ci.errors import ExitCode
+from ci.execution.identity import derived_token
+from ci.project.model import OnCancel
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# A terminal and a wrapper (uv run, make) may both pass on one Ctrl-C.
+_SAME_SIGNAL = 0.3
+_LAST_WORD = 5.0  # seconds that ending waits for the stop to be sent
+_ATTEMPTS = 3
+
+
+class Cancellation:
+    """A context that holds SIGINT and SIGTERM. Enter it in the main thread.
+
+    `stop` is called with the ARN of each execution that was given to `watch`, where the policy
+    is to stop; what it raises is kept in `problems`. `stopped` holds those it was sent for.
+    """
+
+    def __init__(self, policy: OnCancel, stop: Callable[[str, str], None]) -> None:
+        self.policy = policy
+        self.stopped: list[str] = []
+        self.problems: list[Exception] = []
+        self._stop = stop
+        self._arns: list[str] = []
+        self._lock = threading.Lock()
+        self._sent = threading.Event()
+        self._requested = False
+        self._finished = False
+        self._first = 0.0
+        # A pipe wakes waiters: unlike an Event it may be touched in a signal handler.
+        self._wakes, self._wake = os.pipe()
+        self._previous: dict[signal.Signals, object] = {}
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> "Cancellation":
+        self._thread = threading.Thread(target=self._serve, name="cancellation", daemon=True)
+        self._thread.start()
+        for number in SIGNALS:
+            self._previous[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._requested:
+            self._sent.wait(_LAST_WORD)
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]  # what signal() gave
+        self._finished = True
+        os.write(self._wake, b".")
+        if self._thread is not None:
+            self._thread.join(_LAST_WORD)
+
+    def requested(self) -> bool:
+        """Whether a signal asked this program to end."""
+        return self._requested
+
+    def watch(self, arn: str) -> None:
+        """From now on this execution is stopped, if the policy is to. A signal that came while
+        it was being started counts."""
+        with self._lock:
+            self._arns.append(arn)
+        if self.requested():
+            self._sent.wait(_LAST_WORD)
+            self._send()
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep, but not past a signal."""
+        select.select([self._wakes], [], [], max(0.0, seconds))
+
+    def wait_sent(self, seconds: float = 5.0) -> bool:
+        """Wait until the stop was sent (or needs no sending)."""
+        return self._sent.wait(seconds)
+
+    def _handle(self, _number: int, _frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if self._requested:
+            if now - self._first > _SAME_SIGNAL:
+                os._exit(ExitCode.INTERRUPTED)
+            return
+        self._first = now
+        self._requested = True
+        os.write(self._wake, b".")
+
+    def _serve(self) -> None:
+        select.select([self._wakes], [], [])
+        if not self._finished:
+            self._send()
+        self._sent.set()
+
+    def _send(self) -> None:
+        if self.policy is not OnCancel.STOP:
+            return
+        with self._lock:
+            arns = [arn for arn in self._arns if arn not in self.stopped]
+            self.stopped += arns
+        for arn in arns:
+            self._send_one(arn)
+
+    def _send_one(self, arn: str) -> None:
+        for attempt in range(_ATTEMPTS):
+            try:
+                self._stop(arn, derived_token("stop", arn))
+            except Exception as error:  # noqa: BLE001 - told by the main thread, which is ending
+                if attempt == _ATTEMPTS - 1:
+                    self.problems.append(error)
+                    self.stopped.remove(arn)
+                else:
+                    time.sleep(0.3)
+            else:
+                return

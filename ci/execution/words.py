@@ -1,0 +1,73 @@
+"""The words for what happens to an execution. Pure: one change, one line."""
+
+import re
+import unicodedata
+
+from ci.execution.model import Change, ChangeKind
+from ci.sagemaker.arn import pipeline_of
+
+_WIDTH = 500  # characters of a failure reason that one line shows
+_ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|[@-_])")
+
+
+def format_seconds(seconds: float) -> str:
+    """`42s`, `3m07s`, `2h05m`, `1d04h`."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02}s"
+    if whole < 86400:
+        return f"{whole // 3600}h{whole % 3600 // 60:02}m"
+    return f"{whole // 86400}d{whole % 86400 // 3600:02}h"
+
+
+def clean(text: str, *, limit: int | None = _WIDTH) -> str:
+    """One line without control characters, and without what a CI log takes for a command
+    (`::error`, `##[group]`): logs and reasons are written by user code."""
+    text = _ESCAPES.sub("", text).replace("\t", " ")
+    text = " ".join(text.splitlines())
+    text = "".join(
+        character for character in text if unicodedata.category(character) not in {"Cc", "Cf", "Cs"}
+    )
+    text = text.replace("##[", "## [")
+    if text.lstrip().startswith("::"):
+        text = "| " + text
+    if limit is not None and len(text) > limit:
+        text = text[: limit - 1] + "…"
+    return text
+
+
+def format_change(change: Change) -> str:
+    """What happened, without a time stamp or line break: `train (Training): Succeeded, 4m12s`."""
+    subject = _subject(change)
+    detail = clean(change.detail or "")
+    match change.kind:
+        case ChangeKind.STEP | ChangeKind.STATUS:
+            took = f", {format_seconds(change.seconds)}" if change.seconds is not None else ""
+            reason = f": {detail}" if detail else ""
+            return f"{subject}: {clean(change.status or '')}{took}{reason}"
+        case ChangeKind.CACHE_HIT:
+            return f"{subject}: taken from the cache of execution {detail.rpartition('/')[2]}"
+        case ChangeKind.ATTEMPT:
+            return f"{subject}: attempt {detail}"
+        case ChangeKind.CONDITION:
+            return f"{subject}: the condition is {detail.lower()}"
+        case ChangeKind.CALLBACK:
+            return f"{subject}: waits for a callback through {detail}"
+        case ChangeKind.UNKNOWN:
+            return (
+                f"{subject}: status {clean(change.status or '')!r} is new to this version,"
+                " taken as running"
+            )
+        case ChangeKind.TROUBLE:
+            return f"AWS does not answer ({clean(change.status or '')}), going on: {detail}"
+        case ChangeKind.RECOVERED:
+            return "AWS answers again"
+
+
+def _subject(change: Change) -> str:
+    if change.step is None:
+        return f"Execution of {clean(pipeline_of(change.arn))}"
+    kind = f" ({change.step_kind})" if change.step_kind else ""
+    return f"{clean(change.step)}{clean(kind)}"
