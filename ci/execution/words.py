@@ -40,30 +40,33 @@ def clean(text: str, *, limit: int | None = _WIDTH) -> str:
 
 def format_change(change: Change) -> str:
     """What happened, without a time stamp or line break: `train (Training): Succeeded, 4m12s`."""
-    subject = _subject(change)
-    detail = clean(change.detail or "")
     match change.kind:
-        case ChangeKind.STEP | ChangeKind.STATUS:
-            took = f", {format_seconds(change.seconds)}" if change.seconds is not None else ""
-            reason = f": {detail}" if detail else ""
-            return f"{subject}: {clean(change.status or '')}{took}{reason}"
-        case ChangeKind.CACHE_HIT:
-            return f"{subject}: taken from the cache of execution {detail.rpartition('/')[2]}"
-        case ChangeKind.ATTEMPT:
-            return f"{subject}: attempt {detail}"
-        case ChangeKind.CONDITION:
-            return f"{subject}: the condition is {detail.lower()}"
-        case ChangeKind.CALLBACK:
-            return f"{subject}: waits for a callback through {detail}"
-        case ChangeKind.UNKNOWN:
-            return (
-                f"{subject}: status {clean(change.status or '')!r} is new to this version,"
-                " taken as running"
-            )
         case ChangeKind.TROUBLE:
-            return f"AWS does not answer ({clean(change.status or '')}), going on: {detail}"
+            why = clean(change.detail or "")
+            return f"AWS does not answer ({clean(change.status or '')}), going on: {why}"
         case ChangeKind.RECOVERED:
             return "AWS answers again"
+        case _:
+            return f"{_subject(change)}: {_predicate(change)}"
+
+
+def _predicate(change: Change) -> str:
+    detail, status = clean(change.detail or ""), clean(change.status or "")
+    match change.kind:
+        case ChangeKind.CACHE_HIT:
+            text = f"taken from the cache of execution {detail.rpartition('/')[2]}"
+        case ChangeKind.ATTEMPT:
+            text = f"attempt {detail}"
+        case ChangeKind.CONDITION:
+            text = f"the condition is {detail.lower()}"
+        case ChangeKind.CALLBACK:
+            text = f"waits for a callback through {detail}"
+        case ChangeKind.UNKNOWN:
+            text = f"status {status!r} is new to this version, taken as running"
+        case _:
+            took = f", {format_seconds(change.seconds)}" if change.seconds is not None else ""
+            text = f"{status}{took}" + (f": {detail}" if detail else "")
+    return text
 
 
 def _subject(change: Change) -> str:
