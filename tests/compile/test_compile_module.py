@@ -175,7 +175,7 @@ def test_compiling_leaves_no_trace_beside_the_source(compiled: Compile, tmp_path
     ("code", "host"),
     [
         ("import urllib.request as u; u.urlopen('http://example.com/x')", "example.com"),
-        ("import socket; socket.socket().connect((192.0.2.7, 443))", "192.0.2.7:443"),
+        ("import socket as s; s.socket().connect(('192.0.2.7', 443))", "192.0.2.7:443"),
         ("import socket; socket.gethostbyname('metadata.internal')", "metadata.internal"),
         (
             "import socket as s; s.socket(s.AF_UNIX).connect('/var/run/docker.sock')",
@@ -277,7 +277,7 @@ def test_missing_function_names_its_neighbours(compiled: Compile) -> None:
     [
         "while True: pass",
         "import time; time.sleep(600)",
-        "import signal, time; signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 32)); time.sleep(99)",
+        "import signal, time; signal.pthread_sigmask(0, range(1, 32)); time.sleep(99)",
     ],
 )
 def test_endless_modules_are_ended(compiled: Compile, code: str) -> None:
@@ -368,4 +368,4 @@ def test_digest_follows_the_source_and_nothing_else(compiled: Compile) -> None:
     other = compiled(code.replace("2", "3"))
     assert first.digest == again.digest != other.digest
     assert first.definition == again.definition
-    assert PREFIX == first.prefix
+    assert (first.bucket, first.prefix) == (BUCKET, PREFIX)
