@@ -149,7 +149,7 @@ def watch_writes(s3: Any) -> None:
 
 def main() -> None:
     die_with(os.getppid())
-    ministack = importlib.import_module("ministack.app")
+    ministack: Any = importlib.import_module("ministack.app")
     watch_writes(importlib.import_module("ministack.services.s3"))
     keeper = Keeper(ministack)
     ministack.app = keep_honest(ministack.app, keeper)

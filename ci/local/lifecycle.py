@@ -13,8 +13,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from ci.errors import LocalError
@@ -25,6 +26,9 @@ _GOODBYE_SECONDS = 20.0
 _POLL = 0.02
 _TAIL = 2000
 _HEALTH_PATH = "/_sagemaker-gitops/health"
+
+# Servers outlive whoever launches them; kept here, none is taken for a child left running.
+_LAUNCHED: "list[subprocess.Popen[bytes]]" = []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +69,13 @@ def up(
     home.mkdir(parents=True, exist_ok=True)
     with (home / "up.lock").open("w") as one_at_a_time:
         fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
-        process = None
-        if not _is_locked(home):
-            command = _command(home, port or 0, images, region)
-            process = _spawn(command, home, os.environ if environ is None else environ)
-        endpoint = _wait_until_ready(home, process, time.monotonic() + timeout)
+        launch = partial(
+            _spawn,
+            _command(home, port or 0, images, region),
+            home,
+            os.environ if environ is None else environ,
+        )
+        endpoint = _wait_until_ready(home, launch, time.monotonic() + timeout)
     _check_same(endpoint, port, region)
     return endpoint
 
@@ -138,7 +144,7 @@ def _spawn(command: list[str], home: Path, environ: Mapping[str, str]) -> "subpr
     """A process of its own session, that outlives this one and sees no AWS credential."""
     kept = {name: value for name, value in environ.items() if not name.startswith("AWS_")}
     with (home / LOG_NAME).open("wb") as log:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -147,23 +153,26 @@ def _spawn(command: list[str], home: Path, environ: Mapping[str, str]) -> "subpr
             env=kept,
             start_new_session=True,
         )
+    _LAUNCHED.append(process)
+    return process
 
 
 def _wait_until_ready(
-    home: Path, process: "subprocess.Popen[bytes] | None", deadline: float
+    home: Path, launch: "Callable[[], subprocess.Popen[bytes]]", deadline: float
 ) -> Endpoint:
+    """Wait for the server of this folder; launch one as soon as none holds the folder's lock.
+
+    A server that was just killed holds it for a moment more, so looking once is not enough.
+    """
+    process: subprocess.Popen[bytes] | None = None
     while time.monotonic() < deadline:
+        if process is None and not _is_locked(home):
+            process = launch()
         health = _health(home)
         endpoint = _endpoint(health)
         ours = process is None or (endpoint is not None and endpoint.pid == process.pid)
         if endpoint is not None and ours and health.get("ready") is True:
-            return Endpoint(
-                address=endpoint.address,
-                pid=endpoint.pid,
-                home=home,
-                region=endpoint.region,
-                started=process is not None,
-            )
+            return replace(endpoint, started=process is not None)
         if process is not None and process.poll() is not None:
             raise _did_not_start(home, f"its process ended with code {process.returncode}")
         time.sleep(_POLL)

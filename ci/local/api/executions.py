@@ -6,7 +6,7 @@ import string
 from ci.local.api.definitions import parse
 from ci.local.api.groups import identity
 from ci.local.api.listing import page
-from ci.local.api.parameters import as_text, resolve_parameters
+from ci.local.api.parameters import Value, as_text, resolve_parameters
 from ci.local.api.pipelines import KIND as PIPELINE
 from ci.local.api.tokens import done_before, remember
 from ci.local.api.versions import KIND as VERSION
@@ -125,7 +125,7 @@ def describe(context: Context, request: Document) -> Document:
     number = execution["PipelineVersionId"]
     version = context.store.get(VERSION, f"{execution['PipelineName']}#{number}") or {}
     described = {member: execution.get(member) for member in _DESCRIBED}
-    return described | {"PipelineVersionAliases": version.get("PipelineVersionAliases")}
+    return described | {"PipelineVersionAliases": version.get("PipelineVersionAliases") or None}
 
 
 def list_executions(context: Context, request: Document) -> Document:
@@ -159,7 +159,7 @@ def _summary(execution: Document, aliases: list[str] | None) -> Document:
         "PipelineExecutionDescription": execution.get("PipelineExecutionDescription"),
         "PipelineExecutionDisplayName": execution.get("PipelineExecutionDisplayName"),
         "PipelineExecutionFailureReason": execution.get("FailureReason"),
-        "PipelineVersionAliases": aliases,
+        "PipelineVersionAliases": aliases or None,
     }
 
 
@@ -188,13 +188,15 @@ def describe_definition(context: Context, request: Document) -> Document:
 
 def list_parameters(context: Context, request: Document) -> Document:
     execution = _find(context, request["PipelineExecutionArn"])
-    parameters = [
-        {"Name": name, "Value": as_text(value)} for name, value in execution["Parameters"].items()
-    ]
-    chosen, more = page(
-        parameters, request, key=lambda parameter: (parameter["Name"],), order="Ascending"
-    )
-    return {"PipelineParameters": chosen, **more}
+    values = execution["Parameters"].items()
+    numbered = [{"Number": number, "Item": item} for number, item in enumerate(values)]
+    chosen, more = page(numbered, request, key=lambda entry: (entry["Number"],), order="Ascending")
+    listed = [{"Name": name, "Value": as_text(value)} for name, value in _items(chosen)]
+    return {"PipelineParameters": listed, **more}
+
+
+def _items(entries: list[Document]) -> list[tuple[str, Value]]:
+    return [entry["Item"] for entry in entries]
 
 
 def update(context: Context, request: Document) -> Document:

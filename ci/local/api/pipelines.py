@@ -164,8 +164,8 @@ def delete_pipeline(context: Context, request: Document) -> Document:
         if running:
             raise ApiError(
                 "ConflictException",
-                f"Pipeline '{arn}' cannot be deleted while executions run: {', '.join(running)}."
-                " Stop them first (StopPipelineExecution).",
+                f"Pipeline '{arn}' cannot be deleted while {len(running)} of its executions run,"
+                f" {running[0]} among them. Stop them first (StopPipelineExecution).",
             )
         for execution in executions:
             execution_arn = execution["PipelineExecutionArn"]
