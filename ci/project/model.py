@@ -48,6 +48,7 @@ class Pipeline:
     paths: tuple[str, ...] = ()
     parameters: Mapping[str, str | int | float | bool] = field(default_factory=dict)
     model_package_group: str | None = None
+    endpoint: str | None = None
     metrics: tuple[MetricSource, ...] = ()
     gates: tuple[Gate, ...] = ()
 
@@ -57,14 +58,15 @@ class Environment:
     """Where a commit goes.
 
     `pipeline_name` is a template over `{pipeline}`, `{pull_request}` and `{environment}`.
+    `kwargs` and `parameters` overlay the pipeline's; in their texts the same fields are filled in.
     `deadline` is in seconds, None for no deadline. `run` False means plan only.
-    `register` False (the default of `pull_request`) keeps models out of the production group.
     """
 
     name: str
     pipeline_name: str
     role: str | None = None
     region: str | None = None
+    kwargs: Mapping[str, object] = field(default_factory=dict)
     parameters: Mapping[str, str | int | float | bool] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     run: bool = True

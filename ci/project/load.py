@@ -1,0 +1,93 @@
+"""Finds and loads the project file; tells everything that is wrong with it at once."""
+
+from pathlib import Path
+
+from ci.errors import ProjectError
+from ci.project.build import build_project
+from ci.project.document import Document, Mark, Problem, parse_document
+from ci.project.model import Project
+from ci.project.validate import check_schema
+
+FILE_NAME = "sagemaker-gitops.yaml"
+_OTHER_NAMES = ("sagemaker-gitops.yml", ".sagemaker-gitops.yaml", ".sagemaker-gitops.yml")
+
+
+class ProjectProblems(ProjectError):
+    """Every problem of one project file, each with its line and column."""
+
+    def __init__(self, file: Path, problems: tuple[Problem, ...]) -> None:
+        count = f"{len(problems)} problems" if len(problems) > 1 else "a problem"
+        super().__init__(f"{file.name} has {count}", where=str(file))
+        self.file = file
+        self.problems = problems
+
+    def __str__(self) -> str:
+        lines = [self.what]
+        for problem in self.problems:
+            place = f"{self.file.name}:{problem.mark.line}:{problem.mark.column}"
+            lines.append(f"  {place}: {problem.what}")
+            if problem.fix:
+                lines.append(f"      fix: {problem.fix}")
+        return "\n".join(lines)
+
+
+def find_project(start: Path) -> Path:
+    """The nearest project file from `start` upwards, to the repository's root and no further."""
+    start = start.resolve()
+    for folder in (start, *start.parents):
+        if (folder / FILE_NAME).is_file():
+            return folder / FILE_NAME
+        for other in _OTHER_NAMES:
+            if (folder / other).is_file():
+                raise ProjectError(
+                    f"the project file is called {FILE_NAME}",
+                    where=str(folder / other),
+                    fix=f"git mv {other} {FILE_NAME}",
+                )
+        if (folder / ".git").exists():
+            break
+    raise ProjectError(
+        f"there is no {FILE_NAME}",
+        where=str(start),
+        why="it is looked for in this folder and above it, up to the root of the repository",
+        fix="sagemaker-gitops init",
+    )
+
+
+def load_project(file: Path) -> Project:
+    """The project that `file` describes. ProjectProblems names all that is wrong with it."""
+    file = Path(file).absolute()
+    document = parse_document(_read(file))
+    if not document.problems:
+        if document.data is None:
+            document.problems.append(_empty())
+        else:
+            document.problems.extend(check_schema(document))
+    project = None if document.problems else build_project(document, file)
+    if project is None or document.problems:
+        raise ProjectProblems(file, _in_order(document))
+    return project
+
+
+def _in_order(document: Document) -> tuple[Problem, ...]:
+    return tuple(sorted(document.problems, key=lambda problem: problem.mark))
+
+
+def _empty() -> Problem:
+    fix = "version: 1\npipelines:\n  NAME: {source: path/to/pipeline.py:get_pipeline}"
+    return Problem(Mark(1, 1), "the file is empty", fix)
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise ProjectError("there is no such project file", where=str(file)) from None
+    except UnicodeDecodeError as error:
+        raise ProjectError(
+            f"the project file is not UTF-8 (byte {error.start})", where=str(file)
+        ) from None
+    except OSError as error:
+        raise ProjectError(
+            f"the project file cannot be read: {error.strerror}", where=str(file)
+        ) from error
