@@ -13,7 +13,7 @@ LOCK := $(UV) pip compile --quiet --generate-hashes --no-emit-index-url --no-hea
 SYNC := $(UV) pip sync --quiet --require-hashes --link-mode hardlink
 
 help:
-	@sed -n 's/^# //p' Makefile
+	@sed -n '1,3s/^# //p' Makefile
 
 demo: dev $(BUILD)/envs/sdk-v3/.ready $(BUILD)/envs/model/.ready
 	@$(BIN)/python examples/demo/demo.py

@@ -207,7 +207,7 @@ def deploy(
     if bundle.artifacts:
         tell(f"Artifacts: {uploaded.written} uploaded, {uploaded.present} were there")
     for function in bundle.functions:
-        code = bundle.artifacts[function.sha256].path.read_bytes()
+        code = bundle.code_of(function).path.read_bytes()
         tell(f"Function {function.name}: {aws.functions.put(function, code)}")
     upsert = plan_upsert(bundle, aws.pipelines.find(run.pipeline_name), run)
     tell(f"Pipeline {run.pipeline_name}: {upsert.kind} ({upsert.reason})")

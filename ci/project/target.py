@@ -49,7 +49,7 @@ def resolve_target(
     }
     parameters = {key: _filled(value, fields) for key, value in place.parameters.items()}
     return Target(
-        pipeline=replace(entry, kwargs=kwargs),
+        pipeline=replace(entry, kwargs={**entry.kwargs, **kwargs}),
         environment=place,
         pipeline_name=deployed_name(entry, place, trigger),
         role=role,

@@ -98,8 +98,9 @@ class Artifacts:
         return (f"s3://{bucket}/{item['Key']}" for item in pages)
 
     def _put(self, bundle: Bundle, artifact: Artifact) -> int | None:
-        key = f"{bundle.prefix}/{artifact.sha256}/{artifact.name}"
-        if self._size(bundle.bucket, key) == artifact.size:
+        key = artifact.location(bundle.prefix)
+        addressed = key.startswith(f"{bundle.prefix}/")  # by content: the size tells it is whole
+        if addressed and self._size(bundle.bucket, key) == artifact.size:
             return None
         self._send(artifact, bundle.bucket, key)
         return artifact.size

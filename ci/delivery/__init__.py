@@ -1,0 +1,1 @@
+"""The main job: from a trigger to a report, and the commands that pick up parts of it."""

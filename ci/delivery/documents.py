@@ -1,0 +1,116 @@
+"""Where the metric documents of an execution lie, and their reading."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ci.definition.model import Definition
+from ci.errors import AwsError
+from ci.metrics.model import MetricSource, MetricValue, Origin
+from ci.metrics.read import (
+    parse_document,
+    read_metric,
+    read_metrics,
+    unreadable,
+    with_champion,
+)
+from ci.sagemaker.adapter import SageMaker
+from ci.sagemaker.model import ExecutionSnapshot, ModelPackage, StepSnapshot
+
+
+class _NoDocumentError(Exception):
+    """The text says why there is nothing to read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricReader:
+    """Reads the metrics of one execution. What cannot be read becomes a metric with a problem:
+    a missing number is a finding, not an error."""
+
+    adapter: SageMaker
+    definition: Definition
+    execution: ExecutionSnapshot
+    package: ModelPackage | None
+    champion: ModelPackage | None
+
+    def read(self, sources: tuple[MetricSource, ...]) -> tuple[MetricValue, ...]:
+        return tuple(self._with_champion(self._read(source)) for source in sources)
+
+    def _read(self, source: MetricSource) -> MetricValue:
+        try:
+            if source.origin is Origin.TRAINING_JOB:
+                return read_metric(self._training_job(source.reference), source)
+            uri = self._locate(source)
+            return read_metrics(self.adapter.artifacts.read(uri), (source,), where=uri)[0]
+        except _NoDocumentError as error:
+            return unreadable(source, str(error))
+        except AwsError as error:
+            return unreadable(source, error.what)
+
+    def _with_champion(self, metric: MetricValue) -> MetricValue:
+        if self.champion is None or self.champion.metrics_uri is None:
+            return metric
+        if metric.champion is not None or metric.source.champion_path is not None:
+            return metric
+        try:
+            body = self.adapter.artifacts.read(self.champion.metrics_uri)
+        except AwsError as error:
+            return replace(metric, champion_problem=error.what)
+        document, problem = parse_document(body)
+        if problem is not None:
+            return replace(metric, champion_problem=f"{self.champion.metrics_uri} {problem}")
+        return with_champion(metric, document)
+
+    def _locate(self, source: MetricSource) -> str:
+        match source.origin:
+            case Origin.PROPERTY_FILE:
+                return self._property_file(source.reference)
+            case Origin.MODEL_PACKAGE:
+                return self._package_metrics()
+            case _:
+                if not source.reference:
+                    raise _NoDocumentError("no S3 URI is given")
+                return source.reference
+
+    def _property_file(self, name: str | None) -> str:
+        """The S3 URI of a property file: its step's processing job says where the output went."""
+        found = [
+            (step.name, output, path)
+            for step in self.definition.walk()
+            for label, (output, path) in step.property_files.items()
+            if name is None or label == name
+        ]
+        if len(found) != 1:
+            what = f"a property file {name}" if name else "exactly one property file"
+            raise _NoDocumentError(f"the definition does not have {what}")
+        step_name, output, path = found[0]
+        step = self._step(step_name)
+        if step is None or step.job is None:
+            raise _NoDocumentError(f"step {step_name}, which writes it, did not run")
+        job = self.adapter.jobs.processing(step.job.rpartition("/")[2])
+        outputs = (job.get("ProcessingOutputConfig") or {}).get("Outputs") or ()
+        for entry in outputs:
+            if entry.get("OutputName") == output:
+                return f"{entry['S3Output']['S3Uri'].rstrip('/')}/{path}"
+        raise _NoDocumentError(f"the job of step {step_name} has no output {output}")
+
+    def _package_metrics(self) -> str:
+        if self.package is None:
+            raise _NoDocumentError("no model package was registered")
+        if self.package.metrics_uri is None:
+            raise _NoDocumentError(f"model package v{self.package.version} has no ModelMetrics")
+        return self.package.metrics_uri
+
+    def _training_job(self, step_name: str | None) -> Mapping[str, Any]:
+        trained = [
+            step
+            for step in self.execution.steps
+            if step.kind == "Training" and step_name in (None, step.name) and step.job
+        ]
+        if len(trained) != 1:
+            what = f"step {step_name}" if step_name else "exactly one training step"
+            raise _NoDocumentError(f"the execution did not run {what}")
+        return self.adapter.jobs.training(str(trained[0].job).rpartition("/")[2])
+
+    def _step(self, name: str) -> StepSnapshot | None:
+        return next((step for step in self.execution.steps if step.name == name), None)

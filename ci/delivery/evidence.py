@@ -1,0 +1,116 @@
+"""Reads back what an execution left behind: package, champion, metrics, endpoint."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
+
+from ci.definition.model import Definition
+from ci.delivery.documents import MetricReader
+from ci.metrics.facts import EndpointFact, Facts
+from ci.metrics.gates import evaluate_gates
+from ci.project.model import Pipeline
+from ci.sagemaker.adapter import SageMaker
+from ci.sagemaker.model import ApprovalStatus, ExecutionSnapshot, ModelPackage
+
+_MOVING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack"})
+_ENDPOINT_POLL = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """Time, for an endpoint that is still coming up: `left()` is in seconds, None for no bound."""
+
+    sleep: Callable[[float], None]
+    left: Callable[[], float | None]
+
+
+def gather_facts(
+    adapter: SageMaker,
+    pipeline: Pipeline,
+    definition: Definition,
+    execution: ExecutionSnapshot,
+    *,
+    waiting: Waiting,
+) -> Facts:
+    """Everything a verdict rests on. Reads only what a terminal execution can have."""
+    if not execution.status.terminal:
+        return Facts(execution=execution)
+    package = fetch_package(adapter, execution)
+    champion = fetch_champion(adapter, pipeline.model_package_group, execution, package)
+    reader = MetricReader(
+        adapter=adapter,
+        definition=definition,
+        execution=execution,
+        package=package,
+        champion=champion,
+    )
+    metrics = reader.read(pipeline.metrics)
+    return Facts(
+        execution=execution,
+        metrics=metrics,
+        gates=evaluate_gates(pipeline.gates, metrics, champion),
+        expected_group=expected_group(adapter, pipeline, definition, execution),
+        package=package,
+        champion=champion,
+        endpoint=fetch_endpoint(adapter, pipeline, package, waiting=waiting),
+    )
+
+
+def fetch_package(adapter: SageMaker, execution: ExecutionSnapshot) -> ModelPackage | None:
+    """The model package that the execution registered; of several, the last."""
+    registered = [s.job for s in execution.steps if s.kind == "RegisterModel" and s.job]
+    return adapter.packages.describe(registered[-1]) if registered else None
+
+
+def fetch_champion(
+    adapter: SageMaker,
+    group: str | None,
+    execution: ExecutionSnapshot,
+    package: ModelPackage | None,
+) -> ModelPackage | None:
+    """The latest Approved package of the group from before the execution."""
+    if group is None:
+        return None
+    approved = adapter.packages.in_group(
+        group, approval=ApprovalStatus.APPROVED, before=execution.started
+    )
+    others = (found for found in approved if package is None or found.arn != package.arn)
+    latest = next(islice(others, 1), None)
+    return adapter.packages.describe(latest.arn) if latest else None
+
+
+def expected_group(
+    adapter: SageMaker, pipeline: Pipeline, definition: Definition, execution: ExecutionSnapshot
+) -> str | None:
+    """The group the definition registers in, None where it registers nothing."""
+    steps = [step for step in definition.walk() if step.type == "RegisterModel"]
+    if not steps:
+        return None
+    group = steps[-1].arguments.get("ModelPackageGroupName")
+    if isinstance(group, dict) and str(group.get("Get", "")).startswith("Parameters."):
+        name = str(group["Get"]).removeprefix("Parameters.")
+        group = adapter.executions.parameters(execution.arn).get(name)
+    return group if isinstance(group, str) else pipeline.model_package_group
+
+
+def fetch_endpoint(
+    adapter: SageMaker, pipeline: Pipeline, package: ModelPackage | None, *, waiting: Waiting
+) -> EndpointFact | None:
+    """The endpoint that is to serve an approved package, once it has settled or time is up."""
+    if pipeline.endpoint is None or package is None:
+        return None
+    if package.approval is not ApprovalStatus.APPROVED:
+        return None
+    while True:
+        found = adapter.packages.endpoint(pipeline.endpoint)
+        if found is None:
+            return EndpointFact(name=pipeline.endpoint, status="missing")
+        left = waiting.left()
+        if found.status not in _MOVING or (left is not None and left <= 0):
+            return EndpointFact(
+                name=found.name,
+                status=found.status,
+                package=found.model_package,
+                failure_reason=found.failure_reason,
+            )
+        waiting.sleep(_ENDPOINT_POLL if left is None else min(_ENDPOINT_POLL, left))
