@@ -59,7 +59,10 @@ def _compiled(pattern: str) -> re.Pattern[str]:
             text += ".*" if last else "(?:[^/]+/)*"
         else:
             text += _segment(part) + ("(?:/.*)?" if last else "/")
-    return re.compile(text, re.DOTALL)
+    try:
+        return re.compile(text, re.DOTALL)
+    except re.error:
+        return re.compile(re.escape(pattern))
 
 
 def _segment(part: str) -> str:
