@@ -75,9 +75,20 @@ def _segment(part: str) -> str:
         elif character == "?":
             text += "[^/]"
         elif character == "[" and (end := part.find("]", position + 1)) > 0:
-            body = part[position:end].replace("\\", "\\\\").replace("[", "\\[")
-            text += f"[{'^' + body[1:] if body[0] in '!^' else body}]"
+            text += _set(part[position:end])
             position = end + 1
         else:
             text += re.escape(character)
     return text
+
+
+def _set(body: str) -> str:
+    negated = body[0] in "!^"
+    members = body[1:] if negated else body
+    inner = re.sub(r"(\w)-(\w)|(.)", _member, members, flags=re.DOTALL)
+    return f"(?!/)[{'^' if negated else ''}{inner}]" if inner else re.escape(f"[{body}]")
+
+
+def _member(match: re.Match[str]) -> str:
+    first, last, single = match.groups()
+    return re.escape(single) if single else f"{first}-{last}"

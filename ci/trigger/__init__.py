@@ -1,1 +1,2 @@
-"""Why this run happens: GitHub Actions, CodeBuild, CodePipeline or a laptop become one Trigger."""
+"""Which commit, branch and pull request a run is for: GitHub Actions, CodeBuild, CodePipeline,
+or a work tree. `detect_trigger` reads; the `parse_` functions of each door are pure."""

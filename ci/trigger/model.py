@@ -17,6 +17,8 @@ class Event(StrEnum):
     PUSH = "push"
     COMMENT = "comment"
     SCHEDULE = "schedule"
+    MERGE_GROUP = "merge_group"
+    WORKFLOW_RUN = "workflow_run"
     MANUAL = "manual"
 
 
@@ -27,7 +29,11 @@ class Trigger:
     `commit` is 40 hex digits: on a pull request the head commit, never GitHub's merge commit.
     `branch` is the branch the commit is on (a pull request's head branch), None when detached.
     `repository` is `owner/name`. `dirty` says the work tree differs from the commit (laptop).
-    `from_fork` says the pull request's code comes from someone without write access.
+    `from_fork` says the pull request's code comes from someone without write access, or that
+    nothing shows the contrary. `base` is the commit that the change counts from, where the door
+    tells (a pull request's base, what a push replaced). `comment` is the text of a comment; its
+    `commit` is the default branch's, since the event does not name the pull request's: ask the
+    forge before acting on it.
     """
 
     door: Door
@@ -42,3 +48,5 @@ class Trigger:
     run_url: str | None = None
     subject: str | None = None
     dirty: bool = False
+    base: str | None = None
+    comment: str | None = None

@@ -1,0 +1,131 @@
+"""CodeBuild and CodePipeline: their environment variables, as a Trigger. Pure.
+
+CodeBuild's variables: docs.aws.amazon.com/codebuild, "Environment variables in build
+environments". A CodePipeline stage gets its branch and repository by variables of this project,
+since CodeBuild tells neither there.
+"""
+
+import re
+from collections.abc import Mapping
+
+from ci.errors import TriggerError
+from ci.trigger.model import Door, Event, Trigger
+from ci.trigger.values import branch_of, checked_commit, known_commit, parse_repository
+
+BRANCH = "SAGEMAKER_GITOPS_BRANCH"
+DEFAULT_BRANCH = "SAGEMAKER_GITOPS_DEFAULT_BRANCH"
+REPOSITORY = "SAGEMAKER_GITOPS_REPOSITORY"
+SUBJECT = "SAGEMAKER_GITOPS_SUBJECT"
+TRUSTED = "SAGEMAKER_GITOPS_TRUST_PULL_REQUESTS"
+
+_PULL_REQUEST = re.compile(r"pr/([0-9]+)")
+_CLOSED = {"PULL_REQUEST_MERGED", "PULL_REQUEST_CLOSED"}
+
+
+def parse_codebuild(
+    environ: Mapping[str, str],
+    *,
+    default_branch: str | None = None,
+    heads: Mapping[str, str] | None = None,
+) -> Trigger:
+    """The trigger of a CodeBuild build.
+
+    `default_branch` and `heads` (branch to commit) are what the clone's remote shows. CodeBuild
+    does not say whether a pull request comes from a fork: it counts as one unless its commit is
+    the head of a branch of this repository, or the project vouches for all (TRUSTED is `true`,
+    with a webhook filter on actors).
+    """
+    event = environ.get("CODEBUILD_WEBHOOK_EVENT", "")
+    number = _pull_request_number(environ)
+    branch = branch_of(environ.get("CODEBUILD_WEBHOOK_HEAD_REF")) or _source_branch(environ)
+    commit = checked_commit(
+        environ.get("CODEBUILD_RESOLVED_SOURCE_VERSION") or environ.get("CODEBUILD_SOURCE_VERSION"),
+        "CODEBUILD_RESOLVED_SOURCE_VERSION",
+    )
+    default = environ.get(DEFAULT_BRANCH) or default_branch
+    foreign = number is not None and not _is_own(environ, branch, commit, heads or {})
+    return Trigger(
+        door=Door.CODEBUILD,
+        event=_event(environ, event, number),
+        commit=commit,
+        branch=branch,
+        is_default_branch=number is None and branch is not None and branch == default,
+        pull_request=number,
+        from_fork=foreign,
+        actor=environ.get("CODEBUILD_WEBHOOK_ACTOR_ACCOUNT_ID") or None,
+        repository=environ.get(REPOSITORY)
+        or parse_repository(environ.get("CODEBUILD_SOURCE_REPO_URL", "")),
+        run_url=environ.get("CODEBUILD_BUILD_URL") or None,
+        subject=environ.get(SUBJECT) or None,
+        base=known_commit(environ.get("CODEBUILD_WEBHOOK_PREV_COMMIT")),
+    )
+
+
+def parse_codepipeline(environ: Mapping[str, str], *, default_branch: str | None = None) -> Trigger:
+    """The trigger of a build that is a stage of CodePipeline.
+
+    Such a pipeline watches one branch: it counts as the default branch unless the branch and
+    the default branch are both known and differ.
+    """
+    branch = environ.get(BRANCH) or None
+    default = environ.get(DEFAULT_BRANCH) or default_branch
+    commit = known_commit(environ.get("CODEBUILD_RESOLVED_SOURCE_VERSION"))
+    if commit is None:
+        raise TriggerError(
+            "the source revision is not the hash of a commit: "
+            f"{environ.get('CODEBUILD_RESOLVED_SOURCE_VERSION')!r}",
+            where="CODEBUILD_RESOLVED_SOURCE_VERSION",
+            why="the stage's primary source is not a repository (an S3 source, or another "
+            "stage's output)",
+            fix="make the repository's source artifact the primary source of this action",
+        )
+    return Trigger(
+        door=Door.CODEPIPELINE,
+        event=Event.PUSH,
+        commit=commit,
+        branch=branch,
+        is_default_branch=branch is None or default is None or branch == default,
+        actor=environ.get("CODEBUILD_INITIATOR") or None,
+        repository=environ.get(REPOSITORY) or None,
+        run_url=environ.get("CODEBUILD_BUILD_URL") or None,
+        subject=environ.get(SUBJECT) or None,
+    )
+
+
+def _pull_request_number(environ: Mapping[str, str]) -> int | None:
+    for name in ("CODEBUILD_WEBHOOK_TRIGGER", "CODEBUILD_SOURCE_VERSION"):
+        match = _PULL_REQUEST.fullmatch(environ.get(name, ""))
+        if match:
+            return int(match[1])
+    return None
+
+
+def _source_branch(environ: Mapping[str, str]) -> str | None:
+    """A build started by hand names a branch, a tag or a commit as its source version."""
+    trigger = environ.get("CODEBUILD_WEBHOOK_TRIGGER", "")
+    if trigger.startswith("branch/"):
+        return trigger.removeprefix("branch/") or None
+    version = environ.get("CODEBUILD_SOURCE_VERSION", "")
+    if version.startswith("refs/"):
+        return branch_of(version)
+    named = version and not known_commit(version) and not version.startswith(("pr/", "arn:"))
+    return environ.get(BRANCH) or (version if named else None)
+
+
+def _event(environ: Mapping[str, str], webhook: str, number: int | None) -> Event:
+    if webhook in _CLOSED:
+        return Event.PULL_REQUEST_CLOSED
+    if number is not None:
+        return Event.PULL_REQUEST
+    if webhook == "PUSH":
+        return Event.PUSH
+    scheduled = environ.get("CODEBUILD_INITIATOR", "").startswith("rule/")
+    return Event.SCHEDULE if scheduled else Event.MANUAL
+
+
+def _is_own(
+    environ: Mapping[str, str], branch: str | None, commit: str, heads: Mapping[str, str]
+) -> bool:
+    if environ.get(TRUSTED, "").lower() == "true":
+        return True
+    return branch is not None and heads.get(branch) == commit

@@ -1,0 +1,205 @@
+"""GitHub Actions: the event's payload and the runner's variables, as a Trigger. Pure."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ci.errors import TriggerError
+from ci.trigger.model import Door, Event, Trigger
+from ci.trigger.values import branch_of, checked_commit, known_commit
+
+Payload = Mapping[str, Any]
+
+_QUEUE = re.compile(r"gh-readonly-queue/.+/pr-([0-9]+)-[0-9a-f]+")
+
+
+def parse_github(environ: Mapping[str, str], event: Payload) -> Trigger:
+    """The trigger of a workflow run.
+
+    `event` is the payload of GITHUB_EVENT_PATH. An event without one of its own reading
+    (`repository_dispatch`, `release`, ...) counts as manual, on GITHUB_SHA. TriggerError for a
+    payload without what it must have, and for the push that deletes a branch.
+    """
+    name = environ.get("GITHUB_EVENT_NAME", "")
+    return _READERS.get(name, _plain)(environ, event)
+
+
+def _get(payload: Payload, *path: str) -> Any:
+    """What stands at `path`; None where anything on the way is missing or no mapping."""
+    value: Any = payload
+    for key in path:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def _text(payload: Payload, *path: str) -> str | None:
+    value = _get(payload, *path)
+    return value if isinstance(value, str) and value else None
+
+
+def _number(payload: Payload, *path: str) -> int:
+    value = _get(payload, *path)
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return value
+    raise TriggerError(
+        f"the event has no {'.'.join(path)}",
+        where="GITHUB_EVENT_PATH",
+        why="the payload is not the one that GitHub sends for this event",
+    )
+
+
+def _trigger(environ: Mapping[str, str], payload: Payload, /, **settled: Any) -> Trigger:
+    repository = environ.get("GITHUB_REPOSITORY") or _text(payload, "repository", "full_name")
+    return Trigger(
+        door=Door.GITHUB_ACTIONS,
+        **{"actor": _actor(environ), **settled},
+        repository=repository,
+        run_url=_run_url(environ),
+    )
+
+
+def _actor(environ: Mapping[str, str]) -> str | None:
+    return environ.get("GITHUB_ACTOR") or None
+
+
+def _run_url(environ: Mapping[str, str]) -> str | None:
+    repository, run = environ.get("GITHUB_REPOSITORY"), environ.get("GITHUB_RUN_ID")
+    if not repository or not run:
+        return None
+    server = environ.get("GITHUB_SERVER_URL") or "https://github.com"
+    attempt = environ.get("GITHUB_RUN_ATTEMPT")
+    return f"{server}/{repository}/actions/runs/{run}" + (f"/attempts/{attempt}" if attempt else "")
+
+
+def _pull_request(environ: Mapping[str, str], event: Payload) -> Trigger:
+    closed = _text(event, "action") == "closed"
+    return _trigger(
+        environ,
+        event,
+        event=Event.PULL_REQUEST_CLOSED if closed else Event.PULL_REQUEST,
+        commit=checked_commit(_get(event, "pull_request", "head", "sha"), "pull_request.head.sha"),
+        base=known_commit(_get(event, "pull_request", "base", "sha")),
+        branch=_text(event, "pull_request", "head", "ref"),
+        pull_request=_number(event, "pull_request", "number"),
+        from_fork=_is_foreign(environ, event),
+        subject=_text(event, "pull_request", "title"),
+    )
+
+
+def _is_foreign(environ: Mapping[str, str], event: Payload) -> bool:
+    """A head in another repository, in one that is gone, or Dependabot's, whose runs get the
+    rights of a fork's."""
+    head = _get(event, "pull_request", "head", "repo", "id")
+    base = _get(event, "pull_request", "base", "repo", "id")
+    dependabot = "dependabot[bot]"
+    authors = {environ.get("GITHUB_ACTOR"), _text(event, "pull_request", "user", "login")}
+    return head is None or head != base or dependabot in authors
+
+
+def _push(environ: Mapping[str, str], event: Payload) -> Trigger:
+    if _get(event, "deleted") is True:
+        raise TriggerError(
+            f"{_text(event, 'ref') or 'a branch'} was deleted: there is no commit to work on",
+            fix="run on pushes of branches that stay:\non:\n  push:\n    branches: [main]",
+        )
+    return _trigger(
+        environ,
+        event,
+        event=Event.PUSH,
+        commit=checked_commit(_text(event, "after") or environ.get("GITHUB_SHA"), "GITHUB_SHA"),
+        base=known_commit(_get(event, "before")),
+        **_where(environ, event, _text(event, "ref")),
+        subject=_first_line(_text(event, "head_commit", "message")),
+    )
+
+
+def _where(environ: Mapping[str, str], event: Payload, reference: str | None) -> dict[str, Any]:
+    branch = branch_of(reference or environ.get("GITHUB_REF"))
+    default = _text(event, "repository", "default_branch")
+    return {"branch": branch, "is_default_branch": branch is not None and branch == default}
+
+
+def _first_line(text: str | None) -> str | None:
+    return text.strip().splitlines()[0] if text and text.strip() else None
+
+
+def _comment(environ: Mapping[str, str], event: Payload) -> Trigger:
+    if not isinstance(_get(event, "issue", "pull_request"), Mapping):
+        raise TriggerError(
+            "the comment is on an issue, not on a pull request",
+            fix="jobs:\n  chat:\n    if: github.event.issue.pull_request",
+        )
+    return _trigger(
+        environ,
+        event,
+        event=Event.COMMENT,
+        commit=checked_commit(environ.get("GITHUB_SHA"), "GITHUB_SHA"),
+        pull_request=_number(event, "issue", "number"),
+        from_fork=True,
+        actor=_text(event, "comment", "user", "login") or _actor(environ),
+        subject=_text(event, "issue", "title"),
+        comment=_text(event, "comment", "body"),
+    )
+
+
+def _merge_group(environ: Mapping[str, str], event: Payload) -> Trigger:
+    branch = branch_of(_text(event, "merge_group", "head_ref"))
+    queued = _QUEUE.fullmatch(branch or "")
+    return _trigger(
+        environ,
+        event,
+        event=Event.MERGE_GROUP,
+        commit=checked_commit(_get(event, "merge_group", "head_sha"), "merge_group.head_sha"),
+        base=known_commit(_get(event, "merge_group", "base_sha")),
+        branch=branch,
+        pull_request=int(queued[1]) if queued else None,
+        subject=_first_line(_text(event, "merge_group", "head_commit", "message")),
+    )
+
+
+def _workflow_run(environ: Mapping[str, str], event: Payload) -> Trigger:
+    run = _get(event, "workflow_run") or {}
+    pulls = run.get("pull_requests") if isinstance(run, Mapping) else None
+    number = _get(pulls[0], "number") if isinstance(pulls, list) and pulls else None
+    head, own = (
+        _get(event, "workflow_run", "head_repository", "id"),
+        _get(event, "repository", "id"),
+    )
+    foreign = head is None or head != own
+    where = _where(environ, event, f"refs/heads/{_text(run, 'head_branch') or ''}")
+    return _trigger(
+        environ,
+        event,
+        event=Event.WORKFLOW_RUN,
+        commit=checked_commit(_get(event, "workflow_run", "head_sha"), "workflow_run.head_sha"),
+        branch=where["branch"],
+        is_default_branch=where["is_default_branch"] and not foreign,
+        pull_request=number if isinstance(number, int) else None,
+        from_fork=foreign,
+        subject=_text(run, "display_title"),
+    )
+
+
+def _plain(environ: Mapping[str, str], event: Payload) -> Trigger:
+    kind = Event.SCHEDULE if environ.get("GITHUB_EVENT_NAME") == "schedule" else Event.MANUAL
+    where = _where(environ, event, None)
+    if kind is Event.SCHEDULE or not _text(event, "repository", "default_branch"):
+        # A schedule runs on the default branch alone, and its payload may name no repository.
+        where["is_default_branch"] = where["branch"] is not None and kind is Event.SCHEDULE
+    return _trigger(
+        environ,
+        event,
+        event=kind,
+        commit=checked_commit(environ.get("GITHUB_SHA"), "GITHUB_SHA"),
+        **where,
+    )
+
+
+_READERS: Mapping[str, Callable[[Mapping[str, str], Payload], Trigger]] = {
+    "pull_request": _pull_request,
+    "pull_request_target": _pull_request,
+    "push": _push,
+    "issue_comment": _comment,
+    "merge_group": _merge_group,
+    "workflow_run": _workflow_run,
+}

@@ -1,0 +1,70 @@
+"""Checks on what the doors hand over: commits, references, addresses of repositories."""
+
+import re
+from urllib.parse import urlsplit
+
+from ci.errors import TriggerError
+
+_COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+_SCP = re.compile(r"(?:[^@/\s]+@)?\[?[^:/\s\]]+\]?:(?P<path>[^\s]+)")
+_CODECOMMIT = re.compile(r"codecommit(?:::[a-z0-9-]+)?://(?:[^@/\s]+@)?(?P<name>[^/\s]+)")
+_NOTHING = "0" * 40
+
+
+def checked_commit(text: object, where: str) -> str:
+    """A commit's full hash. TriggerError for anything else."""
+    commit = text.strip().lower() if isinstance(text, str) else ""
+    if not _COMMIT.fullmatch(commit) or not commit.strip("0"):
+        raise TriggerError(f"{text!r} is not the hash of a commit", where=where)
+    return commit
+
+
+def known_commit(text: object) -> str | None:
+    """A commit's full hash, None for none (a branch that is new has forty zeros before it)."""
+    commit = text.strip().lower() if isinstance(text, str) else ""
+    return commit if _COMMIT.fullmatch(commit) and commit.strip("0") else None
+
+
+def branch_of(reference: str | None) -> str | None:
+    """The branch of `refs/heads/x`; None for tags, pull requests' references and nothing."""
+    prefix = "refs/heads/"
+    return (
+        (reference or "")[len(prefix) :] or None if (reference or "").startswith(prefix) else None
+    )
+
+
+def parse_repository(address: str) -> str | None:
+    """`owner/name` of a remote's address; None where it holds none.
+
+    Takes https, ssh, scp-like and git addresses of any host, GitHub Enterprise's and GitLab's
+    subgroups (`group/subgroup/name`), and CodeCommit's, whose repositories have a name alone.
+    Credentials in the address are never part of the answer.
+    """
+    address = address.strip()
+    codecommit = _CODECOMMIT.fullmatch(address)
+    if codecommit:
+        return codecommit["name"]
+    if "://" in address:
+        try:
+            parts = urlsplit(address)
+        except ValueError:
+            return None
+        if parts.scheme not in {"https", "http", "ssh", "git", "git+ssh"}:
+            return None
+        path = parts.path
+    else:
+        match = _SCP.fullmatch(address)
+        if match is None or re.match(r"[A-Za-z]:[\\/]", address):
+            return None
+        path = match["path"]
+    return _repository(path)
+
+
+def _repository(path: str) -> str | None:
+    path = path.strip("/").removesuffix(".git")
+    for prefix in ("v1/repos/", "scm/"):
+        path = path.removeprefix(prefix)
+    pieces = path.split("/")
+    if not path or any(piece in ("", ".", "..") for piece in pieces):
+        return None
+    return path if re.fullmatch(r"[\w.~+/-]+", path) else None
