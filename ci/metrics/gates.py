@@ -84,16 +84,16 @@ def _compare(gate: Gate, value: float, champion: float, metric: MetricValue) -> 
     need = gate.improve_by or 0.0
     if gate.improve_unit is ChangeUnit.ABSOLUTE:
         passed = change >= need - _TOLERANCE * max(abs(value), abs(champion))
-        return passed, f"{_signed(change)}; needed {_needed(need, format_number(abs(need)))}"
+        return passed, f"{_signed(change)} (asked: {_needed(need, format_number(abs(need)))})"
     needed = _needed(need, format_percent(abs(need)))
     if champion == 0:
         passed = change > 0 or (change == 0 and need <= 0)
-        return passed, f"{_signed(change)} than a champion of 0; needed {needed}"
+        return passed, f"{_signed(change)} than a champion of 0 (asked: {needed})"
     percent = change / abs(champion) * 100
     slack = _TOLERANCE * 100 * max(abs(value), abs(champion)) / abs(champion)
     passed = percent >= need - slack
     shown = format_percent(abs(percent))
-    return passed, f"{_direction(percent, shown)}; needed {needed}"
+    return passed, f"{_direction(percent, shown)} (asked: {needed})"
 
 
 def _signed(change: float) -> str:
@@ -108,7 +108,7 @@ def _direction(change: float, shown: str) -> str:
 
 def _needed(need: float, shown: str) -> str:
     if need == 0:
-        return "no worse"
+        return "at least as good"
     return f"{shown} better" if need > 0 else f"at most {shown} worse"
 
 

@@ -90,7 +90,7 @@ def test_unknown_metrics_are_unknown() -> None:
 def test_the_reason_says_what_was_compared() -> None:
     gate = Gate(metric="rmse", maximum=2.5, improve_by=5, improve_unit=PERCENT)
     (result,) = evaluate_gates([gate], [metric()], package(12))
-    assert result.reason == "2.05 is at most 2.5; 4.1 % better; needed 5.0 % better"
+    assert result.reason == "2.05 is at most 2.5; 4.1 % better (asked: 5.0 % better)"
     close = Gate(metric="rmse", maximum=2.0)
     (result,) = evaluate_gates([close], [metric(2.0000001, None)], None)
     assert result.reason == "2.0000001 is above the maximum 2"

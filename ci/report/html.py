@@ -1,0 +1,179 @@
+"""The report as one HTML file that needs nothing else: no script, no font, no picture from afar."""
+
+from collections.abc import Iterable
+
+from ci.metrics.model import Outcome
+from ci.metrics.steps import failed_steps, failure_text
+from ci.report import words
+from ci.report.escape import html_text
+from ci.report.fit import last_lines
+from ci.report.model import Report
+from ci.report.redact import Redactor
+
+_STYLE = """
+:root{color-scheme:light dark;--line:#d0d7de;--soft:#f6f8fa;--dim:#59636e}
+@media(prefers-color-scheme:dark){:root{--line:#3d444d;--soft:#151b23;--dim:#9198a1}}
+body{font:15px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.35rem;padding-left:.7rem;border-left:.35rem solid #9a6700}
+h1.good{border-color:#1a7f37}h1.bad{border-color:#cf222e}h2{font-size:1.05rem;margin-top:1.8rem}
+table{border-collapse:collapse;display:block;overflow-x:auto}
+th,td{border:1px solid var(--line);padding:.3rem .7rem;text-align:left;vertical-align:top}
+th,pre{background:var(--soft)}pre{padding:.8rem;overflow-x:auto}
+footer,.dim{color:var(--dim);font-size:.87rem}code{overflow-wrap:anywhere}
+"""
+_GOOD = {Outcome.SUCCEEDED}
+_OPEN = {Outcome.RUNNING, Outcome.APPROVAL_PENDING, Outcome.STOPPED, Outcome.UNVERIFIED}
+
+
+def render_html(report: Report, *, redactor: Redactor | None = None) -> str:
+    """A whole page in UTF-8. Its policy forbids scripts and requests, should text ever escape."""
+    shown = (redactor or Redactor()).value(report)
+    parts = (
+        _head(shown),
+        _problems(shown),
+        _metrics(shown),
+        _failure(shown),
+        _package(shown),
+        _steps(shown),
+        _plan(shown),
+        _parameters(shown),
+        _logs(shown),
+        _foot(shown),
+    )
+    policy = "default-src 'none'; style-src 'unsafe-inline'"
+    return "\n".join(
+        [
+            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
+            f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
+            '<meta name="viewport" content="width=device-width">',
+            f"<title>{html_text(shown.pipeline, limit=100)}: report</title>",
+            f"<style>{_STYLE}</style>\n</head>\n<body>",
+            *(part for part in parts if part),
+            "</body>\n</html>\n",
+        ]
+    )
+
+
+def _code(value: str) -> str:
+    return f"<code>{html_text(value, limit=1_000)}</code>"
+
+
+def _pre(value: str) -> str:
+    return f"<pre>{html_text(value, lines=True)}</pre>"
+
+
+def _table(headers: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Cells are HTML already."""
+    head = "".join(f"<th>{html_text(header)}</th>" for header in headers)
+    body = "\n".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table>\n<tr>{head}</tr>\n{body}\n</table>"
+
+
+def _head(report: Report) -> str:
+    outcome = report.verdict.outcome if report.verdict else Outcome.RUNNING
+    kind = "good" if outcome in _GOOD else "" if outcome in _OPEN else "bad"
+    about = [_code(report.pipeline), "in", _code(report.environment), "as"]
+    about.append(_code(report.pipeline_name))
+    duration = words.execution_duration(report)
+    return (
+        f'<h1 class="{kind}">{words.icon(report)} {html_text(words.headline(report))}</h1>\n'
+        f'<p class="dim">{" ".join(about)}{f" · {duration}" if duration else ""}</p>'
+    )
+
+
+def _problems(report: Report) -> str:
+    verdict = report.verdict.problems if report.verdict else ()
+    items = (f"<li>{html_text(text)}</li>" for text in dict.fromkeys((*report.problems, *verdict)))
+    body = "".join(items)
+    return f"<h2>Warnings</h2>\n<ul>{body}</ul>" if body else ""
+
+
+def _metrics(report: Report) -> str:
+    if report.verdict is None or not report.verdict.metrics:
+        return ""
+    rows = []
+    for metric in report.verdict.metrics:
+        gates = [g for g in report.verdict.gates if g.gate.metric == metric.source.name]
+        unit = metric.source.unit
+        rows.append(
+            (
+                f"{_code(metric.source.name)}<br>{words.direction(metric.source.goal)}",
+                html_text(words.number(metric.champion, metric.value, unit)),
+                f"<b>{html_text(words.number(metric.value, metric.champion, unit))}</b>",
+                html_text(" ".join(words.difference(metric))),
+                "<br>".join(f"{words.gate_icon(g)} {html_text(words.gate_text(g))}" for g in gates),
+            )
+        )
+    headers = ("Metric", words.production_name(report), "This change", "Difference", "Gate")
+    return f"<h2>Metrics</h2>\n{_table(headers, rows)}"
+
+
+def _failure(report: Report) -> str:
+    failed = failed_steps(report.execution)[:1] if report.execution else ()
+    return "".join(
+        f"<h2>❌ {html_text(step.display_name or step.name)}</h2>\n"
+        + _pre(failure_text(step) or "The service gives no reason.")
+        for step in failed
+    )
+
+
+def _package(report: Report) -> str:
+    package = report.package
+    if package is None:
+        return ""
+    name = _code(f"{package.group} v{package.version}")
+    lines = [f"{name}: {words.approval(package.approval)}", _code(package.arn)]
+    lines += [f"{html_text(c.label)}: {_code(c.line)}" for c in report.commands]
+    return f"<h2>Model package</h2>\n<p>{'<br>'.join(lines)}</p>"
+
+
+def _steps(report: Report) -> str:
+    if report.execution is None or not report.execution.steps:
+        return ""
+    rows = (
+        (
+            f"{words.step_icon(step)} {html_text(step.status)}",
+            _code(step.display_name or step.name),
+            html_text(step.kind or "—"),
+            words.step_duration(step, report.generated),
+            html_text(words.step_notes(step)),
+        )
+        for step in report.execution.steps
+    )
+    return f"<h2>Steps</h2>\n{_table(('Status', 'Step', 'Type', 'Duration', ''), rows)}"
+
+
+def _plan(report: Report) -> str:
+    if report.plan is None:
+        return ""
+    body = _pre(report.plan.terminal) if report.plan.terminal.strip() else ""
+    return f"<h2>Plan: {html_text(report.plan.headline)}</h2>\n{body}"
+
+
+def _parameters(report: Report) -> str:
+    if not report.parameters:
+        return ""
+    rows = (
+        (_code(p.name), _code(p.value), _code(p.main or "") if p.differs else "")
+        for p in report.parameters
+    )
+    return f"<h2>Parameters</h2>\n{_table(('Parameter', 'Value', 'On main'), rows)}"
+
+
+def _logs(report: Report) -> str:
+    return "\n".join(
+        f"<h2>Log of {html_text(log.step)}</h2>\n{_pre(last_lines(log.text, 2_000))}"
+        for log in report.logs
+        if log.text.strip()
+    )
+
+
+def _foot(report: Report) -> str:
+    lines = [f"<li>{html_text(note)}</li>" for note in dict.fromkeys(report.notes)]
+    notes = f"<ul>{''.join(lines)}</ul>" if lines else ""
+    parts = [f"commit {_code(report.trigger.commit[:12])}", words.moment(report.generated)]
+    if report.execution:
+        parts.append(f"execution {_code(report.execution.arn)}")
+    if report.attach:
+        parts.append(f"follow it: {_code(report.attach)}")
+    return f"{notes}\n<footer><hr>{'<br>'.join(parts)}</footer>"

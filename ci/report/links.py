@@ -1,0 +1,79 @@
+"""Where AWS shows an execution, its jobs, logs and models. Nothing local has such a place."""
+
+import re
+from urllib.parse import quote
+
+from ci.report.model import Link
+
+_LOCAL_ACCOUNT = "000000000000"
+_ARN = re.compile(r"arn:(aws[a-z-]*):([a-z0-9-]+):([a-z0-9-]+):(\d{12}):(.+)\Z")
+_CONSOLES = {
+    "aws": "console.aws.amazon.com",
+    "aws-cn": "console.amazonaws.cn",
+    "aws-us-gov": "console.amazonaws-us-gov.com",
+}
+_JOBS = {
+    "processing-job": "processing-jobs",
+    "training-job": "jobs",
+    "transform-job": "transform-jobs",
+    "hyper-parameter-tuning-job": "hyper-tuning-jobs",
+    "endpoint": "endpoints",
+    "model": "models",
+}
+
+
+def execution_link(arn: str, *, studio_domain: str | None = None) -> Link | None:
+    """The execution in SageMaker Studio; its address holds the domain's id (`d-...`), so without
+    one there is none to give."""
+    found = _parse(arn)
+    if found is None or not studio_domain or found.partition != "aws":
+        return None
+    resource = re.fullmatch(r"pipeline/([^/]+)/execution/([^/]+)", found.resource)
+    if resource is None:
+        return None
+    host = f"studio-{quote(studio_domain, safe='')}.studio.{found.region}.sagemaker.aws"
+    path = f"pipelines/view/{quote(resource[1])}/executions/{quote(resource[2])}/graph"
+    return Link(label="Studio", url=f"https://{host}/{path}")
+
+
+def job_link(arn: str, *, label: str | None = None) -> Link | None:
+    """A job, model or endpoint in the SageMaker console."""
+    found = _parse(arn)
+    if found is None or found.service != "sagemaker":
+        return None
+    kind, _, name = found.resource.partition("/")
+    if kind not in _JOBS or not name:
+        return None
+    page = f"sagemaker/home?region={found.region}#/{_JOBS[kind]}/{quote(name, safe='')}"
+    return Link(label=label or name, url=f"{found.console}/{page}")
+
+
+def log_link(arn: str, group: str, stream: str | None = None) -> Link | None:
+    """A log group in CloudWatch, in the region and partition of `arn`."""
+    found = _parse(arn)
+    if found is None:
+        return None
+    page = f"cloudwatch/home?region={found.region}#logsV2:log-groups/log-group/{_twice(group)}"
+    if stream:
+        page += f"/log-events/{_twice(stream)}"
+    return Link(label="CloudWatch", url=f"{found.console}/{page}")
+
+
+class _Arn:
+    """The parts of an ARN that the console's addresses are made of."""
+
+    def __init__(self, found: re.Match[str]) -> None:
+        self.partition, self.service, self.region, self.account, self.resource = found.groups()
+        self.console = f"https://{self.region}.{_CONSOLES.get(self.partition, '')}"
+
+
+def _parse(arn: str) -> _Arn | None:
+    found = _ARN.match(arn)
+    if found is None or found[1] not in _CONSOLES or found[4] == _LOCAL_ACCOUNT:
+        return None
+    return _Arn(found)
+
+
+def _twice(name: str) -> str:
+    """CloudWatch's fragment: percent-encoded twice, with `$` for the outer percent sign."""
+    return quote(quote(name, safe=""), safe="").replace("%", "$")

@@ -1,0 +1,78 @@
+"""The hidden line by which a comment is found again and told from a newer one."""
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass
+
+from ci.report.model import Report, State
+
+VERSION = 1
+_LONGEST = 200
+_LINE = re.compile(r"\A\s*<!-- sagemaker-gitops: (\{.*\}) -->[ \t]*(?:\r?\n|\Z)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marker:
+    """What a comment is about. `execution` is an ARN, `digest` the bundle's."""
+
+    pipeline: str
+    environment: str
+    commit: str
+    execution: str | None
+    digest: str | None
+    state: State
+
+    def same_subject(self, other: "Marker") -> bool:
+        """Whether both are about one pipeline in one environment: they share a comment."""
+        return (self.pipeline, self.environment) == (other.pipeline, other.environment)
+
+
+def marker_of(report: Report) -> Marker:
+    """Values too long for a marker are cut and told apart by a hash."""
+    return Marker(
+        pipeline=_short(report.pipeline),
+        environment=_short(report.environment),
+        commit=_short(report.trigger.commit),
+        execution=_short(report.execution.arn) if report.execution else None,
+        digest=_short(report.digest) if report.digest else None,
+        state=report.state,
+    )
+
+
+def render_marker(marker: Marker) -> str:
+    """One HTML comment. `--`, `<` and `>` are escaped in the JSON, so it ends where it should."""
+    fields = {"v": VERSION, **asdict(marker)}
+    line = json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
+    for unsafe, safe in (("--", r"\u002d\u002d"), ("<", r"\u003c"), (">", r"\u003e")):
+        line = line.replace(unsafe, safe)
+    return f"<!-- sagemaker-gitops: {line} -->"
+
+
+def parse_marker(body: str) -> Marker | None:
+    """The marker a comment begins with; None for a comment that is not ours or of a version
+    that this program does not know."""
+    found = _LINE.match(body)
+    if found is None:
+        return None
+    try:
+        fields = json.loads(found[1])
+        if fields.pop("v") != VERSION:
+            return None
+        fields["state"] = State(fields["state"])
+        marker = Marker(**fields)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    required = (marker.pipeline, marker.environment, marker.commit)
+    optional = (marker.execution, marker.digest)
+    well_formed = all(isinstance(value, str) for value in required) and all(
+        value is None or isinstance(value, str) for value in optional
+    )
+    return marker if well_formed else None
+
+
+def _short(value: str) -> str:
+    value = value.encode("utf-8", "replace").decode()
+    if len(value) <= _LONGEST:
+        return value
+    return value[: _LONGEST - 20] + "~" + hashlib.sha256(value.encode()).hexdigest()[:16]

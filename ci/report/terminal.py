@@ -1,0 +1,212 @@
+"""The report on a terminal or in a CI log: plain text, with colour where it is wanted."""
+
+import io
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from ci.metrics.model import Outcome
+from ci.metrics.steps import failed_steps, failure_text
+from ci.report import words
+from ci.report.escape import clean, cut
+from ci.report.fit import last_lines
+from ci.report.model import Report
+from ci.report.redact import Redactor
+from ci.sagemaker.model import ApprovalStatus
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+_GOOD = "green"
+_BAD = "bold red"
+_STYLES = {
+    Outcome.SUCCEEDED: _GOOD,
+    Outcome.RUNNING: "yellow",
+    Outcome.APPROVAL_PENDING: "yellow",
+    Outcome.STOPPED: "yellow",
+    Outcome.UNVERIFIED: "yellow",
+}
+_MOST_STEPS = 60
+_LOG_LINES = 30
+# What GitHub's runner and CodeBuild would read as a command in a line of output.
+_RUNNER_COMMAND = re.compile(r"^((?:\x1b\[[0-9;]*m|\s)*):(?=:)|##(?=\[)", re.MULTILINE)
+
+
+def render_terminal(
+    report: Report, *, width: int = 100, color: bool = False, redactor: Redactor | None = None
+) -> str:
+    """Lines of at most `width` columns (40 at least). Foreign text can neither style the
+    terminal nor give the CI runner a command."""
+    from rich.console import Console
+
+    shown = (redactor or Redactor()).value(report)
+    buffer = io.StringIO()
+    console = Console(
+        file=buffer,
+        width=max(40, width),
+        force_terminal=color,
+        color_system="standard" if color else None,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        legacy_windows=False,
+        _environ={},
+    )
+    _head(console, shown)
+    _metrics(console, shown)
+    _steps(console, shown)
+    _failure(console, shown)
+    _package(console, shown)
+    _plan(console, shown)
+    _parameters(console, shown)
+    _foot(console, shown)
+    lines = (line.rstrip() for line in buffer.getvalue().split("\n"))
+    return inert_output("\n".join(lines))
+
+
+def inert_output(text: str) -> str:
+    """`text` with nothing at the start of a line that a CI runner takes for a command."""
+    return _RUNNER_COMMAND.sub(lambda found: f"{found[0]}\u200b", text)
+
+
+def _line(value: str, limit: int = 500) -> str:
+    return cut(clean(value), limit)
+
+
+def _head(console: "Console", report: Report) -> None:
+    style = _STYLES.get(report.verdict.outcome, _BAD) if report.verdict else "bold"
+    console.print(f"{words.icon(report)} {_line(words.headline(report), 800)}", style=style)
+    names = (report.pipeline, report.environment, report.pipeline_name)
+    pipeline, environment, deployed = (_line(name, 200) for name in names)
+    duration = words.execution_duration(report)
+    after = f", {duration}" if duration else ""
+    console.print(f"{pipeline} in {environment} as {deployed}{after}", style="dim")
+    problems = (*report.problems, *(report.verdict.problems if report.verdict else ()))
+    for problem in dict.fromkeys(problems):
+        console.print(f"! {_line(problem)}", style="yellow")
+
+
+def _table(headers: Iterable[str], rows: Iterable[Iterable[str]]) -> "Table":
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for header in headers:
+        table.add_column(Text(header), overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    return table
+
+
+def _metrics(console: "Console", report: Report) -> None:
+    if report.verdict is None or not report.verdict.metrics:
+        return
+    rows = []
+    for metric in report.verdict.metrics:
+        unit = _line(metric.source.unit or "", 20)
+        gates = [g for g in report.verdict.gates if g.gate.metric == metric.source.name]
+        rows.append(
+            (
+                f"{_line(metric.source.name, 60)} {words.arrow(metric.source.goal)}",
+                words.number(metric.champion, metric.value, unit),
+                words.number(metric.value, metric.champion, unit),
+                " ".join(filter(None, words.difference(metric))),
+                "\n".join(f"{words.gate_icon(g)} {_line(words.gate_text(g), 160)}" for g in gates)
+                or "—",
+            )
+        )
+    console.print()
+    headers = ("Metric", words.production_name(report), "This change", "Difference", "Gate")
+    console.print(_table(headers, rows))
+
+
+def _steps(console: "Console", report: Report) -> None:
+    if report.execution is None or not report.execution.steps:
+        return
+    steps = report.execution.steps
+    rows = [
+        (
+            f"{words.step_icon(step)} {_line(step.display_name or step.name, 80)}",
+            _line(step.kind or "—", 40),
+            _line(step.status, 40),
+            words.step_duration(step, report.generated),
+            _line(words.step_notes(step)),
+        )
+        for step in steps[:_MOST_STEPS]
+    ]
+    console.print()
+    console.print(_table(("Step", "Type", "Status", "Duration", ""), rows))
+    if len(steps) > _MOST_STEPS:
+        console.print(f"and {len(steps) - _MOST_STEPS} more steps", style="dim")
+
+
+def _failure(console: "Console", report: Report) -> None:
+    failed = failed_steps(report.execution)[:1] if report.execution else ()
+    for step in failed:
+        console.print()
+        console.print(f"❌ {_line(step.display_name or step.name, 120)}", style=_BAD)
+        reason = cut(clean(failure_text(step) or "The service gives no reason.", lines=True), 3_000)
+        console.print(reason, soft_wrap=False)
+    for log in report.logs[:10]:
+        if log.text.strip():
+            console.print()
+            console.print(f"Log of {_line(log.step, 120)}", style="bold")
+            tail = last_lines(clean(log.text, lines=True), _LOG_LINES)
+            for line in tail.split("\n"):
+                console.print(f"  {cut(line, 500)}", soft_wrap=False)
+
+
+def _package(console: "Console", report: Report) -> None:
+    package = report.package
+    if package is None:
+        return
+    console.print()
+    state = words.approval(package.approval)
+    console.print(f"Model package {_line(package.group)} v{package.version}: {state}", style="bold")
+    console.print(f"  {_line(package.arn)}")
+    if package.approval is ApprovalStatus.PENDING and report.approvers:
+        console.print(f"  waits for {_line(report.approvers)}")
+    for command in report.commands:
+        console.print(f"  {_line(command.label)}: {_line(command.line, 1_000)}")
+
+
+def _plan(console: "Console", report: Report) -> None:
+    if report.plan is None:
+        return
+    console.print()
+    console.print(f"Plan: {_line(report.plan.headline)}", style="bold")
+    if report.plan.terminal.strip():
+        body = clean(report.plan.terminal, lines=True)
+        console.print("\n".join(f"  {line}".rstrip() for line in body.strip("\n").split("\n")))
+
+
+def _parameters(console: "Console", report: Report) -> None:
+    if not report.parameters:
+        return
+    rows = [
+        (
+            _line(parameter.name, 100),
+            _line(parameter.value, 200),
+            _line(parameter.main or "", 200) if parameter.differs else "",
+        )
+        for parameter in report.parameters
+    ]
+    console.print()
+    console.print(_table(("Parameter", "Value", "On main"), rows))
+
+
+def _foot(console: "Console", report: Report) -> None:
+    console.print()
+    for note in dict.fromkeys(report.notes):
+        console.print(f"- {_line(note)}")
+    trigger = report.trigger
+    by = f" by {_line(trigger.actor, 60)}" if trigger.actor else ""
+    console.print(f"commit {_line(trigger.commit[:12])}{by}", style="dim")
+    if report.execution:
+        console.print(f"execution {_line(report.execution.arn)}", style="dim")
+    if report.attach:
+        console.print(f"follow it: {_line(report.attach)}", style="dim")
+    for place in report.links:
+        console.print(f"{_line(place.label, 60)}: {_line(place.url)}", style="dim")

@@ -1,0 +1,172 @@
+"""The words and signs that every rendering shares: headline, durations, states, directions."""
+
+from datetime import datetime
+
+from ci.metrics.model import (
+    GateOutcome,
+    GateResult,
+    Goal,
+    MetricValue,
+    Outcome,
+)
+from ci.metrics.words import describe_change, format_number
+from ci.report.model import Report, State
+from ci.sagemaker.model import ApprovalStatus, StepSnapshot
+
+_OUTCOME_ICONS = {
+    Outcome.RUNNING: "⏳",
+    Outcome.SUCCEEDED: "✅",
+    Outcome.APPROVAL_PENDING: "🟡",
+    Outcome.REJECTED: "⛔",
+    Outcome.NOT_REGISTERED: "❌",
+    Outcome.GATE_FAILED: "❌",
+    Outcome.FAILED: "❌",
+    Outcome.STOPPED: "⏹️",
+    Outcome.UNVERIFIED: "⚠️",
+}
+_STEP_ICONS = {
+    "Succeeded": "✅",
+    "Failed": "❌",
+    "Stopped": "⏹️",
+    "Stopping": "⏳",
+    "Executing": "⏳",
+    "Starting": "⏳",
+}
+_GATE_ICONS = {
+    GateOutcome.PASSED: "✅",
+    GateOutcome.NO_CHAMPION: "✅",
+    GateOutcome.FAILED: "❌",
+    GateOutcome.UNKNOWN: "❔",
+}
+_APPROVALS = {
+    ApprovalStatus.APPROVED: "approved",
+    ApprovalStatus.REJECTED: "rejected",
+    ApprovalStatus.PENDING: "awaiting approval",
+}
+MINUS = "\u2212"
+
+
+def icon(report: Report) -> str:
+    if report.state is State.SUPERSEDED:
+        return "⏭️"
+    if report.verdict is not None:
+        return _OUTCOME_ICONS[report.verdict.outcome]
+    return "📋" if report.state is State.PLANNED else "⏳"
+
+
+def headline(report: Report) -> str:
+    """The verdict in words, as plain text on one line."""
+    sentence = report.verdict.sentence if report.verdict else None
+    match report.state:
+        case State.PLANNED:
+            return sentence or f"Plan: {report.plan.headline if report.plan else 'no changes told'}"
+        case State.RUNNING:
+            return sentence or "Running"
+        case State.SUPERSEDED:
+            newer = f"commit {report.superseded_by[:12]}" if report.superseded_by else "a newer run"
+            return f"Superseded by {newer}" + (f"; {_lower(sentence)}" if sentence else "")
+        case State.FINAL:
+            return sentence or "Ended"
+
+
+def _lower(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]
+
+
+def production_name(report: Report) -> str:
+    return f"Production v{report.champion.version}" if report.champion else "Production"
+
+
+def approval(status: ApprovalStatus) -> str:
+    return _APPROVALS[status]
+
+
+def step_icon(step: StepSnapshot) -> str:
+    return _STEP_ICONS.get(step.status, "❔")
+
+
+def gate_icon(result: GateResult) -> str:
+    if result.outcome is GateOutcome.FAILED and not result.gate.required:
+        return "⚠️"
+    return _GATE_ICONS[result.outcome]
+
+
+def gate_text(result: GateResult) -> str:
+    return result.reason if result.gate.required else f"advisory: {result.reason}"
+
+
+def direction(goal: Goal) -> str:
+    return "lower is better" if goal is Goal.MINIMIZE else "higher is better"
+
+
+def arrow(goal: Goal) -> str:
+    return "↓" if goal is Goal.MINIMIZE else "↑"
+
+
+def number(value: float | None, other: float | None = None, unit: str | None = None) -> str:
+    """The number and its unit, or a dash; precise enough to differ from `other`."""
+    if value is None:
+        return "—"
+    return format_number(value, apart_from=other) + (f" {unit}" if unit else "")
+
+
+def difference(metric: MetricValue) -> tuple[str, str]:
+    """A sign for better or worse, and the signed difference: `("🟢", "−0.088 (4.1 % better)")`."""
+    if metric.value is None or metric.champion is None:
+        return "", "—"
+    change = metric.value - metric.champion
+    if change == 0:
+        return "⚪", "no change"
+    words = describe_change(metric.value, metric.champion, metric.source.goal)
+    sign = MINUS if change < 0 else "+"
+    amount = f"{sign}{format_number(abs(change))}"
+    return ("🟢" if words.endswith("better") else "🔴"), f"{amount} ({words})"
+
+
+def format_duration(seconds: float) -> str:
+    """`42 s`, `12 min 30 s`, `3 h 05 min`, `2 d 4 h`."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes:02} min"
+    return f"{hours // 24} d {hours % 24} h"
+
+
+def step_duration(step: StepSnapshot, now: datetime) -> str:
+    """Until now where the step still runs; a dash where nothing is known."""
+    if step.started is None:
+        return "—"
+    ended = step.ended or (None if step.status in {"Succeeded", "Failed", "Stopped"} else now)
+    return "—" if ended is None else format_duration((ended - step.started).total_seconds())
+
+
+def execution_duration(report: Report) -> str | None:
+    execution = report.execution
+    if execution is None or execution.started is None:
+        return None
+    ended = execution.modified if execution.status.terminal else report.generated
+    if ended is None:
+        return None
+    return format_duration((ended - execution.started).total_seconds())
+
+
+def step_notes(step: StepSnapshot) -> str:
+    """Cache hit, attempts and a condition's outcome, in words."""
+    notes = []
+    if step.cache_hit:
+        notes.append("from cache")
+    if step.attempts > 1:
+        notes.append(f"{step.attempts} attempts")
+    if step.outcome is not None:
+        notes.append(f"condition is {step.outcome.lower()}")
+    return ", ".join(notes)
+
+
+def moment(time: datetime) -> str:
+    """`2026-03-02 09:25 UTC`."""
+    return time.strftime("%Y-%m-%d %H:%M ") + (time.tzname() or "UTC")

@@ -1,0 +1,111 @@
+"""No secret is shown, in any form in which it is likely to be printed."""
+
+import base64
+import json
+from dataclasses import replace
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.reports import REPORTS, renderings
+
+from ci.report.model import LogTail
+from ci.report.redact import Redactor
+
+KEY = """-----BEGIN RSA PRIVATE KEY-----
+MIIEpAIBAAKCAQEA7Z
+qqqqqqqqqqqqqqqqqqqqqqqq
+-----END RSA PRIVATE KEY-----"""
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.abc-def_123"
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "AKIA" + "IOSFODNN7EXAMPLE", "ASIA" + "IOSFODNN7EXAMPLE", "ghp_" + "a1" * 18,
+        "ghs_" + "b2" * 18, "github_pat_" + "c3" * 20, "glpat-" + "d4" * 10, JWT, KEY,
+    ],
+)  # fmt: skip
+def test_credentials_are_known_by_their_form(secret: str) -> None:
+    found = Redactor().text(f"before {secret} after")
+    assert found == "before [redacted] after"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG", "AWS_SECRET_ACCESS_KEY=[redacted]"),
+        ('"SecretAccessKey": "wJalrXUtnFEMI"', '"SecretAccessKey": "[redacted]"'),
+        ("Authorization: Bearer abcdef.123", "Authorization: [redacted]"),
+        ("postgres://user:hunter2@db/x", "postgres://user:[redacted]@db/x"),
+        ("password = hunter2", "password = [redacted]"),
+        ("X-Amz-Signature=0123abcd&x=1", "X-Amz-Signature=[redacted]&x=1"),
+    ],
+)
+def test_names_that_say_what_follows(line: str, expected: str) -> None:
+    assert Redactor().text(line) == expected
+    assert Redactor().text(expected) == expected
+
+
+def test_a_tail_that_begins_or_ends_inside_a_key() -> None:
+    begin, end = KEY[:60], KEY[35:]
+    assert "MIIE" not in Redactor().text(begin)
+    assert "qqqq" not in Redactor().text(f"log\n{end}\nmore")
+    assert Redactor().text(f"log\n{end}\nmore").endswith("more")
+
+
+@pytest.mark.parametrize("encode", [str, json.dumps, quote, lambda s: quote(s, safe=""),
+                                    lambda s: base64.b64encode(s.encode()).decode()])  # fmt: skip
+def test_forms_of_a_known_secret(encode: object) -> None:
+    secret = 'p@ss"word/ü 1'
+    shown = encode(secret)  # type: ignore[operator]
+    assert Redactor([secret]).text(f"x {shown} y").count("[redacted]") == 1
+
+
+def test_lines_of_a_long_secret_count_each() -> None:
+    redactor = Redactor(["first-line-of-it\nsecond-line-of-it"])
+    assert redactor.text("log: second-line-of-it") == "log: [redacted]"
+
+
+def test_short_and_empty_values_are_left() -> None:
+    assert Redactor(["", " ", "1", "dev"]).text("1 dev run") == "1 dev run"
+    assert "hunter" not in repr(Redactor(["hunter22"]))
+
+
+def test_accounts_by_option() -> None:
+    line = "arn:aws:iam::111122223333:role/x s3://sagemaker-us-east-1-111122223333/k 1111222233334"
+    assert Redactor().text(line) == line
+    masked = Redactor(mask_accounts=True).text(line)
+    assert "111122223333:" not in masked
+    assert masked.endswith("1111222233334")
+    commit = "a111122223333b"
+    assert Redactor(mask_accounts=True).text(commit) == commit
+
+
+SECRET = "s3cr3t`|<&>@x#1"
+
+
+@pytest.mark.parametrize("name", sorted(REPORTS))
+def test_no_rendering_shows_a_secret(name: str) -> None:
+    report = REPORTS[name]
+    leaky = replace(
+        report,
+        pipeline_name=f"p-{SECRET}",
+        problems=(f"problem {SECRET}", "AKIA" + "IOSFODNN7EXAMPLE"),
+        logs=(*report.logs, LogTail(step="Prepare", text=f"a\n{SECRET}\n{KEY}\nb")),
+    )
+    for shown in renderings(leaky, Redactor([SECRET], mask_accounts=True)).values():
+        assert "s3cr3t" not in shown
+        assert "IOSFODNN7EXAMPLE" not in shown
+        assert "MIIEp" not in shown
+        assert "111122223333" not in shown
+
+
+@settings(deadline=None)
+@given(st.text(min_size=4, max_size=20), st.text(max_size=40))
+def test_redaction_is_stable(secret: str, value: str) -> None:
+    redactor = Redactor([secret])
+    bare = secret.strip()
+    pieces = redactor.text(f"{value}{secret}{value}").split("[redacted]")
+    assert len(bare) < 4 or all(bare not in piece for piece in pieces)

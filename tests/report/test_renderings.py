@@ -1,0 +1,249 @@
+"""Every rendering of every kind of report: golden files, limits, inertness, the marker."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import jsonschema
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.markdown import ACTIVE, fences_are_balanced, flat, html_of, parse, plain_text
+from support.reports import HOSTILE, REPORTS, TRIGGER, renderings
+from support.samples import START, execution, step
+
+from ci.report.document import load_schema, report_to_json
+from ci.report.fit import cut_markdown, size
+from ci.report.html import render_html
+from ci.report.markdown import COMMENT_LIMIT, SMALLEST_LIMIT, render_comment
+from ci.report.marker import marker_of, parse_marker, render_marker
+from ci.report.model import (
+    Command,
+    GraphNode,
+    Link,
+    LogTail,
+    ParameterValue,
+    PlanSection,
+    Report,
+    State,
+)
+from ci.report.terminal import render_terminal
+from ci.sagemaker.model import ExecutionStatus
+
+Golden = Callable[[str, str], None]
+NAMES = sorted(REPORTS)
+_OWN_HTML = re.compile(
+    r"(?:<!-- sagemaker-gitops: .*? -->|</?(?:details|summary|sub|code)>|<br>|\s"
+    r"|(?<=<summary>)[^<>]*(?=</summary>))*"
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_golden(name: str, golden: Golden) -> None:
+    shown = renderings(REPORTS[name])
+    for ending in ("md", "txt"):
+        golden(f"{name}.{ending}", shown[ending])
+
+
+@pytest.mark.parametrize("name", ["success", "hostile"])
+def test_golden_documents(name: str, golden: Golden) -> None:
+    shown = renderings(REPORTS[name])
+    golden(f"{name}.json", shown["json"] + "\n")
+    golden(f"{name}.html", shown["html"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_json_follows_its_published_schema(name: str) -> None:
+    schema = load_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    document = json.loads(renderings(REPORTS[name])["json"])
+    closed = json.loads(
+        json.dumps(schema).replace(
+            '"type": "object"', '"type": "object", "additionalProperties": false'
+        )
+    )
+    jsonschema.Draft202012Validator(closed).validate(document)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_rendering_is_stable(name: str) -> None:
+    assert renderings(REPORTS[name]) == renderings(REPORTS[name])
+
+
+def test_hostile_text_is_inert_in_a_comment() -> None:
+    comment = render_comment(REPORTS["hostile"])
+    assert ACTIVE.search(plain_text(comment)) is None
+    for piece in html_of(comment):
+        assert _OWN_HTML.fullmatch(piece), piece
+    links = [str(t.attrs["href"]) for t in flat(comment) if t.type == "link_open"]
+    assert all(link.startswith(("https://x.example/", "https://x/")) for link in links)
+    assert not any(token.type == "image" for token in flat(comment))
+
+
+def test_hostile_text_is_inert_in_html() -> None:
+    page = render_html(REPORTS["hostile"])
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert "http-equiv" in page
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_hostile_text_gives_no_runner_command(width: int) -> None:
+    output = render_terminal(REPORTS["hostile"], width=width, color=True)
+    bare = re.sub(r"\x1b\[[0-9;]*m", "", output)
+    assert not any(line.lstrip().startswith("::") for line in bare.split("\n"))
+    assert "##[" not in bare
+    assert "\x1b" not in bare
+    assert "\u202e" not in bare
+
+
+def test_color_only_where_it_is_wanted() -> None:
+    assert "\x1b[" not in render_terminal(REPORTS["success"])
+    assert "\x1b[" in render_terminal(REPORTS["success"], color=True)
+
+
+def test_what_is_left_out_is_said() -> None:
+    logs = tuple(LogTail(step=f"S{n}", text=("x" * 290 + "\n") * 40) for n in range(40))
+    many = tuple(
+        step(f"Step{n}", n, status="Failed", failure_reason="because " * 300) for n in range(400)
+    )
+    large = replace(
+        REPORTS["step-failed"],
+        execution=execution(ExecutionStatus.FAILED, many),
+        plan=PlanSection(headline="much", markdown="\n".join(["* change"] * 20_000)),
+        logs=logs,
+    )
+    comment = render_comment(large)
+    assert size(comment) <= COMMENT_LIMIT
+    assert re.search(
+        r"_Shortened to fit: [a-z, ]*logs[a-z, ]*\. The whole report is in the job summary", comment
+    )
+    assert "### ❌ Step Train failed" in comment
+    assert "#### ❌ Step0" in comment
+    assert fences_are_balanced(comment)
+
+
+def test_a_limit_below_the_smallest_is_refused() -> None:
+    with pytest.raises(ValueError, match="needs room for"):
+        render_comment(REPORTS["success"], limit=SMALLEST_LIMIT - 1)
+
+
+def test_the_worst_names_fit_the_smallest_limit() -> None:
+    worst = "😀|<@" * 5_000
+    report = replace(
+        REPORTS["hostile"],
+        pipeline=worst,
+        environment=worst,
+        pipeline_name=worst,
+        digest=worst,
+        attach=worst,
+        trigger=replace(TRIGGER, commit=worst, actor=worst, run_url="https://x/" + "*" * 480),
+        execution=execution(arn=worst),
+        links=(Link(label=worst, url="https://x/" + "*" * 480),) * 9,
+    )
+    comment = render_comment(report, limit=SMALLEST_LIMIT)
+    assert size(comment) <= SMALLEST_LIMIT
+    assert parse_marker(comment) == marker_of(report)
+
+
+def test_a_secret_is_gone_from_the_marker_too() -> None:
+    assert parse_marker(render_comment(REPORTS["success"])) == marker_of(REPORTS["success"])
+
+
+_WRONG_TYPE = (
+    '<!-- sagemaker-gitops: {"v":1,"pipeline":1,"environment":"a","commit":"b",'
+    '"execution":null,"digest":null,"state":"final"} -->'
+)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "", "hello", "<!-- sagemaker-gitops: {} -->", "<!-- sagemaker-gitops: [1] -->",
+        '<!-- sagemaker-gitops: {"v":2} -->', "<!-- sagemaker-gitops: {" + "[" * 99_999 + "} -->",
+        _WRONG_TYPE,
+        '> <!-- sagemaker-gitops: {"v":1} -->',
+    ],
+)  # fmt: skip
+def test_what_is_no_marker(body: str) -> None:
+    assert parse_marker(body) is None
+
+
+words = st.text(max_size=60) | st.just(HOSTILE) | st.sampled_from(["`" * 9, "~~~", "-->", "|"])
+lines = st.lists(words | st.sampled_from(["```", "<details>", "<!--", "<pre>"]), max_size=12)
+texts = lines.map("\n".join) | st.builds(str.__mul__, words, st.integers(1, 1_500))
+
+
+@st.composite
+def any_report(draw: st.DrawFn) -> Report:
+    base = draw(st.sampled_from([REPORTS[name] for name in NAMES]))
+    name, value, text = draw(words), draw(words), draw(texts)
+    failed = tuple(
+        step(f"{name}{n}", n, status=draw(st.sampled_from(["Failed", "Succeeded", name])),
+             failure_reason=text, cache_hit=value or None)
+        for n in range(draw(st.sampled_from([0, 1, 3, 40])))
+    )  # fmt: skip
+    return replace(
+        base,
+        pipeline=name,
+        environment=value,
+        state=draw(st.sampled_from(State)),
+        execution=draw(st.sampled_from([None, execution(ExecutionStatus.FAILED, failed)])),
+        plan=PlanSection(headline=name, markdown=text, terminal=text),
+        parameters=(ParameterValue(name=name, value=value, main=text),) * draw(st.integers(0, 9)),
+        graph=(GraphNode(name=name, kind=value, after=(name,)),),
+        logs=tuple(LogTail(step=f"{name}{n}", text=text) for n in range(draw(st.integers(0, 3)))),
+        commands=(Command(label=name, line=text),),
+        problems=(text, name),
+        notes=(value,),
+    )
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@given(any_report(), st.sampled_from([COMMENT_LIMIT, SMALLEST_LIMIT]))
+def test_any_report_becomes_a_comment(report: Report, limit: int) -> None:
+    comment = render_comment(report, limit=limit)
+    assert size(comment) <= limit
+    assert fences_are_balanced(comment)
+    assert parse_marker(comment) == marker_of(report)
+    assert comment == render_comment(report, limit=limit)
+    assert comment.count("\n### ") >= 1
+    assert comment.encode("utf-8")
+    # The footer is read as Markdown: nothing before it swallowed the rest.
+    last = [token for token in parse(comment) if token.type == "inline"][-1]
+    assert any(child.type == "code_inline" for child in last.children or ())
+
+
+@settings(deadline=None, max_examples=12, suppress_health_check=[HealthCheck.too_slow])
+@given(any_report())
+def test_any_report_has_every_other_rendering(report: Report) -> None:
+    jsonschema.Draft202012Validator(load_schema()).validate(report_to_json(report))
+    assert render_html(report).count("<body>") == 1
+    assert "commit" in render_terminal(report, width=60)
+
+
+@settings(deadline=None)
+@given(lines.map("\n".join), st.integers(0, 200))
+def test_cut_markdown_closes_what_it_opens(markdown: str, limit: int) -> None:
+    shown = cut_markdown(markdown, limit)
+    assert fences_are_balanced(shown)
+    assert "<!--" not in re.sub(r"(?ms)^ {0,3}(```|~~~).*?^ {0,3}\1", "", shown)
+    tokens = parse(f"{shown}\n\n# after")
+    assert tokens[-1].type == "heading_close"
+
+
+def test_a_marker_is_one_safe_line() -> None:
+    marker = replace(marker_of(REPORTS["success"]), pipeline="a--><b>\n--!> --->", digest=None)
+    line = render_marker(marker)
+    assert line.count("--") == 2
+    assert "\n" not in line
+    assert parse_marker(f"{line}\nmore") == marker
+    assert parse_marker(f"{line}\r\nmore") == marker
+
+
+def test_the_end_of_a_running_report_moves_with_its_time() -> None:
+    running = REPORTS["running"]
+    later = replace(running, generated=START + timedelta(hours=3))
+    assert render_comment(running) != render_comment(later)
