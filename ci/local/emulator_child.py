@@ -147,10 +147,25 @@ def watch_writes(s3: Any) -> None:
     s3._atomic_write = watched  # noqa: SLF001
 
 
+def let_sagemaker_tell(eventbridge: Any) -> None:
+    """Take events from aws.sagemaker: behind this front SageMaker's own come through PutEvents.
+
+    Events from any other `aws.` source are refused as before, and as on AWS.
+    """
+    put = eventbridge._put_events  # noqa: SLF001 - its only door
+
+    def put_events(data: Any, allow_aws_source: bool = False) -> Any:
+        sources = {entry.get("Source") for entry in data.get("Entries", [])}
+        return put(data, allow_aws_source=allow_aws_source or sources == {"aws.sagemaker"})
+
+    eventbridge._put_events = put_events  # noqa: SLF001
+
+
 def main() -> None:
     die_with(os.getppid())
     ministack: Any = importlib.import_module("ministack.app")
     watch_writes(importlib.import_module("ministack.services.s3"))
+    let_sagemaker_tell(importlib.import_module("ministack.services.eventbridge"))
     keeper = Keeper(ministack)
     ministack.app = keep_honest(ministack.app, keeper)
     threading.Thread(target=keeper.run, daemon=True).start()

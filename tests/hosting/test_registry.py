@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.endpoint import client, running_endpoint
 from support.local_api import Api, Clock
 
 from ci.local.api.registry_events import event_entry
@@ -277,10 +278,38 @@ def test_an_approval_reaches_the_event_bus_once_and_in_order(tmp_path: Path) -> 
     assert bus.entries[0]["Resources"] == [arn]
 
 
+@pytest.mark.endpoint
+def test_a_rule_on_approvals_fires(tmp_path: Path) -> None:
+    with running_endpoint(tmp_path) as endpoint:
+        names = ("sagemaker", "events", "sqs")
+        sagemaker, events, sqs = (client(endpoint, name) for name in names)
+        queue = sqs.create_queue(QueueName="approvals")["QueueUrl"]
+        wanted = {"QueueUrl": queue, "AttributeNames": ["QueueArn"]}
+        target = sqs.get_queue_attributes(**wanted)["Attributes"]["QueueArn"]
+        pattern = {
+            "source": ["aws.sagemaker"],
+            "detail-type": ["SageMaker Model Package State Change"],
+            "detail": {"ModelPackageGroupName": ["g"], "ModelApprovalStatus": ["Approved"]},
+        }
+        events.put_rule(Name="approved", EventPattern=json.dumps(pattern))
+        events.put_targets(Rule="approved", Targets=[{"Id": "queue", "Arn": target}])
+        foreign = {"Source": "aws.s3", "DetailType": "x", "Detail": "{}"}
+        assert events.put_events(Entries=[foreign])["FailedEntryCount"] == 1
+        sagemaker.create_model_package_group(ModelPackageGroupName="g")
+        arn = sagemaker.create_model_package(
+            ModelPackageGroupName="g", InferenceSpecification=SPECIFICATION
+        )["ModelPackageArn"]
+        sagemaker.update_model_package(ModelPackageArn=arn, ModelApprovalStatus="Approved")
+        messages = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=10)["Messages"]
+    (message,) = (json.loads(message["Body"]) for message in messages)
+    assert message["detail"]["ModelPackageArn"] == arn
+    assert message["detail"]["ModelApprovalStatus"] == "Approved"
+
+
 def test_an_event_carries_times_as_text() -> None:
     clock = Clock()
     entry = event_entry({"ModelPackageArn": "arn", "CreationTime": clock()})
-    assert json.loads(entry["Detail"])["CreationTime"] == "2027-01-15T08:00:00.000+00:00"
+    assert json.loads(entry["Detail"])["CreationTime"] == "2027-01-15T08:00:00.000Z"
 
 
 def test_registrations_at_the_same_time_get_versions_of_their_own(api: Api) -> None:

@@ -56,9 +56,8 @@ def event_entry(package: Document) -> Document:
     detail = {field: package[field] for field in _DETAIL if field in package}
     for field in _TIMES:
         if field in detail:
-            detail[field] = datetime.fromtimestamp(detail[field], UTC).isoformat(
-                timespec="milliseconds"
-            )
+            moment = datetime.fromtimestamp(detail[field], UTC).replace(tzinfo=None)
+            detail[field] = moment.isoformat(timespec="milliseconds") + "Z"
     return {
         "Source": "aws.sagemaker",
         "DetailType": _DETAIL_TYPE,
@@ -82,6 +81,8 @@ def _send(entries: "queue.SimpleQueue[Document]", address: str, region: str, acc
     while True:
         entry = entries.get()
         try:
-            client.put_events(Entries=[entry])
+            answer = client.put_events(Entries=[entry])
+            if answer["FailedEntryCount"]:
+                _LOG.info("No event for %s: %s", entry["Resources"][0], answer["Entries"])
         except (BotoCoreError, ClientError, ValueError) as error:
             _LOG.info("No event for %s: %s", entry["Resources"][0], error)

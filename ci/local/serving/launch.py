@@ -13,6 +13,10 @@ from ci.local.serving.deployment import Container
 from ci.local.serving.process import ServingProcess
 
 _MODEL = "/opt/ml/model"
+_UNMAPPED = (
+    "sagemaker-gitops: no local environment is mapped to the image {image} (local: images: in"
+    " sagemaker-gitops.yaml), so the python3 on PATH serves the model.\n"
+)
 
 
 class CannotStart(Exception):
@@ -52,6 +56,9 @@ def launch(
     Raises CannotStart, BadArchive, OSError, and botocore's errors for S3.
     """
     python = find_python(container.image, images)
+    if not any(fnmatch.fnmatchcase(container.image, pattern) for pattern, _ in images):
+        with (folder / "log").open("a", encoding="utf-8") as log:
+            log.write(_UNMAPPED.format(image=container.image))
     model = fetch_model(container, folder, s3)
     return ServingProcess(
         command=[python],
