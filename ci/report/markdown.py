@@ -54,6 +54,6 @@ def _footer(report: Report) -> str:
     lines = [f"<sub>{' · '.join(parts)}</sub>"]
     if report.execution:
         lines.append(f"<sub>execution {code(report.execution.arn, limit=300)}</sub>")
-    if report.attach:
+    if report.attach and not (report.execution and report.execution.status.terminal):
         lines.append(f"<sub>follow it: {code(report.attach, limit=400)}</sub>")
-    return "\n".join(["---", "<br>\n".join(lines)])
+    return "<br>\n".join(lines)

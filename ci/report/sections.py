@@ -18,6 +18,7 @@ from ci.sagemaker.model import ApprovalStatus, StepSnapshot
 
 _FOLD_FROM = 9
 _FEW = 30
+_OPEN_LINES = 8
 
 
 def sections(report: Report) -> tuple[Section, ...]:
@@ -72,21 +73,23 @@ def _metrics(report: Report) -> Section | None:
     header = ["Metric", words.production_name(report), "This change", "Difference", "Gate"]
 
     def variant(count: int) -> str:
-        more = f"\n\nand {len(rows) - count} more metrics" if len(rows) > count else ""
-        return table(header, rows[:count]) + more
+        more = f"and {len(rows) - count} more metrics · " if len(rows) > count else ""
+        legend = f"<sub>{more}↓ lower is better · ↑ higher is better</sub>"
+        return f"{table(header, rows[:count])}\n\n{legend}"
 
     return Section(title="metrics", weight=90, variants=(variant(40), variant(5)))
 
 
 def _metric_row(metric: MetricValue, gates: list[GateResult]) -> list[str]:
     source, unit = metric.source, metric.source.unit
-    name = f"{code(source.name, limit=80)} <sub>{words.direction(source.goal)}</sub>"
+    name = f"{code(source.name, limit=80)} {words.arrow(source.goal)}"
     mark, change = words.difference(metric)
     value = f"**{text(words.number(metric.value, metric.champion, unit), limit=60)}**"
     if metric.value is None:
         value = text(metric.problem or "not known", limit=160)
     champion = text(words.number(metric.champion, metric.value, unit), limit=60)
-    return [name, champion, value, f"{mark} {text(change)}".strip(), _gates(gates)]
+    shown = f"{mark} {text(change)}".strip().replace(" ", "&nbsp;")
+    return [name, champion, value, shown, _gates(gates)]
 
 
 def _gates(gates: list[GateResult]) -> str:
@@ -108,12 +111,19 @@ def _failure(report: Report) -> Section | None:
         why = failure_text(step)
         parts.append(fence(cut(why, reason)) if why else "The service gives no reason.")
         if tail is not None and lines:
+            parts.append(fence(last_lines(tail.text, min(lines, _OPEN_LINES)), line_limit=width))
+        if tail is not None and _OPEN_LINES < min(lines, _line_count(tail)):
             block = fence(last_lines(tail.text, lines), line_limit=width)
             parts.append(folded(f"Log, last {min(lines, _line_count(tail))} lines", block))
         places = _places(step, tail)
         return "\n\n".join([*parts, places] if places else parts)
 
-    variants = (variant(50, 500, 3_000), variant(20, 200, 1_000), variant(0, 0, 500))
+    variants = (
+        variant(50, 500, 3_000),
+        variant(20, 200, 1_000),
+        variant(_OPEN_LINES, 200, 1_000),
+        variant(0, 0, 500),
+    )
     return Section(title="the failed step's log", weight=100, variants=variants)
 
 

@@ -206,7 +206,7 @@ def _foot(console: "Console", report: Report) -> None:
     console.print(f"commit {_line(trigger.commit[:12])}{by}", style="dim")
     if report.execution:
         console.print(f"execution {_line(report.execution.arn)}", style="dim")
-    if report.attach:
+    if report.attach and not (report.execution and report.execution.status.terminal):
         console.print(f"follow it: {_line(report.attach)}", style="dim")
     for place in report.links:
         console.print(f"{_line(place.label, 60)}: {_line(place.url)}", style="dim")
