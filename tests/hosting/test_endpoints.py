@@ -13,6 +13,7 @@ import pytest
 from support.archives import model_archive
 from support.local_api import Api
 from support.loopback_s3 import LoopbackS3
+from support.processes import gone
 
 from ci.local.api import hosting, registry
 from ci.local.api.invoke import invoke
@@ -111,21 +112,6 @@ def refused(call: Callable[..., Any], *arguments: Any, **request: Any) -> ApiErr
         call(*arguments, **request)
     assert caught.value.code == "ValidationException"
     return caught.value
-
-
-def gone(pid: int) -> bool:
-    """Whether a process has ended, waited for or not, within ten seconds."""
-    end = time.monotonic() + 10
-    while time.monotonic() < end:
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-            threads = len(list(Path(f"/proc/{pid}/task").iterdir()))
-        except FileNotFoundError:
-            return True
-        if state == "Z" and threads == 1:
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def test_an_endpoint_serves_the_model_and_says_what_it_serves(api: Hosting) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from support.archives import model_archive
 from support.endpoint import client, running_endpoint
+from support.processes import gone
 
 from ci.local.lifecycle import Endpoint, up
 
@@ -81,7 +82,7 @@ def test_an_endpoint_answers_after_the_local_endpoint_was_killed(tmp_path: Path)
         second = ask(again, "e", {"çok": [1, 2]})
         assert second["said"] == {"çok": [1, 2]}
         assert second["pid"] != first["pid"]
-        assert not Path(f"/proc/{first['pid']}").exists()
+        assert gone(first["pid"])
 
 
 def test_errors_are_the_ones_boto3_knows(tmp_path: Path) -> None:
