@@ -59,6 +59,7 @@ def plan_changes(
         renamed=old_names,
         defaults=frozenset(change.name for change in parameters if change.kind is Kind.CHANGED),
         exists=deployed is not None,
+        changes={change.name: change for change in steps},
     )
     wanted, standing = _digest(new), None if deployed is None else _digest(deployed)
     return Plan(

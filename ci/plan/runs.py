@@ -8,13 +8,14 @@ when the step that writes there runs again.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ci.definition.graph import dependencies, topological_order
 from ci.definition.model import Definition, Step
 from ci.definition.references import Reference, ReferenceKind, find_references
-from ci.plan.model import MISSING, StepRun, Verdict
+from ci.plan.model import MISSING, PathPart, StepChange, StepRun, Verdict
 from ci.plan.normal import FlatStep
+from ci.plan.tree import diff_values
 
 _TUNED = frozenset(
     {
@@ -62,12 +63,13 @@ _EACH_ANEW = frozenset(
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Before:
     """What is known of the steps as deployed: flat, under their new names; the old name of each
-    renamed step, and the parameters whose default moved."""
+    renamed step, the parameters whose default moved, and what changed of each step."""
 
     steps: Mapping[str, FlatStep]
     renamed: Mapping[str, str]
     defaults: frozenset[str]
     exists: bool
+    changes: Mapping[str, StepChange] = field(default_factory=dict)
 
 
 def predict_runs(
@@ -113,20 +115,12 @@ def _predict(
     key = cache_key(flat[step.name])
     references = list(find_references(key))
     reasons = list(_reasons(step, key, references, before))
-    stale: list[str] = []
-    for name in dict.fromkeys(r.target for r in references if r.step is not None):
-        upstream = runs.get(name)
-        if upstream is None or upstream.verdict is Verdict.CACHE:
-            continue
-        uses = [r for r in references if r.target == name]
-        if all(_is_fixed(r, steps[name]) for r in uses):
-            stale.append(name)
-        else:
-            reasons.append(f"{name} runs")
-    cached = _is_cached(step)
-    if not cached and not reasons:
-        verdict = Verdict.ALWAYS
+    if not _is_cached(step):
+        verdict = Verdict.RUN if reasons else Verdict.ALWAYS
+        stale: list[str] = []
     else:
+        moved, stale = _upstream(references, runs, steps)
+        reasons += [f"{name} runs" for name in moved]
         verdict = Verdict.RUN if reasons else Verdict.CACHE
     return StepRun(
         name=step.name,
@@ -136,6 +130,23 @@ def _predict(
         stale=tuple(stale) if verdict is Verdict.CACHE else (),
         branch_of=step.parent,
     )
+
+
+def _upstream(
+    references: list[Reference], runs: Mapping[str, StepRun], steps: Mapping[str, Step]
+) -> tuple[list[str], list[str]]:
+    """The steps that run and hand on other values than before; those that run and hand on the
+    same."""
+    moved: list[str] = []
+    stale: list[str] = []
+    for name in dict.fromkeys(r.target for r in references if r.step is not None):
+        upstream = runs.get(name)
+        if upstream is None or upstream.verdict is Verdict.CACHE:
+            continue
+        uses = [r for r in references if r.step == name]
+        fixed = all(_is_fixed(r, steps[name]) for r in uses)
+        (stale if fixed else moved).append(name)
+    return moved, stale
 
 
 def _reasons(
@@ -151,13 +162,9 @@ def _reasons(
         yield f"renamed from {before.renamed[step.name]}"
     else:
         old = cache_key(earlier)
-        moved = [
-            k
-            for k in dict.fromkeys((*old, *key))
-            if not _equal(old.get(k, MISSING), key.get(k, MISSING))
-        ]
-        if moved:
-            yield f"{', '.join(moved)} changed"
+        members = dict.fromkeys((*old, *key))
+        moved = [k for k in members if not _equal(old.get(k, MISSING), key.get(k, MISSING))]
+        yield from _told(moved, before.changes.get(step.name))
     targets = {r.target for r in references if r.kind is ReferenceKind.PARAMETER}
     for name in sorted(targets & before.defaults):
         yield f"default of {name} changed"
@@ -167,9 +174,28 @@ def _reasons(
             yield f"{name} is another in each execution"
 
 
-def _equal(old: object, new: object) -> bool:
-    from ci.plan.tree import diff_values
+def _told(moved: list[str], change: StepChange | None) -> Iterator[str]:
+    """What moved, in the words of the plan: files where code changed, else arguments."""
+    if change is None:
+        if moved:
+            yield "its code has a new address, with equal content"
+        return
+    code = [c for c in change.code if any(_member_of(path) in moved for path in c.paths)]
+    if code:
+        files = dict.fromkeys(file.path for c in code for file in c.files)
+        shown = ", ".join(list(files)[:3]) + (", ..." if len(files) > 3 else "")
+        yield f"code changed ({shown})" if files else "code changed"
+    told = {_member_of(c.path) for c in change.changes}
+    plain = [name for name in moved if name in told]
+    if plain:
+        yield f"{', '.join(plain)} changed"
 
+
+def _member_of(path: tuple[PathPart, ...]) -> PathPart:
+    return path[1] if len(path) > 1 and path[0] == "Arguments" else path[0]
+
+
+def _equal(old: object, new: object) -> bool:
     return old is new or not diff_values(old, new)
 
 

@@ -1,0 +1,254 @@
+"""The plan for people: Markdown for a pull request, lines for a terminal, JSON for programs.
+
+Everything that comes from a definition or a file is shown as it is and does nothing: no Markdown,
+no HTML, no mention, no escape sequence in it takes effect.
+"""
+
+import html
+import re
+from collections.abc import Iterator, Sequence
+
+from ci.plan.document import plan_to_json
+from ci.plan.model import CodeChange, Kind, NamedChange, Plan, StepChange, Verdict
+from ci.plan.words import (
+    SIGNS,
+    change_lines,
+    file_summary,
+    shown,
+    summary,
+    value_lines,
+    verdict,
+    visible,
+    visible_lines,
+    why,
+)
+
+__all__ = ["plan_to_json", "render_markdown", "render_terminal"]
+
+_LONGEST_VALUE = 160
+_RUNS_SHOWN = 60
+_COLORS = {"+": "32", "-": "31", "~": "33", "@": "36", "#": "1"}
+
+
+def render_markdown(plan: Plan, *, title: str | None = None, limit: int = 60_000) -> str:
+    """The plan as GitHub Markdown of at most `limit` characters (a comment holds 65,536).
+
+    What does not fit goes in this order: code diffs beyond 80 lines a file, all code diffs,
+    the arguments of each step, the steps beyond the first that fit.
+    """
+    text = ""
+    for code_lines, argument_lines in ((400, 400), (80, 80), (0, 40), (0, 0)):
+        sections = list(_markdown(plan, title, code_lines, argument_lines))
+        text = "\n\n".join(sections) + "\n"
+        if len(text) <= limit:
+            return text
+    kept = 0
+    note = "\n\n(The rest of this plan does not fit into a comment; see the job's output.)\n"
+    while kept < len(sections) and len("\n\n".join(sections[: kept + 1])) + len(note) <= limit:
+        kept += 1
+    return "\n\n".join(sections[:kept]) + note
+
+
+def render_terminal(plan: Plan, *, width: int = 100, color: bool = False) -> str:
+    """The plan as lines of at most `width` characters, with ANSI colors if `color`."""
+    lines: list[str] = []
+    for line in _terminal(plan, width):
+        text = line if len(line) <= width else line[: max(1, width - 3)] + "..."
+        sign = text.lstrip()[:1]
+        if color and sign in _COLORS:
+            text = f"\x1b[{_COLORS[sign]}m{text}\x1b[0m"
+        lines.append(text.removeprefix("# ") if not color else text.replace("# ", "", 1))
+    return "\n".join(lines) + "\n"
+
+
+def inline(text: str) -> str:
+    """Text as inline code that also stands in a table's cell."""
+    plain = visible(text).replace("|", "\\|")
+    ticks = max((len(run) for run in re.findall(r"`+", plain)), default=0) + 1
+    edge = " " if plain.startswith("`") or plain.endswith("`") or not plain.strip() else ""
+    return f"{'`' * ticks}{edge}{plain}{edge}{'`' * ticks}"
+
+
+def fenced(lines: Sequence[str], language: str = "diff") -> str:
+    """Lines in a fence that is longer than any in them."""
+    body = "\n".join(lines)
+    ticks = max(3, *(len(run) + 1 for run in re.findall(r"`+", body)), 3)
+    return f"{'`' * ticks}{language}\n{body}\n{'`' * ticks}"
+
+
+def _markdown(plan: Plan, title: str | None, code_lines: int, argument_lines: int) -> Iterator[str]:
+    yield f"### {_text(title) if title else 'Plan for ' + inline(plan.pipeline)}"
+    yield f"**{_text(summary(plan))}**"
+    if plan.volatile:
+        listed = ", ".join(inline(name) for name in plan.volatile)
+        yield f"Never the same twice, and left out of the comparison: {listed}."
+    named = [*_named_lines(plan.settings), *_parameter_lines(plan.parameters)]
+    if named:
+        yield fenced(_cut(named, 200))
+    for function in plan.functions:
+        yield from _function_markdown(function, code_lines)
+    for step in plan.steps:
+        yield from _step_markdown(step, plan, code_lines, argument_lines)
+    if plan.runs and not (plan.empty and all(r.verdict is Verdict.CACHE for r in plan.runs)):
+        yield _runs_table(plan)
+    yield f"<sub>Plan {inline(plan.digest[:12])}</sub>"
+
+
+def _step_markdown(
+    step: StepChange, plan: Plan, code_lines: int, argument_lines: int
+) -> Iterator[str]:
+    was = f", was {inline(step.old_name)}" if step.old_name else ""
+    run = next((run for run in plan.runs if run.name == step.name), None)
+    then = f" · {_text(verdict(run))}" if run is not None and step.kind is not Kind.REMOVED else ""
+    yield f"#### {inline(step.name)} {step.kind} · {_text(step.type)}{was}{then}"
+    lines = list(_step_lines(step))
+    if lines and argument_lines:
+        yield fenced(_cut(lines, argument_lines))
+    elif lines:
+        yield f"{len(lines)} lines of arguments are left out here."
+    for change in step.code:
+        yield from _code_markdown(change, code_lines)
+
+
+def _step_lines(step: StepChange) -> Iterator[str]:
+    if step.kind in (Kind.ADDED, Kind.REMOVED):
+        content = {key: value for key, value in step.content.items() if key != "Type"}
+        yield from value_lines(SIGNS[step.kind], "", content, longest=_LONGEST_VALUE)
+    else:
+        yield from change_lines(step.changes, longest=_LONGEST_VALUE)
+
+
+def _code_markdown(change: CodeChange, code_lines: int) -> Iterator[str]:
+    if change.unreadable:
+        yield f"Code of {inline(change.name)}: {_text(_unreadable(change))}"
+    for file in change.files:
+        if not (file.diff and code_lines):
+            yield f"Code: {inline(file_summary(file))}"
+            continue
+        body = fenced(_cut(visible_lines(file.diff), code_lines))
+        head = f"<code>{_escape(file_summary(file))}</code>"
+        yield f"<details><summary>{head}</summary>\n\n{body}\n\n</details>"
+
+
+def _function_markdown(function: NamedChange, code_lines: int) -> Iterator[str]:
+    yield f"#### {inline(function.name)} {function.kind} · Lambda function"
+    lines = list(_function_lines(function))
+    if lines:
+        yield fenced(_cut(lines, 100))
+    if function.code is not None:
+        yield from _code_markdown(function.code, code_lines)
+
+
+def _function_lines(function: NamedChange) -> Iterator[str]:
+    old = function.old if isinstance(function.old, dict) else {}
+    new = function.new if isinstance(function.new, dict) else {}
+    for key in dict.fromkeys((*old, *new)):
+        if old.get(key) != new.get(key):
+            if key in old:
+                yield f"- {visible(key)}: {shown(old[key], _LONGEST_VALUE)}"
+            if key in new:
+                yield f"+ {visible(key)}: {shown(new[key], _LONGEST_VALUE)}"
+
+
+def _named_lines(changes: Sequence[NamedChange]) -> Iterator[str]:
+    for change in changes:
+        name = visible(change.name)
+        if change.kind is not Kind.ADDED:
+            yield f"- {name}: {shown(change.old, _LONGEST_VALUE)}"
+        if change.kind is not Kind.REMOVED:
+            yield f"+ {name}: {shown(change.new, _LONGEST_VALUE)}"
+
+
+def _parameter_lines(changes: Sequence[NamedChange]) -> Iterator[str]:
+    for change in changes:
+        name = f"parameter {visible(change.name)}"
+        if change.kind is not Kind.ADDED:
+            yield f"- {name}: {_parameter(change.old)}"
+        if change.kind is not Kind.REMOVED:
+            yield f"+ {name}: {_parameter(change.new)}"
+
+
+def _parameter(value: object) -> str:
+    if not isinstance(value, dict):
+        return shown(value, _LONGEST_VALUE)
+    text = str(value.get("Type"))
+    if "DefaultValue" in value:
+        text += f" = {shown(value['DefaultValue'], _LONGEST_VALUE)}"
+    if "EnumValues" in value:
+        text += f", one of {shown(value['EnumValues'], _LONGEST_VALUE)}"
+    return text
+
+
+def _runs_table(plan: Plan) -> str:
+    rows = ["| step | next execution | why |", "|---|---|---|"]
+    rows.extend(
+        f"| {inline(run.name)} | {_text(verdict(run))} | {_text(why(run))} |"
+        for run in plan.runs[:_RUNS_SHOWN]
+    )
+    if len(plan.runs) > _RUNS_SHOWN:
+        rows.append(f"| {len(plan.runs) - _RUNS_SHOWN} more | | |")
+    return "\n".join(rows)
+
+
+def _terminal(plan: Plan, width: int) -> Iterator[str]:
+    yield f"# Plan for {visible(plan.pipeline)}"
+    yield summary(plan)
+    if plan.volatile:
+        listed = ", ".join(visible(name) for name in plan.volatile)
+        yield f"Never the same twice, left out of the comparison: {listed}"
+    named = [*_named_lines(plan.settings), *_parameter_lines(plan.parameters)]
+    if named:
+        yield ""
+        yield from (f"  {line}" for line in named)
+    for function in plan.functions:
+        yield ""
+        yield f"{SIGNS[function.kind]} {visible(function.name)} (Lambda function) {function.kind}"
+        yield from (f"    {line}" for line in _function_lines(function))
+        if function.code is not None:
+            yield from _code_terminal(function.code)
+    for step in plan.steps:
+        yield ""
+        was = f", was {visible(step.old_name)}" if step.old_name else ""
+        yield f"{SIGNS[step.kind]} {visible(step.name)} ({visible(step.type)}) {step.kind}{was}"
+        yield from (f"    {line}" for line in _step_lines(step))
+        for change in step.code:
+            yield from _code_terminal(change)
+    if plan.runs:
+        yield ""
+        yield "# Next execution"
+        wide = min(32, max(len(run.name) for run in plan.runs))
+        for run in plan.runs:
+            yield f"  {visible(run.name):<{wide}}  {verdict(run)}: {why(run)}"
+    yield ""
+    yield f"Plan {plan.digest[:12] if width < 80 else plan.digest}"
+
+
+def _code_terminal(change: CodeChange) -> Iterator[str]:
+    if change.unreadable:
+        yield f"    code of {visible(change.name)}: {_unreadable(change)}"
+    for file in change.files:
+        yield f"    {file_summary(file)}"
+        for line in visible_lines(file.diff)[2:] if file.diff else ():
+            yield f"    {line.expandtabs(4)}"
+
+
+def _unreadable(change: CodeChange) -> str:
+    sides = " and ".join({"old": "deployed", "new": "new"}[side] for side in change.unreadable)
+    hashes = f"{(change.old or 'none')[:12]} -> {(change.new or 'none')[:12]}"
+    return f"changed ({hashes}); the {sides} files could not be read"
+
+
+def _cut(lines: Sequence[str], most: int) -> list[str]:
+    if len(lines) <= most:
+        return list(lines)
+    return [*lines[:most], f"... {len(lines) - most} more lines"]
+
+
+def _text(text: str) -> str:
+    """Text in running Markdown: its characters mean themselves, and nobody is mentioned."""
+    escaped = re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", visible(text))
+    return escaped.replace("@", "@\u200b").replace("&", "&amp;").replace("://", ":\u200b//")
+
+
+def _escape(text: str) -> str:
+    return html.escape(text).replace("@", "&#64;\u200b")
