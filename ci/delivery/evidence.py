@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import islice
 
 from ci.definition.model import Definition
 from ci.delivery.documents import MetricReader
 from ci.metrics.facts import EndpointFact, Facts
 from ci.metrics.gates import evaluate_gates
 from ci.project.model import Pipeline
+from ci.registry.packages import champion
 from ci.sagemaker.adapter import SageMaker
 from ci.sagemaker.model import ApprovalStatus, ExecutionSnapshot, ModelPackage
 
@@ -36,22 +36,22 @@ def gather_facts(
     if not execution.status.terminal:
         return Facts(execution=execution)
     package = fetch_package(adapter, execution)
-    champion = fetch_champion(adapter, pipeline.model_package_group, execution, package)
+    held = _champion(adapter, pipeline, execution, package)
     reader = MetricReader(
         adapter=adapter,
         definition=definition,
         execution=execution,
         package=package,
-        champion=champion,
+        champion=held,
     )
     metrics = reader.read(pipeline.metrics)
     return Facts(
         execution=execution,
         metrics=metrics,
-        gates=evaluate_gates(pipeline.gates, metrics, champion),
+        gates=evaluate_gates(pipeline.gates, metrics, held),
         expected_group=expected_group(adapter, pipeline, definition, execution),
         package=package,
-        champion=champion,
+        champion=held,
         endpoint=fetch_endpoint(adapter, pipeline, package, waiting=waiting),
     )
 
@@ -62,21 +62,17 @@ def fetch_package(adapter: SageMaker, execution: ExecutionSnapshot) -> ModelPack
     return adapter.packages.describe(registered[-1]) if registered else None
 
 
-def fetch_champion(
+def _champion(
     adapter: SageMaker,
-    group: str | None,
+    pipeline: Pipeline,
     execution: ExecutionSnapshot,
     package: ModelPackage | None,
 ) -> ModelPackage | None:
-    """The latest Approved package of the group from before the execution."""
+    group = pipeline.model_package_group
     if group is None:
         return None
-    approved = adapter.packages.in_group(
-        group, approval=ApprovalStatus.APPROVED, before=execution.started
-    )
-    others = (found for found in approved if package is None or found.arn != package.arn)
-    latest = next(islice(others, 1), None)
-    return adapter.packages.describe(latest.arn) if latest else None
+    challenger = package.arn if package else None
+    return champion(adapter.packages, group, challenger=challenger, before=execution.started)
 
 
 def expected_group(

@@ -1,0 +1,118 @@
+"""Puts a report together from what is known. Reads nothing but what it is handed."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from ci.definition.graph import dependencies
+from ci.definition.model import Definition
+from ci.delivery.job import Job
+from ci.execution.follow import attach_command
+from ci.execution.identity import parameter_text
+from ci.metrics.facts import Facts
+from ci.metrics.model import Verdict
+from ci.metrics.verdict import decide_verdict
+from ci.report.links import job_link
+from ci.report.model import (
+    Command,
+    GraphNode,
+    Link,
+    LogTail,
+    ParameterValue,
+    PlanSection,
+    Report,
+    State,
+)
+from ci.sagemaker.model import ApprovalStatus, ExecutionSnapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """All that was learnt of one job so far. `notes` are remarks of this program itself."""
+
+    job: Job
+    facts: Facts | None = None
+    plan: PlanSection | None = None
+    main_parameters: Mapping[str, str] | None = None
+    logs: tuple[LogTail, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict | None:
+        return None if self.facts is None else decide_verdict(self.facts)
+
+
+def make_report(account: Account, *, generated: datetime) -> Report:
+    job, facts, verdict = account.job, account.facts, account.verdict
+    execution = facts.execution if facts else None
+    return Report(
+        pipeline=job.target.pipeline.name,
+        environment=job.target.environment.name,
+        pipeline_name=job.target.pipeline_name,
+        trigger=job.trigger,
+        region=job.target.region,
+        state=_state(execution),
+        generated=generated,
+        execution=execution,
+        verdict=verdict,
+        package=facts.package if facts else None,
+        champion=facts.champion if facts else None,
+        endpoint=facts.endpoint if facts else None,
+        plan=account.plan,
+        parameters=tuple(_parameters(account)),
+        graph=tuple(draw_graph(job.definition)),
+        logs=account.logs,
+        links=tuple(_links(execution)),
+        commands=tuple(_commands(facts)),
+        digest=job.bundle.digest,
+        attach=attach_command(execution.arn)
+        if execution is not None and not execution.status.terminal
+        else None,
+        problems=verdict.problems if verdict else (),
+        notes=account.notes,
+    )
+
+
+def effective_parameters(definition: Definition, given: Mapping[str, str]) -> dict[str, str]:
+    """What an execution runs with: the given values over the defaults, as text."""
+    defaults = {
+        name: parameter_text(parameter.default)
+        for name, parameter in definition.parameters.items()
+        if parameter.default is not None
+    }
+    return {**defaults, **given}
+
+
+def draw_graph(definition: Definition) -> Iterable[GraphNode]:
+    waits_for = dependencies(definition)
+    for step in definition.walk():
+        yield GraphNode(
+            name=step.name, kind=step.type, after=tuple(sorted(waits_for.get(step.name, ())))
+        )
+
+
+def _state(execution: ExecutionSnapshot | None) -> State:
+    if execution is None:
+        return State.PLANNED
+    return State.FINAL if execution.status.terminal else State.RUNNING
+
+
+def _parameters(account: Account) -> Iterable[ParameterValue]:
+    values = effective_parameters(account.job.definition, account.job.identity.parameters)
+    main = account.main_parameters or {}
+    for name, value in values.items():
+        yield ParameterValue(name=name, value=value, main=main.get(name))
+
+
+def _links(execution: ExecutionSnapshot | None) -> Iterable[Link]:
+    for step in execution.steps if execution else ():
+        link = job_link(step.job, label=step.name) if step.job else None
+        if link is not None:
+            yield link
+
+
+def _commands(facts: Facts | None) -> Iterable[Command]:
+    package = facts.package if facts else None
+    if package is not None and package.approval is ApprovalStatus.PENDING:
+        yield Command(label="Approve", line=f"sagemaker-gitops approve {package.arn}")
+        yield Command(label="Reject", line=f'sagemaker-gitops reject {package.arn} --reason "..."')

@@ -1,0 +1,121 @@
+"""One pipeline at one commit, ready to go: compiled, valid, and its run identified."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from ci.compile.bundle import Bundle
+from ci.compile.compile import compile_pipeline
+from ci.definition.model import Definition, Problem
+from ci.definition.parse import parse_definition
+from ci.definition.validate import find_problems
+from ci.delivery.session import Session
+from ci.errors import DefinitionError
+from ci.execution.identity import (
+    ExecutionRecord,
+    Identity,
+    describe,
+    display_name,
+    execution_parameters,
+    execution_token,
+)
+from ci.execution.start import Run, ownership_tags
+from ci.project.model import Target
+from ci.trigger.model import Trigger
+
+_PROBLEMS_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    target: Target
+    trigger: Trigger
+    bundle: Bundle
+    definition: Definition
+    identity: Identity
+
+    @property
+    def name(self) -> str:
+        return self.target.pipeline.name
+
+    @property
+    def run(self) -> Run:
+        """What the execution core is asked for."""
+        target, trigger, token = self.target, self.trigger, execution_token(self.identity)
+        record = ExecutionRecord(
+            commit=trigger.commit,
+            environment=target.environment.name,
+            digest=self.bundle.digest,
+            token=token,
+            branch=trigger.branch,
+            pull_request=trigger.pull_request,
+            repository=trigger.repository,
+            run_url=trigger.run_url,
+        )
+        tags = ownership_tags(
+            project=target.tags["sagemaker-gitops:project"],
+            pipeline=target.pipeline.name,
+            environment=target.environment.name,
+            commit=trigger.commit,
+            digest=self.bundle.digest,
+        )
+        return Run(
+            pipeline_name=target.pipeline_name,
+            role=target.role,
+            tags={**target.tags, **tags},
+            token=token,
+            display_name=display_name(
+                commit=trigger.commit, branch=trigger.branch, pull_request=trigger.pull_request
+            ),
+            description=describe(record),
+            parameters=self.identity.parameters,
+        )
+
+    def rerun(self, again: int) -> "Job":
+        """The same job as a deliberate rerun: another identity, another execution."""
+        return replace(self, identity=replace(self.identity, again=again))
+
+
+def prepare_job(session: Session, pipeline: str, overrides: Mapping[str, str]) -> Job:
+    """Compile and check one pipeline. Raises CompileError, DefinitionError, ProjectError."""
+    target = session.target(pipeline, overrides)
+    bundle = compile_pipeline(target, environ=session.environ, root=session.project.root)
+    definition = parse_definition(bundle.definition, where=f"definition of {pipeline}")
+    parameters = execution_parameters(
+        definition.parameters, target.parameters, commit=session.trigger.commit
+    )
+    refuse_problems(pipeline, find_problems(definition, given=parameters))
+    return Job(
+        target=target,
+        trigger=session.trigger,
+        bundle=bundle,
+        definition=definition,
+        identity=Identity(
+            pipeline_name=target.pipeline_name,
+            environment=target.environment.name,
+            commit=session.trigger.commit,
+            digest=bundle.digest,
+            parameters=parameters,
+        ),
+    )
+
+
+def refuse_problems(pipeline: str, problems: tuple[Problem, ...]) -> None:
+    """DefinitionError that lists what SageMaker would refuse."""
+    if not problems:
+        return
+    lines = [_told(problem) for problem in problems[:_PROBLEMS_SHOWN]]
+    if len(problems) > _PROBLEMS_SHOWN:
+        lines.append(f"and {len(problems) - _PROBLEMS_SHOWN} more")
+    first = problems[0]
+    raise DefinitionError(
+        f"the definition of {pipeline} has {len(problems)} problem"
+        + ("s" if len(problems) > 1 else "")
+        + "".join(f"\n  - {line}" for line in lines),
+        where=f"step {first.step}, {first.path}" if first.step else first.path,
+        fix=first.fix,
+    )
+
+
+def _told(problem: Problem) -> str:
+    place = f"{problem.step} ({problem.path})" if problem.step else problem.path
+    return f"{place}: {problem.message} [{problem.rule}]"

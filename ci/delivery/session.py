@@ -1,0 +1,114 @@
+"""Gathers what every command of the main job needs before it can decide anything."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ci.errors import UsageError
+from ci.project.load import find_project, load_project
+from ci.project.model import Project, Target
+from ci.project.target import choose_environment, resolve_target
+from ci.sagemaker.adapter import SageMaker
+from ci.sagemaker.clients import open_clients
+from ci.trigger.model import Trigger
+
+LOCAL_ROLE = "arn:aws:iam::000000000000:role/sagemaker-gitops-local"
+LOCAL_REGION = "us-east-1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A project, a trigger, and the environment that the trigger is for.
+
+    `environ` is the process's, pointed at the local endpoint where that was asked for.
+    """
+
+    project: Project
+    trigger: Trigger
+    environment: str
+    environ: Mapping[str, str]
+    role_default: str | None
+    region_default: str | None
+
+    def target(self, pipeline: str, overrides: Mapping[str, str] | None = None) -> Target:
+        return resolve_target(
+            self.project,
+            pipeline=pipeline,
+            environment=self.environment,
+            trigger=self.trigger,
+            overrides=overrides,
+            role_default=self.role_default,
+            region_default=self.region_default,
+        )
+
+    def adapter(self, region: str) -> SageMaker:
+        return SageMaker(open_clients(region, self.environ))
+
+
+def open_project(cwd: Path, file: Path | None) -> Project:
+    return load_project(file if file is not None else find_project(cwd))
+
+
+def open_session(
+    project: Project,
+    trigger: Trigger,
+    *,
+    environ: Mapping[str, str],
+    environment: str | None,
+    local: bool,
+) -> Session:
+    """`local` starts the local endpoint where none runs, and points every client at it."""
+    if local:
+        environ = point_at_local(project, environ)
+    return Session(
+        project=project,
+        trigger=trigger,
+        environment=choose_environment(project, trigger, environment),
+        environ=environ,
+        role_default=LOCAL_ROLE if local else None,
+        region_default=environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION"),
+    )
+
+
+def point_at_local(project: Project, environ: Mapping[str, str]) -> dict[str, str]:
+    """`environ` with the address of the local endpoint, and nobody's credentials."""
+    from ci.local.lifecycle import up
+
+    endpoint = up(
+        local_home(project),
+        images=project.local.images,
+        region=project.region or LOCAL_REGION,
+        environ=environ,
+    )
+    return {**without_aws(environ), **client_environment(endpoint.address, endpoint.region)}
+
+
+def local_home(project: Project) -> Path:
+    return project.root / ".sagemaker-gitops" / "local"
+
+
+def without_aws(environ: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in environ.items() if not key.startswith("AWS_")}
+
+
+def client_environment(address: str, region: str) -> dict[str, str]:
+    """What points any AWS client at a local endpoint."""
+    return {
+        "AWS_ENDPOINT_URL": address,
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def parse_overrides(pairs: list[str]) -> dict[str, str]:
+    """`Name=value` arguments. A value may hold further equals signs."""
+    found: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise UsageError(f"{pair!r} is no parameter", fix="--parameter Name=value")
+        found[name] = value
+    return found
