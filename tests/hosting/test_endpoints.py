@@ -114,6 +114,11 @@ def refused(call: Callable[..., Any], *arguments: Any, **request: Any) -> ApiErr
     return caught.value
 
 
+def folders(home: Path) -> list[str]:
+    """The deployments whose files are kept, as `endpoint/number`."""
+    return [f"{path.parent.name}/{path.name}" for path in (home / "endpoints").glob("*/*")]
+
+
 def test_an_endpoint_serves_the_model_and_says_what_it_serves(api: Hosting) -> None:
     api.model("one")
     api("CreateEndpoint", EndpointName="e", EndpointConfigName="one")
@@ -178,6 +183,18 @@ def test_an_endpoint_survives_its_server(tmp_path: Path, s3: LoopbackS3) -> None
         assert api("DescribeEndpoint", EndpointName="e")["EndpointStatus"] == "InService"
         assert api.ask(2)[1]["name"] == "one"
         hosting.close(api.context)
+
+
+def test_files_that_a_kill_left_behind_go_at_the_next_start(api: Hosting) -> None:
+    api.model("one")
+    api.create("one")
+    (served,) = folders(api.context.home)
+    for name in ("e/0123456789ab", "deleted/0123456789ab"):
+        (api.context.home / "endpoints" / name / "v-0").mkdir(parents=True)
+    hosting.close(api.context)
+    hosting.resume(api.context)
+    assert folders(api.context.home) == [served]
+    assert api.ask(1)[0] == 200
 
 
 def test_a_creation_that_was_cut_off_is_finished(tmp_path: Path, s3: LoopbackS3) -> None:
@@ -252,7 +269,10 @@ def test_an_update_keeps_the_old_until_the_new_is_up(api: Hosting) -> None:
     assert "PendingDeploymentSummary" not in body
     assert api.ask(0)[1]["name"] == "new"
     assert gone(pid)
-    assert len(list((api.context.home / "endpoints" / "e").iterdir())) == 1
+    end = time.monotonic() + 5
+    while len(kept := folders(api.context.home)) > 1 and time.monotonic() < end:
+        time.sleep(0.02)
+    assert len(kept) == 1
 
 
 def test_a_failed_update_goes_on_with_the_old(api: Hosting) -> None:

@@ -146,8 +146,14 @@ def delete_endpoint(context: Context, request: Document) -> Document:
 
 def resume(context: Context) -> None:
     """Go on with every endpoint whose deployment was cut off. To be called once at the start."""
+    kept = {}
     for body in context.store.all(KIND):
-        resume_endpoint(context, body["EndpointName"])
+        name = body["EndpointName"]
+        record = context.store.get(DEPLOYMENT, name) or {}
+        kept[name] = {part["number"] for part in record.values() if part is not None}
+    fleet_at(context.home).prune(kept)
+    for name in kept:
+        resume_endpoint(context, name)
 
 
 def close(context: Context) -> None:

@@ -10,7 +10,7 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -163,6 +163,12 @@ class Fleet:
     def discard(self, endpoint: str, deployment: Deployment) -> None:
         """Delete the files of a deployment that did not come up."""
         shutil.rmtree(self.folder / endpoint / deployment.number, ignore_errors=True)
+
+    def prune(self, kept: Mapping[str, Collection[str]]) -> None:
+        """Delete the files of every deployment but those kept, by endpoint."""
+        for folder in self.folder.glob("*/*"):
+            if folder.name not in kept.get(folder.parent.name, ()):
+                shutil.rmtree(folder, ignore_errors=True)
 
     def close(self) -> None:
         """Stop everything; files stay, so that another process can go on."""
