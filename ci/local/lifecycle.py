@@ -220,7 +220,7 @@ def _health(home: Path) -> dict[str, object]:
     port = read_record(home).get("port")
     if not isinstance(port, int):
         return {}
-    connection = http.client.HTTPConnection(BIND, port, timeout=5)
+    connection = http.client.HTTPConnection(BIND, port, timeout=2)
     try:
         connection.request("GET", _HEALTH_PATH)
         document = json.loads(connection.getresponse().read())

@@ -108,6 +108,7 @@ def test_parameters_are_read_by_type_with_defaults_for_the_rest(api: LocalApi) -
         ({"Text": "x", "Kind": "c"}, "must be one of [a, b]"),
         ({"Text": "x", "Count": "1.5"}, "type Integer, not '1.5'"),
         ({"Text": "x", "Count": "١"}, "type Integer, not '١'"),
+        ({"Text": "x", "Ratio": "1e999"}, "type Float, not '1e999'"),
         ({"Text": "x", "Ratio": "nan"}, "type Float, not 'nan'"),
         ({"Text": "x", "Flag": "yes"}, "type Boolean, not 'yes'"),
     ],
@@ -190,6 +191,16 @@ def test_only_what_runs_can_be_stopped_and_only_what_failed_retried(api: LocalAp
     described = api("DescribePipelineExecution", PipelineExecutionArn=arn)
     assert described["PipelineExecutionStatus"] == "Succeeded"
     refused(lambda: api("RetryPipelineExecution", PipelineExecutionArn=arn), "ConflictException")
+
+
+def test_a_stop_that_was_cut_off_can_be_asked_for_again(api: LocalApi) -> None:
+    arn = api.start()
+    api("StopPipelineExecution", PipelineExecutionArn=arn, ClientRequestToken=TOKEN)
+    api.engine.finish(arn, "Executing")  # as if the engine had never heard of it
+    api("StopPipelineExecution", PipelineExecutionArn=arn, ClientRequestToken=TOKEN)
+    described = api("DescribePipelineExecution", PipelineExecutionArn=arn)
+    assert described["PipelineExecutionStatus"] == "Stopped"
+    api("StopPipelineExecution", PipelineExecutionArn=arn, ClientRequestToken=TOKEN)
 
 
 def test_an_execution_takes_new_words_and_tags(api: LocalApi) -> None:

@@ -66,8 +66,8 @@ def test_a_fitting_request_has_no_misfits() -> None:
         (
             create(ParallelismConfiguration={"MaxParallelExecutionSteps": 0}),
             (
-                "Value '0' at 'parallelismConfiguration.maxParallelExecutionSteps' failed to satisfy"
-                " constraint: Member must have value greater than or equal to 1"
+                "Value '0' at 'parallelismConfiguration.maxParallelExecutionSteps' failed to"
+                " satisfy constraint: Member must have value greater than or equal to 1"
             ),
         ),
         (

@@ -8,6 +8,7 @@ from ci.local.api.groups import identity
 from ci.local.api.listing import page
 from ci.local.api.parameters import Value, as_text, resolve_parameters
 from ci.local.api.pipelines import KIND as PIPELINE
+from ci.local.api.pipelines import UNFINISHED
 from ci.local.api.tokens import done_before, remember
 from ci.local.api.versions import KIND as VERSION
 from ci.local.api.versions import created_within, find_pipeline, find_version
@@ -209,31 +210,31 @@ def update(context: Context, request: Document) -> Document:
 
 
 def stop(context: Context, request: Document) -> Document:
-    arn = request["PipelineExecutionArn"]
-    with context.store.transaction():
-        execution = _find(context, arn)
-        made = done_before(context, "StopPipelineExecution", execution["PipelineArn"], request)
-        if made is None:
-            _require(execution, {"Executing", "Stopping"}, "stopped")
-            remember(context, "StopPipelineExecution", execution["PipelineArn"], request, arn)
-    if made is None:
+    """Asking again is no mistake: whoever was cut off after asking cannot know that they did."""
+    execution = _find(context, request["PipelineExecutionArn"])
+    arn: str = execution["PipelineExecutionArn"]
+    if done_before(context, "StopPipelineExecution", execution["PipelineArn"], request) is None:
+        _require(execution, UNFINISHED, "stopped")
+        remember(context, "StopPipelineExecution", execution["PipelineArn"], request, arn)
+    if execution["PipelineExecutionStatus"] in UNFINISHED:
         context.engine.stop(arn)
     return {"PipelineExecutionArn": arn}
 
 
 def retry(context: Context, request: Document) -> Document:
-    arn = request["PipelineExecutionArn"]
+    arn: str = request["PipelineExecutionArn"]
     with context.store.transaction():
         execution = _find(context, arn)
-        made = done_before(context, "RetryPipelineExecution", execution["PipelineArn"], request)
-        if made is None:
-            _require(execution, _RETRYABLE, "retried")
-            remember(context, "RetryPipelineExecution", execution["PipelineArn"], request, arn)
-            if "ParallelismConfiguration" in request:
-                limits = request["ParallelismConfiguration"]
-                context.store.update(KIND, arn, ParallelismConfiguration=limits)
-    if made is None:
+        scope = execution["PipelineArn"]
+        if done_before(context, "RetryPipelineExecution", scope, request) is not None:
+            return {"PipelineExecutionArn": arn}
+        _require(execution, _RETRYABLE, "retried")
+        if "ParallelismConfiguration" in request:
+            limits = request["ParallelismConfiguration"]
+            context.store.update(KIND, arn, ParallelismConfiguration=limits)
+        # Within the transaction: the token counts as used only if the retry began.
         context.engine.retry(arn)
+        remember(context, "RetryPipelineExecution", scope, request, arn)
     return {"PipelineExecutionArn": arn}
 
 
@@ -244,7 +245,7 @@ def _find(context: Context, arn: str) -> Document:
     return execution
 
 
-def _require(execution: Document, allowed: set[str] | frozenset[str], what: str) -> None:
+def _require(execution: Document, allowed: frozenset[str], what: str) -> None:
     status = execution["PipelineExecutionStatus"]
     if status not in allowed:
         raise ApiError(

@@ -1,5 +1,6 @@
 """Which values an execution's parameters take: what the start gives, else the default."""
 
+import math
 import re
 from collections.abc import Mapping
 
@@ -64,7 +65,7 @@ def _read(parameter: Parameter, text: str) -> Value:
             return _read_string(parameter, text)
         case ParameterType.INTEGER if _INTEGER.fullmatch(text):
             return int(text)
-        case ParameterType.FLOAT if _FLOAT.fullmatch(text):
+        case ParameterType.FLOAT if _FLOAT.fullmatch(text) and math.isfinite(float(text)):
             return float(text)
         case ParameterType.BOOLEAN if text.lower() in {"true", "false"}:
             return text.lower() == "true"
