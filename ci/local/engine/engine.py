@@ -1,0 +1,237 @@
+"""The step engine: what the API calls to run, stop and retry executions.
+
+Records are the whole state. Each execution under way has one thread that decides and one thread
+a running step; nothing else needs to survive a kill, since the records say what is done.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ci.errors import GitOpsError
+from ci.local.context import ACCOUNT
+from ci.local.engine.containers import GRACE, Host
+from ci.local.engine.isolate import Isolation, end_leftovers
+from ci.local.engine.logs import LogShipper
+from ci.local.engine.resolve import Unresolved
+from ci.local.engine.runner import Limits, Run, step_folder
+from ci.local.engine.steps import Services
+from ci.local.engine.transfer import Transfer
+from ci.local.store import Document, Store
+
+_PARALLEL = 50
+_ALIVE = ("Executing", "Stopping")
+_UNDONE = ("Starting", "Executing", "Stopping", "Failed", "Stopped")
+
+
+class Engine:
+    """Runs executions that are recorded in `store`.
+
+    `address` is where steps and Lambdas find AWS (the endpoint's front); `emulator`, where the
+    engine itself finds S3, Logs and Lambda (the front if not given). `home` is the folder of the
+    endpoint's state. `capacity` bounds the containers that run at once over all executions.
+    """
+
+    def __init__(  # noqa: PLR0913 - each is one piece of the endpoint
+        self,
+        *,
+        store: Store,
+        clock: Callable[[], float],
+        call: Callable[[str, Document], Document],
+        home: Path,
+        region: str,
+        address: str,
+        images: tuple[tuple[str, Path], ...] = (),
+        emulator: str | None = None,
+        account: str = ACCOUNT,
+        isolation: str = "",
+        capacity: int | None = None,
+        grace: float = GRACE,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._home = home
+        self._clients = _Clients(emulator or address, region)
+        self._isolation = Isolation(home / "launcher", mode=isolation)
+        self._logs = LogShipper(store, self._clients.get, clock)
+        self._limits = Limits(
+            containers=threading.Semaphore(capacity or max(8, 2 * (os.cpu_count() or 1))),
+            parallel=_PARALLEL,
+        )
+        self._services = Services(
+            store=store,
+            call=call,
+            make_client=self._clients.get,
+            host=Host(
+                isolation=self._isolation,
+                transfer=Transfer(self._clients.get, region=region),
+                logs=self._logs,
+                images=images,
+                address=address,
+                region=region,
+                clock=clock,
+                arn=lambda resource: f"arn:aws:sagemaker:{region}:{account}:{resource}",
+                environ=dict(os.environ if environ is None else environ),
+                grace=grace,
+            ),
+        )
+        self._lock = threading.Lock()
+        self._runs: dict[str, Run] = {}
+        self._threads: dict[str, threading.Thread] = {}
+
+    def submit(self, execution_arn: str) -> None:
+        """Begin, or go on with, the execution that is recorded under this ARN."""
+        with self._lock:
+            if execution_arn in self._runs or self._limits.closing.is_set():
+                return
+            record = self._store.get("execution", execution_arn)
+            if record is None:
+                return
+            try:
+                run = Run(record, self._services, self._limits, self._home)
+            except (GitOpsError, Unresolved) as error:
+                self._refuse(execution_arn, str(error))
+                return
+            if record["PipelineExecutionStatus"] == "Stopping":
+                run.stop()
+            thread = threading.Thread(
+                target=self._follow, args=(run,), name="execution", daemon=True
+            )
+            self._runs[execution_arn] = run
+            self._threads[execution_arn] = thread
+        thread.start()
+
+    def stop(self, execution_arn: str) -> None:
+        """Stop running steps; the execution goes Stopping, then Stopped."""
+        with self._lock, self._store.transaction():
+            record = self._store.get("execution", execution_arn)
+            if record is None or record["PipelineExecutionStatus"] not in _ALIVE:
+                return
+            self._mark(execution_arn, "Stopping")
+            run = self._runs.get(execution_arn)
+        if run is not None:
+            run.stop()
+        else:
+            self.submit(execution_arn)
+
+    def retry(self, execution_arn: str) -> None:
+        """Go on from the failed or stopped steps of a terminal execution; succeeded steps stay."""
+        with self._lock, self._store.transaction():
+            record = self._store.get("execution", execution_arn)
+            if record is None or execution_arn in self._runs:
+                return
+            for step in self._store.all("step", parent=execution_arn):
+                if step["StepStatus"] in _UNDONE:
+                    self._store.delete("step", f"{execution_arn}#{step['StepName']}")
+            record.pop("FailureReason", None)
+            record["PipelineExecutionStatus"] = "Executing"
+            record["LastModifiedTime"] = self._clock()
+            self._store.put("execution", execution_arn, record)
+        self.submit(execution_arn)
+
+    def resume_all(self) -> None:
+        """After a start: end what a killed endpoint left running, and go on with its executions.
+
+        Finished steps stay as they are; a step that was under way runs again from its start.
+        """
+        for record in self._store.all("execution"):
+            if record["PipelineExecutionStatus"] not in _ALIVE:
+                continue
+            arn = str(record["PipelineExecutionArn"])
+            for step in self._store.all("step", parent=arn):
+                if step["StepStatus"] in _UNDONE[:3]:
+                    self._clear(arn, step)
+            self.submit(arn)
+        self._logs.resume()
+
+    def wait(self, execution_arn: str, timeout: float | None = None) -> bool:
+        """Whether the execution is over, or came to its end within `timeout` seconds."""
+        thread = self._threads.get(execution_arn)
+        if thread is not None:
+            thread.join(timeout)
+        return thread is None or not thread.is_alive()
+
+    def flush_logs(self) -> None:
+        """Put everything that steps have written so far where the Logs API reads it."""
+        self._logs.flush()
+
+    def close(self) -> None:
+        """End running steps without recording them as failed: `resume_all` takes them up."""
+        self._limits.closing.set()
+        self._isolation.close()
+        with self._lock:
+            runs, threads = list(self._runs.values()), list(self._threads.values())
+        for run in runs:
+            run.wake()
+        for thread in threads:
+            thread.join(timeout=5)
+        self._logs.close()
+
+    def _follow(self, run: Run) -> None:
+        try:
+            run.loop()
+        finally:
+            with self._lock:
+                self._runs.pop(run.arn, None)
+
+    def _refuse(self, arn: str, reason: str) -> None:
+        self._mark(arn, "Failed", FailureReason=reason[:1300])
+
+    def _mark(self, arn: str, status: str, **changes: Any) -> None:
+        with suppress(KeyError):
+            self._store.update(
+                "execution",
+                arn,
+                PipelineExecutionStatus=status,
+                LastModifiedTime=self._clock(),
+                **changes,
+            )
+
+    def _clear(self, arn: str, step: Document) -> None:
+        """End the step's leftovers and forget that it was under way."""
+        name = str(step["StepName"])
+        folder = step_folder(self._home, arn, name)
+        if folder.is_dir():
+            for attempt in folder.iterdir():
+                end_leftovers(attempt)
+        for kind, record in (("ProcessingJob", "processing_job"), ("TrainingJob", "training_job")):
+            job = step.get("Metadata", {}).get(kind, {}).get("Arn", "").rpartition("/")[2]
+            with suppress(KeyError):
+                self._store.update(record, job, **{f"{kind}Status": "Stopped"})
+        self._store.delete("step", f"{arn}#{name}")
+
+
+class _Clients:
+    """boto3 clients for the emulator, each made when it is first needed."""
+
+    def __init__(self, address: str, region: str) -> None:
+        self._address = address
+        self._region = region
+        self._lock = threading.Lock()
+        self._made: dict[str, Any] = {}
+
+    def get(self, service: str) -> Any:
+        with self._lock:
+            if service not in self._made:
+                import botocore.session
+                from botocore.config import Config
+
+                session = botocore.session.Session()
+                self._made[service] = session.create_client(
+                    service,
+                    endpoint_url=self._address,
+                    region_name=self._region,
+                    aws_access_key_id="local",
+                    aws_secret_access_key="local",  # noqa: S106 - opens nothing
+                    config=Config(
+                        retries={"total_max_attempts": 1},
+                        read_timeout=960,
+                        s3={"addressing_style": "path"},
+                        max_pool_connections=50,
+                    ),
+                )
+            return self._made[service]

@@ -1,0 +1,343 @@
+"""One execution from its first step to its end: asks `schedule`, starts steps, writes records."""
+
+import queue
+import re
+import secrets
+import string
+import threading
+import traceback
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ci.definition.model import Step
+from ci.definition.parse import parse_definition
+from ci.local.engine import cache
+from ci.local.engine.containers import Attempt, StopSignal, discard, disk_full
+from ci.local.engine.failure import StepFailure, StepStopped
+from ci.local.engine.resolve import Scope, Unresolved, parameter_values, resolve
+from ci.local.engine.retry import next_delay
+from ci.local.engine.schedule import Progress, State, build_nodes, decide
+from ci.local.engine.steps import CONTAINERS, Result, Services, Task, perform
+from ci.local.store import Document
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9-]+")
+_LETTERS = string.ascii_letters + string.digits
+_FAILED = "Step failure: One or multiple steps failed."
+_SPOKEN = {State.SUCCEEDED: "Succeeded", State.FAILED: "Failed", State.STOPPED: "Stopped"}
+
+
+@dataclass(slots=True, kw_only=True)
+class Limits:
+    """`containers` bounds the containers of all executions; `closing` is set when the endpoint
+    goes down: whatever happens then is not the execution's doing, and is not recorded."""
+
+    containers: threading.Semaphore
+    parallel: int
+    closing: threading.Event = field(default_factory=threading.Event)
+
+
+def job_name(execution: str, step: str) -> str:
+    """`pipelines-<execution id>-<step>-<random>`, as the service names jobs; at most 63."""
+    end = "".join(secrets.choice(_LETTERS) for _ in range(10))
+    start = f"pipelines-{execution.rpartition('/')[2]}"
+    room = 63 - len(start) - len(end) - 2
+    return f"{start}-{_UNSAFE.sub('-', step)[:room].strip('-') or 'step'}-{end}"
+
+
+def step_folder(home: Path, execution: str, step: str) -> Path:
+    """Where the attempts at a step are kept. No step name leads elsewhere."""
+    safe = _UNSAFE.sub("_", step)[:80]
+    if safe != step:
+        safe += f"-{step.encode().hex()[:40]}"
+    return home / "steps" / (_UNSAFE.sub("_", execution.rpartition("/")[2]) or "_") / safe
+
+
+class Run:
+    """The execution under way. `wait` returns when it is over, or the endpoint closes."""
+
+    def __init__(self, execution: Document, services: Services, limits: Limits, home: Path) -> None:
+        self.arn = str(execution["PipelineExecutionArn"])
+        self._record = execution
+        self._services = services
+        self._limits = limits
+        self._home = home
+        self._definition = parse_definition(str(execution["Definition"]))
+        self._nodes = build_nodes(self._definition)
+        self._parameters = parameter_values(self._definition, execution.get("Parameters") or {})
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._signals: dict[str, StopSignal] = {}
+        self._done: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._states: dict[str, State] = {}
+        self._outcomes: dict[str, bool] = {}
+        self._properties: dict[str, Document] = {}
+        self._fail_message: str | None = None
+        self._load()
+
+    def loop(self) -> None:
+        """Start what may start until nothing is left to do. Runs in a thread of its own."""
+        parallel = self._parallel()
+        while not self._limits.closing.is_set():
+            progress = Progress(
+                states=dict(self._states),
+                outcomes=dict(self._outcomes),
+                stopping=self._stopping.is_set(),
+                failed_by_step=self._fail_message is not None,
+            )
+            decision = decide(self._nodes, progress, parallel=parallel)
+            if decision.status is not None:
+                self._end(decision.status)
+                return
+            for name in decision.start:
+                self._states[name] = State.RUNNING
+                threading.Thread(
+                    target=self._work, args=(name,), name=f"step {name}", daemon=True
+                ).start()
+            self._done.get()
+
+    def stop(self) -> None:
+        with self._lock:
+            self._stopping.set()
+            signals = dict(self._signals)
+        for name, signal in signals.items():
+            if self._states.get(name) is State.RUNNING:
+                self._write(name, StepStatus="Stopping")
+            threading.Thread(target=signal.request, daemon=True).start()
+        self._done.put(None)
+
+    def wake(self) -> None:
+        self._done.put(None)
+
+    def _load(self) -> None:
+        """What earlier steps left; steps that were under way are to run again."""
+        for body in self._services.store.all("step", parent=self.arn):
+            name = str(body["StepName"])
+            state = next((s for s, text in _SPOKEN.items() if text == body["StepStatus"]), None)
+            if state is None or name not in self._nodes:
+                continue
+            self._states[name] = state
+            self._properties[name] = body.get("Properties") or {}
+            outcome = body.get("Metadata", {}).get("Condition", {}).get("Outcome")
+            if outcome is not None:
+                self._outcomes[name] = outcome == "True"
+            if state is State.FAILED and self._nodes[name].step.type == "Fail":
+                self._fail_message = str(body.get("FailureReason", ""))
+
+    def _parallel(self) -> int:
+        given = self._record.get("ParallelismConfiguration") or {}
+        return int(given.get("MaxParallelExecutionSteps") or self._limits.parallel)
+
+    def _end(self, status: str) -> None:
+        store = self._services.store
+        body = store.get("execution", self.arn)
+        if body is None:
+            return
+        body["PipelineExecutionStatus"] = status
+        body["LastModifiedTime"] = self._services.host.clock()
+        if status in ("Failed", "CompletedWithFailures"):
+            body["FailureReason"] = self._fail_message or _FAILED
+        store.put("execution", self.arn, body)
+
+    def _work(self, name: str) -> None:
+        """A step in its thread, whatever happens in it."""
+        step = self._nodes[name].step
+        signal = StopSignal()
+        with self._lock:
+            self._signals[name] = signal
+            if self._stopping.is_set():
+                signal.request()
+        record = self._begin(step)
+        try:
+            result = self._attempts(step, record, signal)
+        except StepStopped:
+            self._finish(step, State.STOPPED, {})
+        except StepFailure as failure:
+            if step.type == "Fail":
+                self._fail_message = failure.reason
+            self._finish(step, State.FAILED, {"FailureReason": failure.reason})
+        else:
+            self._properties[name] = result.properties
+            if result.outcome is not None:
+                self._outcomes[name] = result.outcome
+            self._finish(
+                step,
+                State.SUCCEEDED,
+                {"Metadata": result.metadata, "Properties": result.properties},
+            )
+        finally:
+            with self._lock:
+                self._signals.pop(name, None)
+            self._done.put(name)
+
+    def _begin(self, step: Step) -> Document:
+        record: Document = {
+            "StepName": step.name,
+            "StepStatus": "Executing",
+            "StartTime": self._services.host.clock(),
+            "AttemptCount": 1,
+        }
+        for key, name in (("DisplayName", "StepDisplayName"), ("Description", "StepDescription")):
+            if step.raw.get(key):
+                record[name] = step.raw[key]
+        self._services.store.put("step", self._key(step.name), record, parent=self.arn)
+        return record
+
+    def _finish(self, step: Step, state: State, changes: Document) -> None:
+        if self._limits.closing.is_set():
+            return
+        changes["EndTime"] = self._services.host.clock()
+        self._write(step.name, StepStatus=_SPOKEN[state], **changes)
+        self._states[step.name] = state
+
+    def _write(self, name: str, **changes: Any) -> None:
+        with suppress(KeyError):
+            self._services.store.update("step", self._key(name), **changes)
+
+    def _key(self, name: str) -> str:
+        return f"{self.arn}#{name}"
+
+    def _attempts(self, step: Step, record: Document, signal: StopSignal) -> Result:
+        """Attempts until one succeeds or no policy asks for another."""
+        policies: Any = step.raw.get("RetryPolicies") or ()
+        retries = 0
+        clock = self._services.host.clock
+        while True:
+            try:
+                return self._attempt(step, signal)
+            except StepFailure as failure:
+                delay = next_delay(
+                    policies,
+                    failure.kind,
+                    retries=retries,
+                    elapsed=clock() - record["StartTime"],
+                )
+                if delay is None or self._limits.closing.is_set():
+                    raise
+            if signal.wait(delay):
+                raise StepStopped
+            retries += 1
+            self._write(step.name, AttemptCount=retries + 1)
+
+    def _attempt(self, step: Step, signal: StopSignal) -> Result:
+        """One attempt, with every error told as a StepFailure."""
+        folder = self._attempt_folder(step) if step.type in CONTAINERS else self._home
+        try:
+            return self._once(step, signal, folder)
+        except (StepFailure, StepStopped):
+            raise
+        except Unresolved as error:
+            raise StepFailure(f"ClientError: {error}") from None
+        except OSError as error:
+            raise disk_full(error, self._home) from None
+        except Exception as error:  # noqa: BLE001 - a step's end is recorded whatever happens
+            with suppress(OSError):
+                (folder / "error").write_text(traceback.format_exc(), encoding="utf-8")
+            raise StepFailure.internal(f"{type(error).__name__}: {error}") from None
+
+    def _attempt_folder(self, step: Step) -> Path:
+        folder = step_folder(self._home, self.arn, step.name)
+        folder.mkdir(parents=True, exist_ok=True)
+        numbers = [int(f.name) for f in folder.iterdir() if f.name.isdigit()]
+        return folder / str(max(numbers, default=0) + 1)
+
+    def _once(self, step: Step, signal: StopSignal, folder: Path) -> Result:
+        job = job_name(self.arn, step.name)
+        scope = self._scope(step, job)
+        arguments = {} if step.type == "Condition" else resolve(step.arguments, scope)
+        key = self._cache_key(step, arguments, scope)
+        if key is not None and (hit := self._cached(step, key)) is not None:
+            return hit
+        task = Task(
+            step=step,
+            arguments=arguments,
+            scope=scope,
+            attempt=Attempt(job=job, folder=folder, stop=signal),
+            execution=self.arn,
+            announce=lambda metadata: self._write(step.name, Metadata=metadata),
+        )
+        signal.check()
+        if step.type not in CONTAINERS:
+            return perform(task, self._services)
+        self._take_container(signal)
+        try:
+            result = perform(task, self._services)
+        finally:
+            self._limits.containers.release()
+        if key is not None:
+            self._remember(step, key, result)
+        discard(folder)
+        return result
+
+    def _take_container(self, signal: StopSignal) -> None:
+        while not self._limits.containers.acquire(timeout=0.2):
+            signal.check()
+            if self._limits.closing.is_set():
+                raise StepStopped
+
+    def _cache_key(self, step: Step, arguments: Mapping[str, Any], scope: Scope) -> str | None:
+        config = step.raw.get("CacheConfig")
+        if not isinstance(config, Mapping) or not resolve(config.get("Enabled"), scope):
+            return None
+        pipeline = str(self._record["PipelineName"])
+        extra = {"FunctionArn": resolve(step.raw.get("FunctionArn"), scope)}
+        return cache.cache_key(pipeline, step.name, step.type, arguments, extra)
+
+    def _cached(self, step: Step, key: str) -> Result | None:
+        found = self._services.store.get(cache.KIND, key)
+        if found is None:
+            return None
+        config: Any = step.raw["CacheConfig"]
+        if config.get("ExpireAfter"):
+            age = self._services.host.clock() - found["EndTime"]
+            if age > cache.parse_duration(str(config["ExpireAfter"])):
+                return None
+        self._write(step.name, CacheHitResult={"SourcePipelineExecutionArn": found["ExecutionArn"]})
+        return Result(metadata=found["Metadata"], properties=found["Properties"])
+
+    def _remember(self, step: Step, key: str, result: Result) -> None:
+        self._services.store.put(
+            cache.KIND,
+            key,
+            {
+                "ExecutionArn": self.arn,
+                "StepName": step.name,
+                "EndTime": self._services.host.clock(),
+                "Metadata": result.metadata,
+                "Properties": result.properties,
+            },
+            parent=str(self._record["PipelineName"]),
+        )
+
+    def _scope(self, step: Step, job: str) -> Scope:
+        record = self._record
+        now = self._services.host.clock()
+        variables = {
+            "PipelineName": str(record["PipelineName"]),
+            "PipelineArn": str(record["PipelineArn"]),
+            "PipelineExecutionArn": self.arn,
+            "PipelineExecutionId": self.arn.rpartition("/")[2],
+            "StartDateTime": _iso(float(record.get("CreationTime") or now)),
+            "CurrentDateTime": _iso(now),
+        }
+        if step.type in CONTAINERS:
+            variables[f"{step.type}JobName"] = job
+        return Scope(
+            parameters=self._parameters,
+            variables=variables,
+            properties=dict(self._properties),
+            property_files={
+                name: node.step.property_files
+                for name, node in self._nodes.items()
+                if node.step.property_files
+            },
+            read_text=self._services.host.transfer.read_text,
+        )
+
+
+def _iso(seconds: float) -> str:
+    text = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
