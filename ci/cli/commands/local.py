@@ -1,0 +1,106 @@
+"""`local`: the endpoint that answers in place of AWS on this machine."""
+
+import argparse
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from ci.cli.shell import Shell
+from ci.errors import ExitCode
+
+_HOME = Path(".sagemaker-gitops") / "local"
+_REGION = "us-east-1"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=list(_ACTIONS), help="what to do with the endpoint")
+    parser.add_argument("--port", type=_port, help="default: the port of last time, else any")
+
+
+def run(arguments: argparse.Namespace, shell: Shell) -> int:
+    return _ACTIONS[arguments.action](arguments, shell)
+
+
+def local_home(shell: Shell) -> Path:
+    """The folder of the local endpoint's state, beside the project file."""
+    return shell.find_project().parent / _HOME
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 < number < 65536:
+        raise argparse.ArgumentTypeError(f"{number} is not a port")
+    return number
+
+
+def _up(arguments: argparse.Namespace, shell: Shell) -> int:
+    from ci.local.lifecycle import up
+
+    project = shell.load_project()
+    endpoint = up(
+        project.root / _HOME,
+        port=arguments.port,
+        images=project.local.images,
+        region=project.region or _REGION,
+        environ=shell.environ,
+    )
+    shell.say(f"the local endpoint {'is up' if endpoint.started else 'was up'}: {endpoint.address}")
+    shell.say(f"  export AWS_ENDPOINT_URL={endpoint.address}")
+    shell.emit(
+        {
+            "address": endpoint.address,
+            "pid": endpoint.pid,
+            "home": str(endpoint.home),
+            "region": endpoint.region,
+            "started": endpoint.started,
+        }
+    )
+    return ExitCode.OK
+
+
+def _down(_: argparse.Namespace, shell: Shell) -> int:
+    from ci.local.lifecycle import down
+
+    stopped = down(local_home(shell))
+    shell.say("the local endpoint is down" if stopped else "no local endpoint was running")
+    shell.emit({"stopped": stopped})
+    return ExitCode.OK
+
+
+def _status(_: argparse.Namespace, shell: Shell) -> int:
+    from ci.local.lifecycle import status
+
+    found = status(local_home(shell))
+    endpoint = found.endpoint
+    if endpoint is None:
+        shell.say("no local endpoint is running")
+    else:
+        word = "ready" if found.ready else "starting"
+        shell.say(f"the local endpoint is {word}: {endpoint.address} (process {endpoint.pid})")
+    shell.emit(
+        {
+            "home": str(found.home),
+            "running": endpoint is not None,
+            "ready": found.ready,
+            "address": endpoint.address if endpoint else None,
+            "pid": endpoint.pid if endpoint else None,
+        }
+    )
+    return ExitCode.OK
+
+
+def _reset(_: argparse.Namespace, shell: Shell) -> int:
+    from ci.local.lifecycle import reset
+
+    home = local_home(shell)
+    reset(home)
+    shell.say(f"everything the local endpoint kept is gone: {home}")
+    shell.emit({"home": str(home), "reset": True})
+    return ExitCode.OK
+
+
+_ACTIONS: Mapping[str, Callable[[argparse.Namespace, Shell], int]] = {
+    "up": _up,
+    "down": _down,
+    "status": _status,
+    "reset": _reset,
+}

@@ -1,0 +1,103 @@
+"""The composition root: puts the outside world into a Shell, runs a command, gives its code."""
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TextIO
+
+from ci.cli.arguments import parse_arguments
+from ci.cli.mask import secrets_in
+from ci.cli.outcome import tell_bug, tell_error, tell_interrupt
+from ci.cli.shell import Shell, wants_color
+from ci.errors import ExitCode, GitOpsError, UsageError
+
+
+def run_process() -> int:
+    """This process's own arguments, environment and streams."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    code = main(sys.argv[1:], os.environ, stdout=sys.stdout, stderr=sys.stderr)
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+        return code
+    # Nobody reads on: Python's own last flush must not complain about that.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
+
+
+def main(
+    argv: Sequence[str],
+    environ: Mapping[str, str],
+    *,
+    stdout: TextIO,
+    stderr: TextIO,
+    cwd: Path | None = None,
+    clock: Callable[[], float] = time.time,
+    sleep: Callable[[float], None] = time.sleep,
+) -> int:
+    """Run the command that `argv` names; its exit code. Never raises."""
+    is_tty = stdout.isatty()
+    folder = cwd or _current_folder()
+    shell = Shell(
+        environ=environ,
+        cwd=folder or Path(os.sep),
+        stdout=stdout,
+        stderr=stderr,
+        clock=clock,
+        sleep=sleep,
+        json="--json" in argv,
+        is_tty=is_tty,
+        color=wants_color(environ, is_tty=is_tty),
+        secrets=secrets_in(environ),
+    )
+    try:
+        if folder is None:
+            raise UsageError("the current folder is gone", fix="cd to one that is there")
+        return _dispatch(argv, shell)
+    except GitOpsError as error:
+        return _quietly(partial(tell_error, error, shell), int(error.exit_code))
+    except KeyboardInterrupt:
+        return _quietly(partial(tell_interrupt, shell), int(ExitCode.INTERRUPTED))
+    except BrokenPipeError:
+        return int(ExitCode.INTERRUPTED)
+    except Exception as error:  # noqa: BLE001  # whatever it is, it ends in a message and a code
+        return _quietly(partial(tell_bug, error, shell), int(ExitCode.BUG))
+
+
+def _dispatch(argv: Sequence[str], shell: Shell) -> int:
+    try:
+        command, arguments = parse_arguments(argv, shell.environ, shell.stdout)
+    except SystemExit as shown:
+        return int(shown.code or 0)
+    if command is None:
+        return int(ExitCode.OK)
+    named = arguments.project_file
+    return command.run(
+        arguments,
+        _with_options(shell, json=arguments.json, project_file=Path(named) if named else None),
+    )
+
+
+def _with_options(shell: Shell, *, json: bool, project_file: Path | None) -> Shell:
+    return replace(shell, json=json, project_file=project_file)
+
+
+def _current_folder() -> Path | None:
+    try:
+        return Path.cwd()
+    except OSError:
+        return None
+
+
+def _quietly(tell: Callable[[], int], code: int) -> int:
+    """The code that `tell` gives, or `code` where nobody reads what it says."""
+    try:
+        return tell()
+    except BrokenPipeError:
+        return code

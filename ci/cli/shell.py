@@ -1,0 +1,82 @@
+"""What a command is handed: the composition root's values, and how it speaks."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from ci.cli.mask import masked, masked_document
+from ci.cli.workflow import in_github, inert, workflow_command
+
+if TYPE_CHECKING:
+    from ci.project.model import Project
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shell:
+    """The outside world of one run.
+
+    `clock` gives epoch seconds, `sleep` takes seconds. With `json` the one document on `stdout`
+    is `emit`'s, and everything said goes to `stderr`. `project_file` is the option's value.
+    """
+
+    environ: Mapping[str, str]
+    cwd: Path
+    stdout: TextIO
+    stderr: TextIO
+    clock: Callable[[], float]
+    sleep: Callable[[float], None]
+    json: bool = False
+    is_tty: bool = False
+    color: bool = False
+    project_file: Path | None = None
+    secrets: tuple[str, ...] = ()
+
+    def say(self, text: str = "") -> None:
+        """A line for people: masked, and inert where a runner reads commands."""
+        self._write(self.stderr if self.json else self.stdout, text)
+
+    def warn(self, text: str) -> None:
+        self._write(self.stderr, text)
+
+    def emit(self, document: object) -> None:
+        """The command's one JSON document; nothing without `--json`."""
+        if self.json:
+            plain = masked_document(document, self.secrets)
+            self.stdout.write(json.dumps(plain, indent=2, ensure_ascii=False) + "\n")
+            self.stdout.flush()
+
+    def workflow(self, name: str, message: str = "", **properties: object) -> None:
+        """A workflow command (`error`, `group`, `endgroup`, ...); nothing outside of GitHub."""
+        if in_github(self.environ):
+            line = workflow_command(name, masked(message, self.secrets), properties)
+            self.stderr.write(line + "\n")
+            self.stderr.flush()
+
+    def find_project(self) -> Path:
+        """The project file: the one that was named, else the nearest one upwards."""
+        if self.project_file is not None:
+            return self.cwd / self.project_file
+        from ci.project.load import find_project
+
+        return find_project(self.cwd)
+
+    def load_project(self) -> "Project":
+        from ci.project.load import load_project
+
+        return load_project(self.find_project())
+
+    def _write(self, stream: TextIO, text: str) -> None:
+        text = masked(text, self.secrets)
+        stream.write((inert(text) if in_github(self.environ) else text) + "\n")
+        stream.flush()
+
+
+def wants_color(environ: Mapping[str, str], *, is_tty: bool) -> bool:
+    """no-color.org and force-color.org; a dumb terminal has none."""
+    if environ.get("NO_COLOR"):
+        return False
+    if environ.get("FORCE_COLOR"):
+        return environ["FORCE_COLOR"] != "0"
+    return is_tty and environ.get("TERM") != "dumb"

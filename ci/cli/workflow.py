@@ -1,0 +1,78 @@
+"""GitHub's workflow commands and files, and their like on CodeBuild.
+
+Escapes: docs.github.com, "Workflow commands"; the runner decodes %25, %0D, %0A everywhere and
+%3A, %2C in properties.
+"""
+
+import re
+import secrets
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+_COMMAND = re.compile(r"^(\s*)(::|##\[)", re.MULTILINE)
+_ZERO_WIDTH = "\N{ZERO WIDTH SPACE}"
+
+OUTPUT_FILE = "SAGEMAKER_GITOPS_OUTPUT"
+OUTPUTS: Mapping[str, str] = {
+    "execution-arn": "ARN of the execution",
+    "status": "the execution's status, as SageMaker tells it",
+    "verdict": "what came of it: succeeded, approval_pending, gate_failed, ...",
+    "metrics": "the metrics as a JSON object: name to value, champion and gate",
+    "model-package-arn": "ARN of the model package that was registered",
+    "approval": "the model package's approval status",
+    "changes": "true if the plan changes anything",
+    "report": "path of the report as Markdown",
+}
+
+
+def in_github(environ: Mapping[str, str]) -> bool:
+    return environ.get("GITHUB_ACTIONS") == "true"
+
+
+def workflow_command(name: str, message: str, properties: Mapping[str, object]) -> str:
+    """One line: `::error file=x,line=1::message`."""
+    settled = ",".join(
+        f"{key}={_escaped(str(value)).replace(':', '%3A').replace(',', '%2C')}"
+        for key, value in properties.items()
+        if value is not None
+    )
+    return f"::{name}{' ' + settled if settled else ''}::{_escaped(message)}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def inert(text: str) -> str:
+    """Text from elsewhere that the runner reads no command in."""
+    text = text.replace("\r", "\n") if "\r" in text else text
+    return _COMMAND.sub(lambda match: f"{match[1]}{_ZERO_WIDTH}{match[2]}", text)
+
+
+def write_outputs(environ: Mapping[str, str], outputs: Mapping[str, str]) -> None:
+    """Hand values on to later steps.
+
+    In GitHub Actions they go to GITHUB_OUTPUT, between delimiters that no value can guess;
+    where SAGEMAKER_GITOPS_OUTPUT names a file (buildspec.yml) as shell assignments
+    `SAGEMAKER_GITOPS_EXECUTION_ARN='...'`. KeyError for a name that OUTPUTS does not know.
+    """
+    for name in outputs:
+        OUTPUTS[name]
+    if environ.get("GITHUB_OUTPUT"):
+        delimiter = f"end-{secrets.token_hex(16)}"
+        blocks = (f"{name}<<{delimiter}\n{value}\n{delimiter}\n" for name, value in outputs.items())
+        _append(environ["GITHUB_OUTPUT"], "".join(blocks))
+    if environ.get(OUTPUT_FILE):
+        lines = (f"{variable_of(name)}={shlex.quote(value)}\n" for name, value in outputs.items())
+        _append(environ[OUTPUT_FILE], "".join(lines))
+
+
+def variable_of(output: str) -> str:
+    """The shell variable of an output."""
+    return "SAGEMAKER_GITOPS_" + output.upper().replace("-", "_")
+
+
+def _append(file: str, text: str) -> None:
+    with Path(file).open("a", encoding="utf-8", newline="\n") as stream:
+        stream.write(text)
