@@ -13,7 +13,10 @@ Kinds, keys (parents) and bodies; times are epoch seconds, names are the API's o
     processing_job, training_job  name            the Describe response
     model_package_group  name                     the Describe response
     model_package        ARN (group name)         the Describe response
+    model_package_counter  group name             the last version given out
+    model_package_token  ClientToken              the ARN, and the request's fingerprint
     model, endpoint_config, endpoint  name        the Describe response
+    endpoint_deployment  endpoint name            what is served (current) and what is to be (next)
     tags                 resource ARN             key to value
     token                operation, scope, token  what a ClientRequestToken stands for
 

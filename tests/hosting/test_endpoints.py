@@ -180,6 +180,8 @@ def test_an_endpoint_survives_its_server(tmp_path: Path, s3: LoopbackS3) -> None
         assert gone(pid)
     s3.objects.clear()
     with Hosting(tmp_path, s3) as api:
+        assert api.ask(2)[1]["ErrorCode"] == "ServiceUnavailable"
+        hosting.resume(api.context)
         assert api("DescribeEndpoint", EndpointName="e")["EndpointStatus"] == "InService"
         assert api.ask(2)[1]["name"] == "one"
         hosting.close(api.context)

@@ -18,7 +18,14 @@ from ci.local.api.listing import page, select
 from ci.local.api.models import find_config, resolve_variants, unsupported
 from ci.local.context import ApiError, Context, Operations
 from ci.local.serving.deployment import Container, Deployment, as_document, from_document
-from ci.local.serving.fleet import Fleet, FleetClosed, StartFailed, close_fleet, fleet_at
+from ci.local.serving.fleet import (
+    Fleet,
+    FleetClosed,
+    StartFailed,
+    close_fleet,
+    fleet_at,
+    open_fleet,
+)
 from ci.local.serving.launch import launch
 from ci.local.serving.process import ServingProcess
 from ci.local.store import Document
@@ -146,18 +153,22 @@ def delete_endpoint(context: Context, request: Document) -> Document:
 
 def resume(context: Context) -> None:
     """Go on with every endpoint whose deployment was cut off. To be called once at the start."""
+    fleet = open_fleet(context.home)
     kept = {}
     for body in context.store.all(KIND):
         name = body["EndpointName"]
         record = context.store.get(DEPLOYMENT, name) or {}
         kept[name] = {part["number"] for part in record.values() if part is not None}
-    fleet_at(context.home).prune(kept)
+    fleet.prune(kept)
     for name in kept:
         resume_endpoint(context, name)
 
 
 def close(context: Context) -> None:
-    """Stop all serving processes. Endpoints stay InService: the next request starts them."""
+    """Stop all serving processes, until `resume`. What is recorded stays as it is.
+
+    To be called while S3 still answers: a download that fails then is no failure of the model.
+    """
     close_fleet(context.home)
 
 

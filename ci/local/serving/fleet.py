@@ -67,6 +67,10 @@ class Fleet:
         self._closed = False
         _end_leftovers(folder)
 
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
     def lock(self, endpoint: str) -> threading.RLock:
         """Held while an endpoint's processes are replaced, started again or stopped."""
         with self._guard:
@@ -166,8 +170,11 @@ class Fleet:
 
     def prune(self, kept: Mapping[str, Collection[str]]) -> None:
         """Delete the files of every deployment but those kept, by endpoint."""
+        with self._guard:
+            busy = set(self._jobs)
         for folder in self.folder.glob("*/*"):
-            if folder.name not in kept.get(folder.parent.name, ()):
+            endpoint = folder.parent.name
+            if endpoint not in busy and folder.name not in kept.get(endpoint, ()):
                 shutil.rmtree(folder, ignore_errors=True)
 
     def close(self) -> None:
@@ -247,16 +254,21 @@ _FLEETS_GUARD = threading.Lock()
 
 
 def fleet_at(home: Path) -> Fleet:
-    """The one fleet of a home folder in this process; made anew after `close_fleet`."""
+    """The one fleet of a home folder in this process, be it closed."""
     with _FLEETS_GUARD:
         if home not in _FLEETS:
             _FLEETS[home] = Fleet(home / "endpoints")
         return _FLEETS[home]
 
 
-def close_fleet(home: Path) -> None:
-    """Stop all that runs for a home folder."""
+def open_fleet(home: Path) -> Fleet:
+    """The fleet of a home folder, made anew where it was closed."""
     with _FLEETS_GUARD:
-        fleet = _FLEETS.pop(home, None)
-    if fleet is not None:
-        fleet.close()
+        if home not in _FLEETS or _FLEETS[home].closed:
+            _FLEETS[home] = Fleet(home / "endpoints")
+        return _FLEETS[home]
+
+
+def close_fleet(home: Path) -> None:
+    """Stop all that runs for a home folder, and start nothing for it any more."""
+    fleet_at(home).close()

@@ -17,6 +17,10 @@ _UNMAPPED = (
     "sagemaker-gitops: no local environment is mapped to the image {image} (local: images: in"
     " sagemaker-gitops.yaml), so the python3 on PATH serves the model.\n"
 )
+_NOT_INSTALLED = (
+    "sagemaker-gitops: code/requirements.txt is not installed here; the environment that is"
+    " mapped to the image has to hold what it names.\n"
+)
 
 
 class CannotStart(Exception):
@@ -56,10 +60,12 @@ def launch(
     Raises CannotStart, BadArchive, OSError, and botocore's errors for S3.
     """
     python = find_python(container.image, images)
-    if not any(fnmatch.fnmatchcase(container.image, pattern) for pattern, _ in images):
-        with (folder / "log").open("a", encoding="utf-8") as log:
-            log.write(_UNMAPPED.format(image=container.image))
     model = fetch_model(container, folder, s3)
+    with (folder / "log").open("a", encoding="utf-8") as log:
+        if not any(fnmatch.fnmatchcase(container.image, pattern) for pattern, _ in images):
+            log.write(_UNMAPPED.format(image=container.image))
+        if (model / "code" / "requirements.txt").exists():
+            log.write(_NOT_INSTALLED)
     return ServingProcess(
         command=[python],
         arguments=[str(model)],
