@@ -1,0 +1,57 @@
+"""Writes reports to files: the comment as it is posted, and the whole report."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from ci.errors import UsageError
+from ci.report.document import report_to_json
+from ci.report.html import render_html
+from ci.report.markdown import render_comment
+from ci.report.model import Report
+from ci.report.redact import Redactor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportFiles:
+    """`<base>.md` is the comment as it is posted, `.json` and `.html` the whole report. With
+    several pipelines each gets a base of its own."""
+
+    base: Path
+    several: bool
+    redactor: Redactor
+
+    def write(self, report: Report) -> Path:
+        """The comment's file. UsageError where the folder cannot be written."""
+        base = self.base
+        if self.several:
+            base = base.with_name(f"{base.name}-{report.pipeline}")
+        document = report_to_json(report, redactor=self.redactor)
+        texts = {
+            ".md": render_comment(report, redactor=self.redactor),
+            ".json": json.dumps(document, indent=2, ensure_ascii=False) + "\n",
+            ".html": render_html(report, redactor=self.redactor),
+        }
+        try:
+            base.parent.mkdir(parents=True, exist_ok=True)
+            for suffix, text in texts.items():
+                _replace(base.with_name(base.name + suffix), text)
+        except OSError as error:
+            raise UsageError(
+                f"the report cannot be written: {error.strerror}",
+                where=str(base.parent),
+                fix="Name a folder that can be written: --report build/report",
+            ) from error
+        return base.with_name(base.name + ".md")
+
+
+def default_base(root: Path, environment: str) -> Path:
+    return root / ".sagemaker-gitops" / "reports" / environment
+
+
+def _replace(file: Path, text: str) -> None:
+    """Write a file whole or not at all: a reader never meets half a report."""
+    partial = file.with_name(f".{file.name}.{os.getpid()}")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(file)
