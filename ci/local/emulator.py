@@ -27,6 +27,7 @@ PYTHON_VARIABLE = "SAGEMAKER_GITOPS_EMULATOR_PYTHON"
 SERVICES = "s3,sts,iam,lambda,events,scheduler,sns,sqs,logs,ssm,secretsmanager,codebuild,monitoring"
 _READY_SECONDS = 60.0
 _GOODBYE_SECONDS = 10.0
+_RESTART_SECONDS = 0.5
 
 
 def emulator_python(environ: Mapping[str, str]) -> Path:
@@ -175,8 +176,7 @@ class Emulator:
             answering.cancel()
             self.ready.clear()
             _LOG.error("the emulator ended with code %s; starting it again", code)
-            await asyncio.sleep(1)
-            self.port = self.port if _is_free(self.port) else _free_port()
+            await asyncio.sleep(_RESTART_SECONDS)
             await self._spawn()
 
     async def _wait_until_ready(self) -> None:
@@ -232,13 +232,3 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True

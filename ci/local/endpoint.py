@@ -21,31 +21,7 @@ from ci.local.api.invoke import invoke
 from ci.local.context import Context
 from ci.local.dispatch import Dispatcher
 from ci.local.emulator import Emulator, emulator_python
-
-try:
-    from ci.local.engine.engine import Engine
-except ImportError:  # TEMPORARY
-
-    class Engine:
-        def __init__(self, f):
-            pass
-
-        def submit(self, a):
-            pass
-
-        def stop(self, a):
-            pass
-
-        def retry(self, a):
-            pass
-
-        def resume_all(self):
-            pass
-
-        def close(self):
-            pass
-
-
+from ci.local.engine.engine import Engine
 from ci.local.proxy import Proxy
 from ci.local.server import Invocation, Server, health_document
 from ci.local.service import sagemaker
@@ -65,12 +41,21 @@ class Endpoint:
         self._ready = False
         self._store = Store(settings.home / STATE_NAME)
         dispatcher = Dispatcher(sagemaker(), all_operations())
-        self._engine = engine = Engine(self._give_context)
-        self._context: Context = Context(
+        # Through the front, not straight to the emulator: the front waits where that is restarted.
+        self._engine = Engine(
             store=self._store,
             clock=time.time,
             call=dispatcher.call,
-            engine=engine,
+            home=settings.home,
+            region=settings.region,
+            address=address,
+            images=settings.images,
+        )
+        self._context = Context(
+            store=self._store,
+            clock=time.time,
+            call=dispatcher.call,
+            engine=self._engine,
             address=address,
             home=settings.home,
             region=settings.region,
@@ -81,9 +66,6 @@ class Endpoint:
             dispatcher=dispatcher, proxy=Proxy(emulator), invoke=self._invoke, health=self._health
         )
 
-    def _give_context(self) -> Context:
-        return self._context
-
     async def run_until(self, ended: asyncio.Event, listener: socket.socket) -> None:
         """Answer, go on with what was cut off, and end in order once `ended` is set."""
         await self._server.listen(listener)
@@ -92,9 +74,10 @@ class Endpoint:
             await ended.wait()
         finally:
             going_on.cancel()
+            # Before the front: a model whose download breaks off at the end did not fail.
+            await asyncio.to_thread(hosting.close, self._context)
             await self._server.close()
             await asyncio.to_thread(self._engine.close)
-            await asyncio.to_thread(hosting.close, self._context)
             self._store.close()
 
     async def _go_on(self) -> None:

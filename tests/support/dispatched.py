@@ -42,7 +42,14 @@ class HandEngine:
         self.finish(execution_arn, "Executing")
 
     def finish(self, execution_arn: str, status: str) -> None:
-        self._store.update("execution", execution_arn, PipelineExecutionStatus=status)
+        record = self._store.get("execution", execution_arn)
+        assert record is not None
+        self._store.update(
+            "execution",
+            execution_arn,
+            PipelineExecutionStatus=status,
+            LastModifiedTime=record["LastModifiedTime"] + 0.125,
+        )
 
 
 class LocalApi:

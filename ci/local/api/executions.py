@@ -9,7 +9,7 @@ from ci.local.api.listing import page
 from ci.local.api.parameters import Value, as_text, resolve_parameters
 from ci.local.api.pipelines import KIND as PIPELINE
 from ci.local.api.pipelines import UNFINISHED
-from ci.local.api.tokens import done_before, remember
+from ci.local.api.tokens import done_before, remember, state_before
 from ci.local.api.versions import KIND as VERSION
 from ci.local.api.versions import created_within, find_pipeline, find_version
 from ci.local.context import ApiError, Context, Operations
@@ -223,18 +223,24 @@ def stop(context: Context, request: Document) -> Document:
 
 def retry(context: Context, request: Document) -> Document:
     arn: str = request["PipelineExecutionArn"]
+    operation = "RetryPipelineExecution"
     with context.store.transaction():
         execution = _find(context, arn)
-        scope = execution["PipelineArn"]
-        if done_before(context, "RetryPipelineExecution", scope, request) is not None:
+        scope, changed = execution["PipelineArn"], execution["LastModifiedTime"]
+        if done_before(context, operation, scope, request) is None:
+            _require(execution, _RETRYABLE, "retried")
+            if "ParallelismConfiguration" in request:
+                limits = request["ParallelismConfiguration"]
+                context.store.update(KIND, arn, ParallelismConfiguration=limits)
+            remember(context, operation, scope, request, arn, state=changed)
+        elif state_before(context, operation, scope, request) != changed:
             return {"PipelineExecutionArn": arn}
-        _require(execution, _RETRYABLE, "retried")
-        if "ParallelismConfiguration" in request:
-            limits = request["ParallelismConfiguration"]
-            context.store.update(KIND, arn, ParallelismConfiguration=limits)
-        # Within the transaction: the token counts as used only if the retry began.
-        context.engine.retry(arn)
-        remember(context, "RetryPipelineExecution", scope, request, arn)
+    # Outside the transaction: the engine has locks of its own. A kill in between is made good by
+    # asking again, since nothing has changed since the token was taken.
+    context.engine.retry(arn)
+    if _find(context, arn)["LastModifiedTime"] == changed:
+        message = f"Pipeline execution {arn} is still coming to its end. Try again in a moment."
+        raise ApiError("ConflictException", message)
     return {"PipelineExecutionArn": arn}
 
 

@@ -27,10 +27,25 @@ def done_before(context: Context, operation: str, scope: str, request: Document)
     return str(record["Arn"])
 
 
-def remember(context: Context, operation: str, scope: str, request: Document, arn: str) -> None:
-    """Record what the token made. To be called in the transaction that makes it."""
-    body = {"Arn": arn, "Request": _digest(request)}
+def remember(
+    context: Context,
+    operation: str,
+    scope: str,
+    request: Document,
+    arn: str,
+    *,
+    state: float | None = None,
+) -> None:
+    """Record what the token made. To be called in the transaction that makes it. `state` is the
+    time of the last change before it."""
+    body = {"Arn": arn, "Request": _digest(request), "State": state}
     context.store.put(KIND, _key(operation, scope, request), body, parent=scope)
+
+
+def state_before(context: Context, operation: str, scope: str, request: Document) -> float | None:
+    """The time of the last change before the token's request was taken, None where it was not."""
+    record = context.store.get(KIND, _key(operation, scope, request))
+    return None if record is None else record["State"]
 
 
 def forget(context: Context, scope: str) -> None:
