@@ -1,6 +1,7 @@
 """The plan: what deploying a bundle would change, and what the next execution would then do."""
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 
 from ci.definition.canonical import canonical_bytes
@@ -96,8 +97,9 @@ def _step_changes(
             continue
         if name not in old_names and _equal(before.document, step.document):
             continue
+        found = diff_values(before.document, step.document)
         changes, code = split_code(
-            diff_values(before.document, step.document),
+            [change for change in found if not _is_masked(change, new.masks)],
             Side(files=deployed.files, addresses=before.addresses),
             Side(files=new.files, addresses=step.addresses),
         )
@@ -115,6 +117,17 @@ def _step_changes(
             yield StepChange(
                 name=name, type=step.step.type, kind=Kind.REMOVED, content=step.document
             )
+
+
+def _is_masked(change: Change, masks: tuple[str, ...]) -> bool:
+    """Whether two texts differ only where the new one holds what is never the same twice."""
+    if not (isinstance(change.old, str) and isinstance(change.new, str)):
+        return False
+    held = [mask for mask in masks if mask and mask in change.new]
+    if not held:
+        return False
+    parts = re.split("|".join(re.escape(mask) for mask in held), change.new)
+    return re.fullmatch(".+?".join(map(re.escape, parts)), change.old, re.DOTALL) is not None
 
 
 def _equal(old: Mapping[str, object], new: Mapping[str, object]) -> bool:

@@ -29,7 +29,8 @@ class PipelineState:
     """One side of a plan. None for a setting means: not told, so not compared.
 
     `identity` stands for the definition in the plan's digest where the definition itself is never
-    the same twice (the bundle's digest masks what is volatile).
+    the same twice (the bundle's digest masks what is volatile), and `masks` are the texts in which
+    that shows: a text that differs in them alone is no change.
     """
 
     definition: Definition
@@ -40,6 +41,7 @@ class PipelineState:
     tags: Mapping[str, str] = field(default_factory=dict)
     functions: Mapping[str, FunctionState] | None = None
     identity: str | None = None
+    masks: tuple[str, ...] = ()
 
 
 class Kind(StrEnum):

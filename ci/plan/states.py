@@ -31,6 +31,7 @@ def wanted_state(
             for function in bundle.functions
         },
         identity=bundle.digest,
+        masks=bundle.masks,
     )
 
 

@@ -59,8 +59,13 @@ def build(folder: Path) -> str:
     flag = ParameterBoolean("Register", default_value=True)
     cache = CacheConfig(enable_caching=True, expire_after="P30D")
     processor = ScriptProcessor(
-        image_uri=IMAGE, command=["python3"], role=ROLE, instance_count=1,
-        instance_type="ml.m5.large", sagemaker_session=session, base_job_name="prepare",
+        image_uri=IMAGE,
+        command=["python3"],
+        role=ROLE,
+        instance_count=1,
+        instance_type="ml.m5.large",
+        sagemaker_session=session,
+        base_job_name="prepare",
     )
     report = PropertyFile("Report", "evaluation", "evaluation.json")
     prepare = ProcessingStep(
@@ -71,59 +76,115 @@ def build(folder: Path) -> str:
                 ProcessingOutput(
                     output_name="evaluation",
                     s3_output=ProcessingS3Output(
-                        s3_uri=f"s3://{BUCKET}/out", local_path="/opt/ml/processing/evaluation", s3_upload_mode="EndOfJob"
+                        s3_uri=f"s3://{BUCKET}/out",
+                        local_path="/opt/ml/processing/evaluation",
+                        s3_upload_mode="EndOfJob",
                     ),
                 )
             ],
             arguments=["--data", data],
         ),
-        property_files=[report], cache_config=cache,
+        property_files=[report],
+        cache_config=cache,
     )
-    function = Lambda(function_arn="arn:aws:lambda:us-east-1:000000000000:function:f", session=session)
+    function = Lambda(
+        function_arn="arn:aws:lambda:us-east-1:000000000000:function:f", session=session
+    )
     item = LambdaStep(
-        "One", lambda_func=function, inputs={"item": CurrentItem(), "name": CurrentItem().name},
+        "One",
+        lambda_func=function,
+        inputs={"item": CurrentItem(), "name": CurrentItem().name},
         outputs=[LambdaOutput("score", LambdaOutputTypeEnum.Float)],
     )
     each = ForEachStep(
-        "Each", iterable_items=["a", "b"], max_concurrency=2, for_each_body=[item],
+        "Each",
+        iterable_items=["a", "b"],
+        max_concurrency=2,
+        for_each_body=[item],
         selector=ForEachSelector("MaxBy", IterationOutput(item).OutputParameters["score"]),
     )
     listed = LambdaStep(
-        "List", lambda_func=function, inputs={"best": each.properties.Selected.OutputParameters["score"], "n": each.properties.SucceededStepCount, "first": each.properties.IterationOutputs[0].One.OutputParameters["score"]},
+        "List",
+        lambda_func=function,
+        inputs={
+            "best": each.properties.Selected.OutputParameters["score"],
+            "n": each.properties.SucceededStepCount,
+            "first": each.properties.IterationOutputs[0].One.OutputParameters["score"],
+        },
         outputs=[LambdaOutput("answer", LambdaOutputTypeEnum.String)],
     )
     ask = CallbackStep(
-        "Ask", sqs_queue_url="https://sqs.us-east-1.amazonaws.com/000000000000/q", inputs={"a": data},
+        "Ask",
+        sqs_queue_url="https://sqs.us-east-1.amazonaws.com/000000000000/q",
+        inputs={"a": data},
         outputs=[CallbackOutput("answer", CallbackOutputTypeEnum.String)],
     )
     alarm = LambdaStep(
-        "Alarm", lambda_func=function, inputs={"x": 1},
-        depends_on=[StepDependency(prepare, TriggerCondition.FAILED), StepDependency("Ask", TriggerCondition.ANY)],
+        "Alarm",
+        lambda_func=function,
+        inputs={"x": 1},
+        depends_on=[
+            StepDependency(prepare, TriggerCondition.FAILED),
+            StepDependency("Ask", TriggerCondition.ANY),
+        ],
     )
-    clean = CleanupStep("Clean", s3_sources=[S3CleanupSource(prepare, [f"s3://{BUCKET}/out/evaluation.json"])], depends_on=["Each"])
+    clean = CleanupStep(
+        "Clean",
+        s3_sources=[S3CleanupSource(prepare, [f"s3://{BUCKET}/out/evaluation.json"])],
+        depends_on=["Each"],
+    )
     emr = EMRStep(
-        "Spark", display_name="Spark", description="d", cluster_id="j-123",
-        step_config=EMRStepConfig(jar="s3://b/j.jar", args=["--a", data]), cache_config=cache,
+        "Spark",
+        display_name="Spark",
+        description="d",
+        cluster_id="j-123",
+        step_config=EMRStepConfig(jar="s3://b/j.jar", args=["--a", data]),
+        cache_config=cache,
     )
     serverless = EMRServerlessStep(
-        "Serverless", display_name="S", description="d",
-        job_config=EMRServerlessJobConfig(job_driver={"sparkSubmit": {"entryPoint": "s3://b/x.py"}}, execution_role_arn=ROLE),
+        "Serverless",
+        display_name="S",
+        description="d",
+        job_config=EMRServerlessJobConfig(
+            job_driver={"sparkSubmit": {"entryPoint": "s3://b/x.py"}}, execution_role_arn=ROLE
+        ),
         application_id="00f",
     )
-    mse = JsonGet(step_name="Prepare", property_file=report, json_path="regression_metrics.mse.value")
+    mse = JsonGet(
+        step_name="Prepare", property_file=report, json_path="regression_metrics.mse.value"
+    )
     condition = ConditionStep(
         "Better",
         conditions=[
             ConditionLessThan(left=mse, right=bound),
-            ConditionOr([ConditionNot(ConditionEquals(left=flag, right=False)), ConditionIn(value=data, in_values=["a", "b"])]),
+            ConditionOr(
+                [
+                    ConditionNot(ConditionEquals(left=flag, right=False)),
+                    ConditionIn(value=data, in_values=["a", "b"]),
+                ]
+            ),
             ConditionGreaterThan(left=count, right=0),
         ],
-        if_steps=[ConditionStep("Inner", conditions=[ConditionEquals(left=listed.properties.Outputs["answer"], right="x")], if_steps=[FailStep("F1", error_message="no")], else_steps=[])],
-        else_steps=[FailStep("F2", error_message=Join(on=" ", values=[ExecutionVariables.PIPELINE_NAME, bound, mse]))],
+        if_steps=[
+            ConditionStep(
+                "Inner",
+                conditions=[ConditionEquals(left=listed.properties.Outputs["answer"], right="x")],
+                if_steps=[FailStep("F1", error_message="no")],
+                else_steps=[],
+            )
+        ],
+        else_steps=[
+            FailStep(
+                "F2",
+                error_message=Join(on=" ", values=[ExecutionVariables.PIPELINE_NAME, bound, mse]),
+            )
+        ],
     )
     pipeline = Pipeline(
-        name="everything-v3", parameters=[data, count, bound, flag],
-        steps=[prepare, each, listed, ask, alarm, clean, emr, serverless, condition], sagemaker_session=session,
+        name="everything-v3",
+        parameters=[data, count, bound, flag],
+        steps=[prepare, each, listed, ask, alarm, clean, emr, serverless, condition],
+        sagemaker_session=session,
     )
     return pipeline.definition()
 
