@@ -57,9 +57,7 @@ def main(
         secrets=secrets_in(environ),
     )
     try:
-        if folder is None:
-            raise UsageError("the current folder is gone", fix="cd to one that is there")
-        return _dispatch(argv, shell)
+        return _dispatch(argv, shell, folder)
     except GitOpsError as error:
         return _quietly(partial(tell_error, error, shell), int(error.exit_code))
     except KeyboardInterrupt:
@@ -70,7 +68,9 @@ def main(
         return _quietly(partial(tell_bug, error, shell), int(ExitCode.BUG))
 
 
-def _dispatch(argv: Sequence[str], shell: Shell) -> int:
+def _dispatch(argv: Sequence[str], shell: Shell, folder: Path | None) -> int:
+    if folder is None:
+        raise UsageError("the current folder is gone", fix="cd to one that is there")
     try:
         command, arguments = parse_arguments(argv, shell.environ, shell.stdout)
     except SystemExit as shown:

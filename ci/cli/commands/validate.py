@@ -1,11 +1,13 @@
 """`validate`: the project file, and the definitions it names, without AWS."""
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ci.cli.shell import Shell
-from ci.errors import DefinitionError, ExitCode
+from ci.errors import ExitCode
+from ci.trigger.model import Door, Event, Trigger
 
 if TYPE_CHECKING:
     from ci.definition.model import Definition, Problem
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("pipelines", nargs="*", metavar="PIPELINE", help="default: all")
+    parser.add_argument(
+        "--compile", action="store_true", help="compile modules too, and check what comes of them"
+    )
 
 
 def run(arguments: argparse.Namespace, shell: Shell) -> int:
@@ -21,69 +26,72 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
 
     project = shell.load_project()
     chosen = select_pipelines(project, arguments.pipelines)
-    documents = [_check(project, pipeline, shell) for pipeline in chosen]
+    documents = [
+        _check(project, pipeline, shell, compiles=arguments.compile) for pipeline in chosen
+    ]
     good = all(not document["problems"] for document in documents)
     shell.emit({"project_file": str(project.file), "valid": good, "pipelines": documents})
     return ExitCode.OK if good else ExitCode.USAGE
 
 
-def _check(project: "Project", pipeline: "Pipeline", shell: Shell) -> dict[str, object]:
-    from ci.project.model import DefinitionSource
-
-    source = pipeline.source
-    shown = _shown(source.file, project.root)
-    if not isinstance(source, DefinitionSource):
-        shell.say(f"{pipeline.name}: {shown} is there; it was not compiled")
-        return {"name": pipeline.name, "source": shown, "checked": False, "problems": []}
+def _check(
+    project: "Project", pipeline: "Pipeline", shell: Shell, *, compiles: bool
+) -> dict[str, object]:
     from ci.definition.validate import find_problems
 
-    main = project.environments["main"]
-    given = {**pipeline.parameters, **main.parameters}
-    problems = find_problems(read_definition(source.file), given=given)
-    count = len(problems)
-    said = "valid" if not count else "1 problem" if count == 1 else f"{count} problems"
-    shell.say(f"{pipeline.name}: {shown}: {said}")
+    shown = _shown(pipeline.source.file, project.root)
+    definition = _definition(project, pipeline, shell, compiles=compiles)
+    if definition is None:
+        shell.say(f"{pipeline.name}: {shown} is there; --compile checks what it compiles to")
+        return {"name": pipeline.name, "source": shown, "checked": False, "problems": []}
+    given = {**pipeline.parameters, **project.environments["main"].parameters}
+    problems = find_problems(definition, given=given)
+    shell.say(f"{pipeline.name}: {shown}: {_counted(len(problems))}")
     for problem in problems:
         _tell(problem, shown, shell)
     return {
         "name": pipeline.name,
         "source": shown,
         "checked": True,
-        "problems": [
-            {
-                "rule": each.rule,
-                "path": each.path,
-                "step": each.step,
-                "message": each.message,
-                "fix": each.fix,
-            }
-            for each in problems
-        ],
+        "problems": [asdict(each) for each in problems],
     }
 
 
-def read_definition(file: Path) -> "Definition":
-    """A definition file, JSON or YAML. DefinitionError for one that cannot be read."""
+def _definition(
+    project: "Project", pipeline: "Pipeline", shell: Shell, *, compiles: bool
+) -> "Definition | None":
+    """The definition of a file, or of a module that was compiled; None for one that was not."""
     from ci.definition.parse import definition_of, parse_definition
+    from ci.project.model import DefinitionSource
 
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise DefinitionError(
-            f"the definition cannot be read: {error.strerror}", where=str(file)
-        ) from error
-    if file.suffix == ".json":
-        return parse_definition(data, where=str(file))
-    from ci.project.document import parse_document
+    source = pipeline.source
+    if isinstance(source, DefinitionSource):
+        from ci.compile.compile import read_definition_file
 
-    try:
-        document = parse_document(data.decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        raise DefinitionError("the definition is not UTF-8", where=str(file)) from None
-    for problem in document.problems:
-        place = f"{file}:{problem.mark.line}:{problem.mark.column}"
-        raise DefinitionError(problem.what, where=place, fix=problem.fix)
-    return definition_of(document.data, where=str(file))
+        return definition_of(read_definition_file(source.file), where=str(source.file))
+    if not compiles:
+        return None
+    from ci.compile.compile import compile_pipeline
+    from ci.project.target import resolve_target
+
+    target = resolve_target(
+        project,
+        pipeline=pipeline.name,
+        environment="main",
+        trigger=_NOBODY,
+        region_default=shell.environ.get("AWS_REGION") or "us-east-1",
+        role_default="arn:aws:iam::000000000000:role/sagemaker-gitops-validate",
+    )
+    bundle = compile_pipeline(target, environ=shell.environ, root=project.root)
+    return parse_definition(bundle.definition, where=_shown(source.file, project.root))
+
+
+# Nothing is deployed: the commit and the branch only fill names that nobody sees.
+_NOBODY = Trigger(door=Door.LAPTOP, event=Event.MANUAL, commit="0" * 40, branch="validate")
+
+
+def _counted(count: int) -> str:
+    return "valid" if not count else "1 problem" if count == 1 else f"{count} problems"
 
 
 def _tell(problem: "Problem", shown: str, shell: Shell) -> None:

@@ -1,0 +1,229 @@
+"""A work tree on a laptop, in every state that a repository can be in."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ci.errors import TriggerError
+from ci.trigger.changes import changed_paths, relative_to
+from ci.trigger.detect import detect_trigger
+from ci.trigger.laptop import read_checkout
+from ci.trigger.model import Door, Event, Trigger
+from ci.trigger.values import parse_repository
+
+
+def git(folder: Path, *words: str) -> str:
+    environ = {
+        **os.environ,
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_SYSTEM": os.devnull,
+        "GIT_AUTHOR_NAME": "Ann",
+        "GIT_AUTHOR_EMAIL": "ann@example.com",
+        "GIT_COMMITTER_NAME": "Ann",
+        "GIT_COMMITTER_EMAIL": "ann@example.com",
+    }
+    done = subprocess.run(
+        ["git", *words], cwd=folder, env=environ, check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+def commit(folder: Path, name: str = "file", message: str = "Change") -> str:
+    file = folder / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(f"{message} {name}")
+    git(folder, "add", "--all")
+    git(folder, "commit", "-q", "-m", message)
+    return git(folder, "rev-parse", "HEAD")
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    git(folder, "init", "-q", "-b", "main")
+    return folder
+
+
+def detect(folder: Path) -> Trigger:
+    return detect_trigger({}, folder)
+
+
+def test_a_clean_default_branch(work: Path) -> None:
+    head = commit(work, message="First\n\nbody")
+    git(work, "remote", "add", "origin", "git@github.com:acme/mlops.git")
+    deep = work / "a" / "b"
+    deep.mkdir(parents=True)
+    trigger = detect(deep)
+    assert trigger == Trigger(
+        door=Door.LAPTOP,
+        event=Event.MANUAL,
+        commit=head,
+        branch="main",
+        is_default_branch=True,
+        actor="Ann",
+        repository="acme/mlops",
+        subject="First",
+    )
+
+
+@pytest.mark.parametrize("name", ["feature/$(touch${IFS}x)", "日本", "-dash", "a'b\"c", "x" * 200])
+def test_branches_with_hostile_names(work: Path, name: str) -> None:
+    commit(work)
+    git(work, "symbolic-ref", "HEAD", f"refs/heads/{name}")
+    commit(work, "other")
+    trigger = detect(work)
+    assert (trigger.branch, trigger.is_default_branch) == (name, False)
+
+
+@pytest.mark.parametrize("kind", ["changed", "staged", "untracked"])
+def test_a_work_tree_that_differs_is_dirty(work: Path, kind: str) -> None:
+    commit(work)
+    assert not detect(work).dirty
+    (work / ("new" if kind == "untracked" else "file")).write_text("different")
+    if kind == "staged":
+        git(work, "add", "--all")
+    assert detect(work).dirty
+
+
+def test_a_detached_head_has_no_branch(work: Path) -> None:
+    head = commit(work)
+    git(work, "checkout", "-q", "--detach")
+    trigger = detect(work)
+    assert (trigger.branch, trigger.is_default_branch, trigger.commit) == (None, False, head)
+
+
+def test_a_repository_without_commits_is_told(work: Path) -> None:
+    with pytest.raises(TriggerError, match="there is no commit yet"):
+        detect(work)
+
+
+def test_a_folder_outside_of_any_repository_is_told(tmp_path: Path) -> None:
+    with pytest.raises(TriggerError, match="in no git repository"):
+        detect(tmp_path)
+    with pytest.raises(TriggerError, match="in no git repository"):
+        detect(tmp_path / "missing")
+
+
+def test_a_bare_repository_is_told(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "--bare", "bare.git")
+    with pytest.raises(TriggerError, match="bare"):
+        detect(tmp_path / "bare.git")
+
+
+def test_a_linked_work_tree(work: Path, tmp_path: Path) -> None:
+    commit(work)
+    git(work, "worktree", "add", "-q", "-b", "topic", str(tmp_path / "linked"))
+    head = commit(tmp_path / "linked", "other")
+    trigger = detect(tmp_path / "linked")
+    assert (trigger.branch, trigger.commit) == ("topic", head)
+
+
+def test_the_default_branch_is_what_the_remote_says(work: Path, tmp_path: Path) -> None:
+    git(work, "checkout", "-q", "-b", "trunk")
+    head = commit(work)
+    git(tmp_path, "clone", "-q", str(work), "clone")
+    checkout = read_checkout(tmp_path / "clone")
+    assert checkout.default_branch == "trunk"
+    assert checkout.heads["trunk"] == head
+    assert detect(tmp_path / "clone").is_default_branch
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can hand a folder to another user")
+def test_another_users_repository_is_told_with_the_command_that_helps(
+    work: Path, tmp_path: Path
+) -> None:
+    commit(work)
+    os.chown(work, 12345, 12345)
+    os.chown(work / ".git", 12345, 12345)
+    with pytest.raises(TriggerError, match="belongs to another user") as caught:
+        detect(work)
+    assert caught.value.fix == f"git config --global --add safe.directory {work}"
+
+
+def test_a_strangers_code_is_refused_where_secrets_are(work: Path, tmp_path: Path) -> None:
+    head = commit(work)
+    event = {
+        "action": "synchronize",
+        "pull_request": {
+            "number": 1,
+            "head": {"sha": head, "ref": "x", "repo": {"id": 2}},
+            "base": {"sha": head, "ref": "main", "repo": {"id": 1}},
+        },
+    }
+    file = tmp_path / "event.json"
+    file.write_text(json.dumps(event))
+    environ = {
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_EVENT_NAME": "pull_request_target",
+        "GITHUB_EVENT_PATH": str(file),
+    }
+    with pytest.raises(TriggerError, match="pull_request_target"):
+        detect_trigger(environ, work)
+    commit(work, "other")
+    assert detect_trigger(environ, work).from_fork
+
+
+@pytest.mark.parametrize(
+    ("address", "repository"),
+    [
+        ("https://github.com/acme/mlops.git", "acme/mlops"),
+        ("https://github.com/acme/mlops/", "acme/mlops"),
+        ("https://x-access-token:ghs_secret@github.com/acme/mlops", "acme/mlops"),
+        ("git@github.com:acme/mlops.git", "acme/mlops"),
+        ("ssh://git@ghe.acme.example:2222/acme/mlops.git", "acme/mlops"),
+        ("git@ghe.acme.example:acme/ml.ops", "acme/ml.ops"),
+        ("https://gitlab.com/group/sub/name.git", "group/sub/name"),
+        ("https://bitbucket.acme.example/scm/team/name.git", "team/name"),
+        ("https://git-codecommit.eu-central-1.amazonaws.com/v1/repos/mlops", "mlops"),
+        ("ssh://APKA@git-codecommit.us-east-1.amazonaws.com/v1/repos/mlops", "mlops"),
+        ("codecommit::us-east-1://profile@mlops", "mlops"),
+        ("codecommit://mlops", "mlops"),
+        ("/srv/git/mlops.git", None),
+        ("../other", None),
+        ("C:\\git\\mlops", None),
+        ("file:///srv/git/mlops.git", None),
+        ("https://github.com/", None),
+        ("https://github.com/a/../b", None),
+        ("https://[bad/x/y", None),
+        ("", None),
+    ],
+)
+def test_addresses_of_repositories(address: str, repository: str | None) -> None:
+    assert parse_repository(address) == repository
+
+
+def test_changed_paths_count_from_where_the_branch_left(work: Path) -> None:
+    commit(work, "a/one")
+    base = commit(work, "a/two")
+    git(work, "checkout", "-q", "-b", "topic")
+    git(work, "mv", "a/one", "b-ü")
+    commit(work, "c\nd")
+    git(work, "checkout", "-q", "main")
+    moved = commit(work, "only-on-main")
+    git(work, "checkout", "-q", "topic")
+    git(work, "merge", "-q", "--no-edit", "main")
+    head = git(work, "rev-parse", "HEAD")
+    assert changed_paths(work, base, head) == {"a/one", "b-ü", "c\nd", "only-on-main"}
+    assert changed_paths(work, moved, head) == {"a/one", "b-ü", "c\nd"}
+
+
+def test_history_that_cannot_tell_gives_none(work: Path, tmp_path: Path) -> None:
+    base = commit(work)
+    commit(work, "other")
+    git(tmp_path, "clone", "-q", "--depth", "1", f"file://{work}", "shallow")
+    head = git(work, "rev-parse", "HEAD")
+    assert changed_paths(tmp_path / "shallow", base, head) is None
+    assert changed_paths(work, None, head) is None
+    assert changed_paths(work, "--output=x", head) is None
+    git(work, "checkout", "-q", "--orphan", "unrelated")
+    assert changed_paths(work, base, commit(work, "third")) is None
+
+
+def test_paths_as_a_folder_sees_them() -> None:
+    paths = frozenset({"a/x", "ab/y", "z"})
+    assert relative_to(paths, "a") == {"x"}
+    assert relative_to(paths, ".") == paths

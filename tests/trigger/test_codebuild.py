@@ -1,0 +1,112 @@
+"""CodeBuild by webhook, by hand and by rule; CodePipeline's stage."""
+
+from pathlib import Path
+
+import pytest
+
+from ci.errors import TriggerError
+from ci.trigger.codebuild import parse_codebuild, parse_codepipeline
+from ci.trigger.detect import detect_trigger
+from ci.trigger.model import Door, Event
+
+HEAD, OLD = "a" * 40, "d" * 40
+
+
+def environ(**more: str) -> dict[str, str]:
+    return {
+        "CODEBUILD_BUILD_ID": "mlops:1",
+        "CODEBUILD_BUILD_URL": "https://console/build/1",
+        "CODEBUILD_RESOLVED_SOURCE_VERSION": HEAD,
+        "CODEBUILD_SOURCE_REPO_URL": "https://github.com/acme/mlops.git",
+        **more,
+    }
+
+
+def webhook(event: str = "PULL_REQUEST_CREATED") -> dict[str, str]:
+    return environ(
+        CODEBUILD_INITIATOR="GitHub-Hookshot/1",
+        CODEBUILD_SOURCE_VERSION="pr/12",
+        CODEBUILD_WEBHOOK_EVENT=event,
+        CODEBUILD_WEBHOOK_TRIGGER="pr/12",
+        CODEBUILD_WEBHOOK_HEAD_REF="refs/heads/topic",
+        CODEBUILD_WEBHOOK_BASE_REF="refs/heads/main",
+        CODEBUILD_WEBHOOK_ACTOR_ACCOUNT_ID="583231",
+    )
+
+
+def test_a_pull_request_whose_commit_is_a_branch_of_ours() -> None:
+    trigger = parse_codebuild(webhook(), default_branch="main", heads={"topic": HEAD})
+    assert (trigger.door, trigger.event) == (Door.CODEBUILD, Event.PULL_REQUEST)
+    assert (trigger.commit, trigger.branch, trigger.pull_request) == (HEAD, "topic", 12)
+    assert trigger.repository == "acme/mlops"
+    assert trigger.run_url == "https://console/build/1"
+    assert not trigger.from_fork
+
+
+@pytest.mark.parametrize("heads", [{}, {"topic": OLD}, {"main": HEAD}])
+def test_a_pull_request_that_nothing_vouches_for_is_foreign(heads: dict[str, str]) -> None:
+    assert parse_codebuild(webhook(), heads=heads).from_fork
+    vouched = {**webhook(), "SAGEMAKER_GITOPS_TRUST_PULL_REQUESTS": "true"}
+    assert not parse_codebuild(vouched, heads=heads).from_fork
+
+
+@pytest.mark.parametrize("event", ["PULL_REQUEST_MERGED", "PULL_REQUEST_CLOSED"])
+def test_a_closed_pull_request(event: str) -> None:
+    assert parse_codebuild(webhook(event)).event is Event.PULL_REQUEST_CLOSED
+
+
+def test_a_push_to_the_default_branch() -> None:
+    variables = environ(
+        CODEBUILD_WEBHOOK_EVENT="PUSH",
+        CODEBUILD_WEBHOOK_TRIGGER="branch/main",
+        CODEBUILD_WEBHOOK_HEAD_REF="refs/heads/main",
+        CODEBUILD_WEBHOOK_PREV_COMMIT=OLD,
+        CODEBUILD_SOURCE_VERSION=HEAD,
+    )
+    trigger = parse_codebuild(variables, default_branch="main")
+    assert (trigger.event, trigger.is_default_branch, trigger.base) == (Event.PUSH, True, OLD)
+    assert not trigger.from_fork
+
+
+@pytest.mark.parametrize(
+    ("version", "branch"),
+    [("main", "main"), ("refs/heads/a/b", "a/b"), ("refs/tags/v1", None), (HEAD, None)],
+)
+def test_builds_by_hand_and_by_rule(version: str, branch: str | None) -> None:
+    variables = environ(CODEBUILD_SOURCE_VERSION=version, CODEBUILD_INITIATOR="rule/nightly")
+    trigger = parse_codebuild(variables, default_branch="main")
+    assert (trigger.branch, trigger.event) == (branch, Event.SCHEDULE)
+    variables["CODEBUILD_INITIATOR"] = "someone"
+    assert parse_codebuild(variables).event is Event.MANUAL
+
+
+def test_a_version_that_is_no_commit_is_refused() -> None:
+    with pytest.raises(TriggerError, match="is not the hash of a commit"):
+        parse_codebuild({"CODEBUILD_SOURCE_VERSION": "main"})
+
+
+@pytest.mark.parametrize(
+    ("branch", "default", "is_default"),
+    [("", None, True), ("main", None, True), ("main", "main", True), ("dev", "main", False)],
+)
+def test_a_stage_of_codepipeline(branch: str, default: str | None, is_default: bool) -> None:
+    variables = environ(
+        CODEBUILD_INITIATOR="codepipeline/mlops",
+        SAGEMAKER_GITOPS_BRANCH=branch,
+        SAGEMAKER_GITOPS_REPOSITORY="acme/mlops",
+    )
+    trigger = parse_codepipeline(variables, default_branch=default)
+    assert (trigger.door, trigger.event, trigger.commit) == (Door.CODEPIPELINE, Event.PUSH, HEAD)
+    assert (trigger.branch, trigger.is_default_branch) == (branch or None, is_default)
+    assert trigger.repository == "acme/mlops"
+
+
+def test_a_stage_without_a_repository_as_its_source_is_told_how_to_get_one() -> None:
+    variables = environ(CODEBUILD_RESOLVED_SOURCE_VERSION="x3Jd.version-of-an-S3-object")
+    with pytest.raises(TriggerError, match="primary source"):
+        parse_codepipeline(variables)
+
+
+def test_a_zip_file_without_history_is_enough(tmp_path: Path) -> None:
+    trigger = detect_trigger(environ(CODEBUILD_INITIATOR="codepipeline/mlops"), tmp_path)
+    assert (trigger.door, trigger.commit) == (Door.CODEPIPELINE, HEAD)
