@@ -73,12 +73,14 @@ class _Group:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """Time and chance. `clock` is monotonic, so that a corrected wall clock moves no deadline;
-    `wall` only serves to tell how long an execution has run when it is first seen."""
+    `wall` only serves to tell how long an execution has run when it is first seen. `interval`
+    is a fixed number of seconds between two looks, in place of the paced one."""
 
     clock: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     chance: Callable[[], float] = field(default=random.random)
+    interval: float | None = None
 
 
 def attach_command(arn: str) -> str:
@@ -212,6 +214,8 @@ class _Follower:
         """The shortest of what its running executions ask for; a step that has just begun or
         ended says nothing of when the next one will."""
         pending = group.pending()
+        if self._around.interval is not None:
+            return self._around.interval
         if any(item.state.status is ExecutionStatus.STOPPING for item in pending):
             return 2.0
         now, expected = self._around.clock(), self._expectations.get(group.pipeline)

@@ -9,5 +9,6 @@ from collections.abc import Mapping
 COMMANDS: Mapping[str, str] = {
     "init": "find the pipelines of this repository; write the project file and the workflows",
     "validate": "check the project file and the definitions it names, without AWS",
+    "deploy": "compile, upsert, start the execution of this commit, follow it, judge, report",
     "local": "the local endpoint: up, down, status, reset",
 }

@@ -1,0 +1,49 @@
+"""The stage that commands follow executions on, and how they end."""
+
+import argparse
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from ci.cli.reporting import Reporter
+from ci.cli.shell import Shell
+
+if TYPE_CHECKING:
+    from ci.delivery.deploy import Ended, Stage
+
+
+@contextmanager
+def make_stage(
+    arguments: argparse.Namespace, shell: Shell, reporter: Reporter, *, title: str
+) -> "Iterator[Stage]":
+    """A stage whose display is open while the context is."""
+    from ci.delivery.deploy import Stage
+    from ci.execution.follow import Surroundings
+    from ci.execution.show import open_show
+
+    out = shell.stderr if shell.json else shell.stdout
+    with open_show(out, shell.environ, title=title) as show:
+        yield Stage(
+            tell=shell.say,
+            show=show,
+            publish=reporter.publish,
+            now=lambda: datetime.fromtimestamp(shell.clock(), UTC),
+            surroundings=Surroundings(
+                clock=time.monotonic,
+                wall=shell.clock,
+                sleep=shell.sleep,
+                chance=random.random,
+                interval=arguments.poll,
+            ),
+        )
+
+
+def finish(ended: "Ended", reporter: Reporter) -> int:
+    """Show the reports; raise what ended the run early, so that it is told last."""
+    reporter.conclude(ended.reports)
+    if ended.error is not None:
+        raise ended.error
+    return int(ended.code)

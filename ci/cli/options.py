@@ -1,0 +1,80 @@
+"""Options that several commands share, and the values that they settle."""
+
+import argparse
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ci.cli.shell import Shell
+from ci.errors import UsageError
+
+if TYPE_CHECKING:
+    from ci.delivery.session import Session
+    from ci.project.model import OnCancel
+    from ci.trigger.model import Trigger
+
+
+def add_place_options(parser: argparse.ArgumentParser) -> None:
+    """Where to: the environment, the pull request, the endpoint."""
+    parser.add_argument("--environment", help="default: what the commit is for")
+    parser.add_argument(
+        "--pull-request", type=int, metavar="NUMBER", help="the pull request the commit is on"
+    )
+    parser.add_argument("--region", help="AWS region where the project file names none")
+    parser.add_argument(
+        "--local", action="store_true", help="on the local endpoint, started where none runs"
+    )
+
+
+def add_follow_options(parser: argparse.ArgumentParser) -> None:
+    """How to follow an execution, and where its report goes."""
+    parser.add_argument("--deadline", metavar="TIME", help="how long to follow: 90, 30m, 6h")
+    parser.add_argument(
+        "--poll", type=float, metavar="SECONDS", help="look at this interval; default: by history"
+    )
+    parser.add_argument("--report", metavar="BASE", help="write BASE.md, BASE.json and BASE.html")
+    parser.add_argument(
+        "--comment", choices=("true", "false"), default="true", help="false posts no comment"
+    )
+
+
+def settle_session(arguments: argparse.Namespace, shell: Shell) -> "Session":
+    """The project, the trigger and the environment that the arguments name."""
+    from ci.delivery.session import open_session
+
+    environ = dict(shell.environ)
+    if arguments.region:
+        environ["AWS_REGION"] = arguments.region
+    return open_session(
+        shell.load_project(),
+        settle_trigger(arguments, shell),
+        environ=environ,
+        environment=arguments.environment,
+        local=arguments.local,
+    )
+
+
+def settle_trigger(arguments: argparse.Namespace, shell: Shell) -> "Trigger":
+    from ci.trigger.detect import detect_trigger
+    from ci.trigger.model import Event
+
+    trigger = detect_trigger(shell.environ, shell.find_project().parent)
+    if arguments.pull_request is None:
+        return trigger
+    if arguments.pull_request < 1:
+        raise UsageError("a pull request has a number above 0", where="--pull-request")
+    return replace(trigger, pull_request=arguments.pull_request, event=Event.PULL_REQUEST)
+
+
+def settle_deadline(text: str | None) -> float | None:
+    from ci.project.durations import parse_duration
+
+    try:
+        return None if text is None else parse_duration(text)
+    except ValueError as error:
+        raise UsageError(str(error), where="--deadline") from None
+
+
+def settle_on_cancel(text: str | None) -> "OnCancel | None":
+    from ci.project.model import OnCancel
+
+    return None if text is None else OnCancel(text)

@@ -1,0 +1,75 @@
+"""Where the reports of a command go: files, the comment, the job's summary and outputs, JSON."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ci.cli.shell import Shell
+from ci.cli.workflow import write_outputs
+from ci.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ci.delivery.session import Session
+    from ci.report.model import Report
+
+
+class Reporter:
+    """One for each run of a command. `publish` may be called often, `conclude` once."""
+
+    def __init__(
+        self, arguments: argparse.Namespace, shell: Shell, session: "Session", *, several: bool
+    ) -> None:
+        from ci.delivery.forging import open_comments
+        from ci.delivery.publish import ReportFiles, default_base
+        from ci.report.redact import Redactor
+
+        self._shell = shell
+        self._redactor = Redactor(shell.secrets)
+        base = shell.cwd / arguments.report if arguments.report else None
+        self._files = ReportFiles(
+            base=base or default_base(session.project.root, session.environment),
+            several=several or base is None,
+            redactor=self._redactor,
+        )
+        self._comments = None
+        if arguments.comment != "false":
+            self._comments = open_comments(
+                session.trigger,
+                session.environ,
+                redactor=self._redactor,
+                warn=self._warn,
+                sleep=shell.sleep,
+            )
+        self._file: Path | None = None
+
+    def publish(self, report: "Report") -> None:
+        """Bring files and comment to this report."""
+        self._file = self._files.write(report)
+        if self._comments is not None:
+            self._comments.post(report)
+
+    def conclude(self, reports: "Sequence[Report]") -> None:
+        """What a command shows at its end."""
+        from ci.delivery.forging import job_outputs, write_job_summary
+        from ci.report.document import report_to_json
+        from ci.report.terminal import render_terminal
+
+        for report in reports:
+            shown = render_terminal(report, color=self._shell.color, redactor=self._redactor)
+            self._shell.say(shown.rstrip("\n"))
+        self._shell.emit(
+            {"reports": [report_to_json(report, redactor=self._redactor) for report in reports]}
+        )
+        try:
+            write_job_summary(reports, self._shell.environ, self._redactor)
+            write_outputs(self._shell.environ, job_outputs(reports, self._file, self._redactor))
+        except OSError as error:
+            raise UsageError(
+                f"the job's files cannot be written: {error.strerror}", where=str(error.filename)
+            ) from error
+
+    def _warn(self, problem: str) -> None:
+        self._shell.warn(f"warning: {problem}")
+        self._shell.workflow("warning", problem)

@@ -1,0 +1,109 @@
+"""Where a report meets the repository's host: comment, job summary, outputs.
+
+What the forge refuses is said once and ends nothing: the run is about the model.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ci.errors import ForgeError
+from ci.forge.comments import post_comment
+from ci.forge.github import github_from_environment
+from ci.forge.model import CommentAction, Forge
+from ci.forge.summary import write_summary
+from ci.metrics.model import Outcome
+from ci.report.document import report_to_json
+from ci.report.markdown import render_comment
+from ci.report.model import Report
+from ci.report.redact import Redactor
+from ci.trigger.model import Trigger
+
+
+@dataclass(slots=True, kw_only=True)
+class Comments:
+    """Keeps the pull request's comment at the latest report. `warn` is told each refusal once."""
+
+    forge: Forge
+    pull_request: int
+    redactor: Redactor
+    warn: Callable[[str], None]
+    _warned: set[str] = field(default_factory=set)
+
+    def post(self, report: Report) -> None:
+        render = partial(_render, report, self.redactor)
+        result = post_comment(self.forge, self.pull_request, render)
+        problem = result.problem
+        if result.action is CommentAction.KEPT_NEWER:
+            problem = "the pull request's comment is about a newer commit, and was left as it is"
+        if problem is not None and problem not in self._warned:
+            self._warned.add(problem)
+            self.warn(problem)
+
+
+def open_comments(
+    trigger: Trigger,
+    environ: Mapping[str, str],
+    *,
+    redactor: Redactor,
+    warn: Callable[[str], None],
+    sleep: Callable[[float], None],
+) -> Comments | None:
+    """The comment of the pull request this run is for; None without a pull request or a token.
+
+    A commit that was merged finds the pull request it came from.
+    """
+    if trigger.repository is None:
+        return None
+    forge = github_from_environment(environ, trigger.repository, sleep=sleep)
+    if forge is None:
+        return None
+    number = trigger.pull_request
+    if number is None:
+        try:
+            number = forge.pull_request_of(trigger.commit)
+        except ForgeError as error:
+            warn(str(error))
+    if number is None:
+        return None
+    return Comments(forge=forge, pull_request=number, redactor=redactor, warn=warn)
+
+
+def write_job_summary(
+    reports: Sequence[Report], environ: Mapping[str, str], redactor: Redactor
+) -> None:
+    """The job's summary page, where this is a GitHub job."""
+    summary = environ.get("GITHUB_STEP_SUMMARY")
+    for report in reports if summary else ():
+        write_summary(Path(str(summary)), partial(_render, report, redactor))
+
+
+def job_outputs(reports: Sequence[Report], file: Path | None, redactor: Redactor) -> dict[str, str]:
+    """The action's outputs (`ci.cli.workflow.OUTPUTS`). With several pipelines those of the
+    first that did not end well, else of the first."""
+    told = [report_to_json(report, redactor=redactor) for report in reports]
+    first = next((each for each in told if not _succeeded(each)), told[0])
+    execution, verdict = first.get("execution") or {}, first.get("verdict") or {}
+    package, plan = first.get("model_package") or {}, first.get("plan")
+    values = {
+        "execution-arn": execution.get("arn"),
+        "status": execution.get("status"),
+        "verdict": verdict.get("outcome"),
+        "metrics": json.dumps({each["name"]: each for each in verdict.get("metrics") or ()}),
+        "model-package-arn": package.get("arn"),
+        "approval": package.get("approval"),
+        "changes": None if plan is None else str(bool(plan.get("markdown"))).lower(),
+        "report": None if file is None else str(file),
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _succeeded(document: Mapping[str, Any]) -> bool:
+    return (document.get("verdict") or {}).get("outcome") == Outcome.SUCCEEDED
+
+
+def _render(report: Report, redactor: Redactor, limit: int) -> str:
+    return render_comment(report, limit=limit, redactor=redactor)
