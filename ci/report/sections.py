@@ -82,7 +82,7 @@ def _metrics(report: Report) -> Section | None:
 
 def _metric_row(metric: MetricValue, gates: list[GateResult]) -> list[str]:
     source, unit = metric.source, metric.source.unit
-    name = f"{code(source.name, limit=80)} {words.arrow(source.goal)}"
+    name = f"{code(source.name, limit=80)}&nbsp;{words.arrow(source.goal)}"
     mark, change = words.difference(metric)
     value = f"**{text(words.number(metric.value, metric.champion, unit), limit=60)}**"
     if metric.value is None:
@@ -112,7 +112,7 @@ def _failure(report: Report) -> Section | None:
         parts.append(fence(cut(why, reason)) if why else "The service gives no reason.")
         if tail is not None and lines:
             parts.append(fence(last_lines(tail.text, min(lines, _OPEN_LINES)), line_limit=width))
-        if tail is not None and _OPEN_LINES < min(lines, _line_count(tail)):
+        if tail is not None and min(lines, _line_count(tail)) > _OPEN_LINES:
             block = fence(last_lines(tail.text, lines), line_limit=width)
             parts.append(folded(f"Log, last {min(lines, _line_count(tail))} lines", block))
         places = _places(step, tail)

@@ -1,0 +1,82 @@
+"""What the project needs of a forge: comments on a pull request, and who is asking."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from ci.errors import ForgeError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comment:
+    """`node` is the forge's other name of the comment, where it has two (GitHub's node id)."""
+
+    id: int
+    body: str
+    author: str
+    url: str
+    node: str | None = None
+
+
+class PermissionMissing(ForgeError):
+    """The token may not do this. The run goes on without it."""
+
+
+class CommentTooLong(ForgeError):
+    """The forge holds no comment of this length."""
+
+
+class UncertainWrite(ForgeError):
+    """A write got no answer: it may have been done, or not. Look before doing it again."""
+
+
+class Forge(Protocol):
+    """A host of repositories. Every call raises ForgeError where the forge refuses."""
+
+    def whoami(self) -> str:
+        """The login under which comments of this token appear."""
+
+    def comments(self, pull_request: int) -> tuple[Comment, ...]:
+        """All comments of all pages, oldest first."""
+
+    def create_comment(self, pull_request: int, body: str) -> Comment: ...
+
+    def update_comment(self, comment: Comment, body: str) -> Comment: ...
+
+    def delete_comment(self, comment: Comment) -> None:
+        """Done as well where it is gone already."""
+
+    def minimise_comment(self, comment: Comment) -> None:
+        """Fold the comment away as outdated."""
+
+    def commit_order(self, pull_request: int) -> tuple[str, ...]:
+        """The commits of the pull request, oldest first."""
+
+    def pull_request_of(self, commit: str) -> int | None:
+        """The pull request a commit on a branch came from, merged in whatever way."""
+
+
+class CommentPolicy(StrEnum):
+    """What becomes of the comment of an older commit."""
+
+    UPDATE = "update"
+    HIDE_AND_NEW = "hide-and-new"
+    DELETE_AND_NEW = "delete-and-new"
+    NEW = "new"
+
+
+class CommentAction(StrEnum):
+    CREATED = "created"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    KEPT_NEWER = "kept_newer"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommentResult:
+    """What was done; `problem` says in full why a comment could not be posted."""
+
+    action: CommentAction
+    url: str | None = None
+    problem: str | None = None
