@@ -50,6 +50,8 @@ def read_rows(folder: Path) -> pd.DataFrame:
     frame = pd.concat([pd.read_csv(file) for file in files], ignore_index=True)
     if TARGET not in frame.columns or frame.empty:
         raise CannotEvaluate(f"{folder}: no rows with a column {TARGET}")
+    if not np.isfinite(pd.to_numeric(frame[TARGET], errors="coerce")).all():
+        raise CannotEvaluate(f"{folder}: {TARGET} is not a finite number in every row")
     return frame
 
 
@@ -120,11 +122,15 @@ def unpack(archive: Path, folder: Path) -> None:
 def measure(truth: np.ndarray, predicted: np.ndarray, samples: np.ndarray) -> dict:
     """Each metric over all rows, and its standard deviation over bootstrap samples of them."""
     errors = predicted - truth
-    spread = {name: float(np.std(v)) for name, v in scores(truth[samples], errors[samples]).items()}
+    spread = scores(truth[samples], errors[samples])
     return {
-        name: {"value": float(value), "standard_deviation": spread[name]}
-        for name, value in scores(truth, errors).items()
+        name: metric(value, np.std(spread[name])) for name, value in scores(truth, errors).items()
     }
+
+
+def metric(value: float, spread: float) -> dict:
+    """Rounded to what six decimals can tell, far below any standard deviation met here."""
+    return {"value": round(float(value), 6), "standard_deviation": round(float(spread), 6)}
 
 
 def scores(truth: np.ndarray, errors: np.ndarray) -> dict:
@@ -185,9 +191,9 @@ def compare(truth: np.ndarray, ours: np.ndarray, theirs: np.ndarray, samples: np
 
     everything = np.arange(len(truth))
     improvement = float(rmse(theirs, everything) - rmse(ours, everything))
-    spread = float(np.std(rmse(theirs, samples) - rmse(ours, samples)))
+    spread = np.std(rmse(theirs, samples) - rmse(ours, samples))
     return {
-        "rmse_improvement": {"value": improvement, "standard_deviation": spread},
+        "rmse_improvement": metric(improvement, spread),
         "beats_champion": int(improvement > 0),
     }
 
