@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import socket
+import sqlite3
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -108,6 +109,7 @@ class Endpoint:
             ready=self._ready and self._emulator.ready.is_set(),
             address=self._address,
             region=self._settings.region,
+            images=[[pattern, str(folder)] for pattern, folder in self._settings.images],
         )
 
 
@@ -126,6 +128,13 @@ async def serve(settings: Settings) -> None:
         endpoint = Endpoint(settings, address=address, emulator=emulator)
         _write_record(settings.home, port)
         await endpoint.run_until(ended, listener)
+    except sqlite3.Error as error:
+        raise LocalError(
+            "The state of the local endpoint cannot be read",
+            where=str(settings.home / STATE_NAME),
+            why=str(error),
+            fix="sagemaker-gitops local reset  # forgets all local pipelines, executions, models",
+        ) from error
     finally:
         await emulator.stop()
 

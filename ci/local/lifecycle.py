@@ -13,11 +13,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from ci import __version__
 from ci.errors import LocalError
 from ci.local.settings import BIND, LOCK_NAME, LOG_NAME, read_record
 
@@ -55,23 +57,25 @@ def up(
     home: Path,
     *,
     port: int | None = None,
-    images: tuple[tuple[str, Path], ...] = (),
+    images: tuple[tuple[str, Path], ...] | None = None,
     region: str = "us-east-1",
     environ: Mapping[str, str] | None = None,
     timeout: float = _READY_SECONDS,
 ) -> Endpoint:
     """The endpoint of this folder, started where none runs. Returns once it is ready.
 
-    Two at once get one server. Raises LocalError, with the end of the log, where it does not come
-    up, and where one runs on another port or in another region than asked for.
+    Two at once get one server. `images` None takes a running server as it is; where one runs with
+    other images, or is of another version of this program, it is started anew and goes on with
+    its executions. Raises LocalError, with the end of the log, where it does not come up, and
+    where one runs on another port or in another region than asked for.
     """
     home = home.resolve()
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / "up.lock").open("w") as one_at_a_time:
-        fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
+    with _alone(home):
+        if _is_outdated(_health(home), images):
+            _end(home, _GOODBYE_SECONDS)
         launch = partial(
             _spawn,
-            _command(home, port or 0, images, region),
+            _command(home, port or 0, images or (), region),
             home,
             os.environ if environ is None else environ,
         )
@@ -83,8 +87,10 @@ def up(
 def down(home: Path, *, timeout: float = _GOODBYE_SECONDS) -> bool:
     """End the endpoint of this folder, in order. False where none ran."""
     home = home.resolve()
-    if not _is_locked(home):
-        return False
+    return _is_locked(home) and _end(home, timeout)
+
+
+def _end(home: Path, timeout: float) -> bool:
     pid = read_record(home).get("pid")
     deadline = time.monotonic() + timeout
     for number in (signal.SIGTERM, signal.SIGKILL):
@@ -114,8 +120,7 @@ def reset(home: Path) -> None:
     down(home)
     if not home.is_dir():
         return
-    with (home / "up.lock").open("w") as one_at_a_time:
-        fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
+    with _alone(home):
         for entry in home.iterdir():
             if entry.name in {"up.lock", LOCK_NAME}:
                 continue
@@ -125,8 +130,35 @@ def reset(home: Path) -> None:
                 entry.unlink()
 
 
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """While in here, no other process starts or resets this folder's endpoint."""
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        lock = (home / "up.lock").open("w")
+    except OSError as error:
+        raise LocalError(
+            "The local endpoint cannot keep its state", where=str(home), why=str(error)
+        ) from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _is_outdated(health: Mapping[str, object], images: tuple[tuple[str, Path], ...] | None) -> bool:
+    if not health:
+        return False
+    if health.get("version") != __version__:
+        return True
+    return images is not None and health.get("images") != _listed(images)
+
+
+def _listed(images: tuple[tuple[str, Path], ...]) -> list[list[str]]:
+    return [[pattern, str(folder)] for pattern, folder in images]
+
+
 def _command(home: Path, port: int, images: tuple[tuple[str, Path], ...], region: str) -> list[str]:
-    listed = json.dumps([[pattern, str(folder)] for pattern, folder in images])
+    listed = json.dumps(_listed(images))
     # -I keeps the current folder and PYTHONPATH out: a repository may well have a `ci` of its own.
     return [
         sys.executable,
@@ -143,7 +175,10 @@ def _command(home: Path, port: int, images: tuple[tuple[str, Path], ...], region
 def _spawn(command: list[str], home: Path, environ: Mapping[str, str]) -> "subprocess.Popen[bytes]":
     """A process of its own session, that outlives this one and sees no AWS credential."""
     kept = {name: value for name, value in environ.items() if not name.startswith("AWS_")}
-    with (home / LOG_NAME).open("wb") as log:
+    log_file = home / LOG_NAME
+    if log_file.exists():
+        log_file.replace(log_file.with_suffix(".previous.log"))
+    with log_file.open("wb") as log:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,

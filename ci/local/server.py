@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from ci import __version__
 from ci.local.context import ApiError
 from ci.local.dispatch import Dispatcher
 from ci.local.proxy import Proxy
@@ -30,6 +31,7 @@ _SAGEMAKER_SCOPE = "/sagemaker/aws4_request"
 # A definition holds 1 MiB, which JSON's escapes make six times as long; an invocation 25 MiB.
 _MOST_BYTES = 32 * 1024 * 1024
 _THREADS = 16
+_LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost"})
 _MOST_HEADER = 64 * 1024
 
 
@@ -81,6 +83,8 @@ class Server:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        if not _is_local(request):
+            return web.Response(status=403, text="This endpoint serves programs of this machine.")
         if request.headers.get("Expect", "").lower() == "100-continue":
             _continue(request)
         target = request.headers.get("X-Amz-Target", "")
@@ -123,6 +127,15 @@ class Server:
         return web.Response(status=status, body=body, headers=headers)
 
 
+def _is_local(request: web.BaseRequest) -> bool:
+    """Not a web page's: a browser on this machine would carry any page's requests to loopback,
+    and who can create a Lambda function here can run code. No SDK sends an Origin."""
+    host = request.headers.get("Host", "").rsplit(":", 1)[0]
+    if host not in _LOCAL_HOSTS and not host.endswith(".localhost"):
+        return False
+    return "Origin" not in request.headers and "Sec-Fetch-Site" not in request.headers
+
+
 def _continue(request: web.BaseRequest) -> None:
     if request.transport is not None:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -156,10 +169,14 @@ def _bug(operation: str, error: Exception) -> web.Response:
     return _refusal(ApiError("InternalFailure", message, status=500))
 
 
-def health_document(*, home: str, ready: bool, address: str, region: str) -> dict[str, object]:
+def health_document(
+    *, home: str, ready: bool, address: str, region: str, images: list[list[str]]
+) -> dict[str, object]:
     """What `status` reads: which process answers here, for which folder, and whether all of it."""
     return {
         "service": "sagemaker-gitops",
+        "version": __version__,
+        "images": images,
         "home": home,
         "pid": os.getpid(),
         "ready": ready,

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -62,6 +62,33 @@ def test_a_running_endpoint_is_taken_as_it_is(home: Path) -> None:
         up(home, port=1)
     with pytest.raises(LocalError, match="region eu-west-1"):
         up(home, region="eu-west-1")
+
+
+def test_other_images_start_it_anew_and_go_on(home: Path, tmp_path: Path) -> None:
+    first = up(home, images=(("*", tmp_path / "one"),))
+    assert up(home).pid == first.pid
+    assert up(home, images=(("*", tmp_path / "one"),)).pid == first.pid
+    second = up(home, images=(("*", tmp_path / "two"),))
+    assert second.pid != first.pid
+    assert second.address == first.address
+
+
+def test_damaged_state_is_told_with_the_way_out(home: Path) -> None:
+    home.mkdir()
+    (home / "state.db").write_bytes(b"no database at all " * 1000)
+    with pytest.raises(LocalError) as caught:
+        up(home)
+    assert "state.db" in str(caught.value)
+    assert "local reset" in str(caught.value)
+    assert "Traceback" not in str(caught.value)
+    reset(home)
+    assert up(home).started
+
+
+def test_a_folder_that_is_none_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(LocalError, match="cannot keep its state"):
+        up(tmp_path / "file" / "local")
 
 
 def test_two_at_once_get_one_server(home: Path) -> None:
@@ -207,6 +234,54 @@ def test_reset_forgets_everything(home: Path) -> None:
         s3.close()
 
 
+def test_an_execution_that_was_cut_off_goes_on_and_repeats_no_finished_step(
+    home: Path, tmp_path: Path
+) -> None:
+    def step(name: str, code: str, **more: object) -> dict[str, object]:
+        cluster = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}
+        code = f"open({str(tmp_path / name)!r}, 'a').write('x'); {code}"
+        arguments = {
+            "ProcessingResources": {"ClusterConfig": cluster},
+            "AppSpecification": {
+                "ImageUri": "000000000000.dkr.ecr.us-east-1.amazonaws.com/python:1",
+                "ContainerEntrypoint": ["python3", "-c", code],
+            },
+            "RoleArn": ROLE,
+        }
+        return {"Name": name, "Type": "Processing", "Arguments": arguments, **more}
+
+    steps = [step("one", "pass"), step("two", "import time; time.sleep(2)", DependsOn=["one"])]
+    images = (("*", Path(sys.prefix)),)
+    with running_endpoint(home, images=images) as endpoint:
+        sagemaker = client(endpoint, "sagemaker")
+        sagemaker.create_pipeline(
+            PipelineName="p", PipelineDefinition=definition(Steps=steps), RoleArn=ROLE
+        )
+        token = "t" * 32
+        started = sagemaker.start_pipeline_execution(PipelineName="p", ClientRequestToken=token)
+        _wait_for((tmp_path / "two").exists)
+        kill(endpoint)
+        up(home, images=images)
+        again = sagemaker.start_pipeline_execution(PipelineName="p", ClientRequestToken=token)
+        assert again["PipelineExecutionArn"] == started["PipelineExecutionArn"]
+        arn = started["PipelineExecutionArn"]
+
+        def state() -> str:
+            found = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
+            return str(found["PipelineExecutionStatus"])
+
+        _wait_for(lambda: state() != "Executing", seconds=30)
+        assert state() == "Succeeded"
+        found = sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=arn)
+        statuses = {
+            item["StepName"]: item["StepStatus"] for item in found["PipelineExecutionSteps"]
+        }
+        assert statuses == {"one": "Succeeded", "two": "Succeeded"}
+        assert (tmp_path / "one").read_text() == "x"
+        assert (tmp_path / "two").read_text() == "xx"
+        sagemaker.close()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
 def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
     home = tmp_path / "small"
@@ -270,6 +345,13 @@ def _fill(file: Path) -> None:
                     pass
             except OSError:
                 continue
+
+
+def _wait_for(is_so: Callable[[], bool], *, seconds: float = 15) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline, "it did not come to be in time"
+        time.sleep(0.05)
 
 
 def _wait_for_end(pid: int) -> None:

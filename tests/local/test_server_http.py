@@ -226,6 +226,22 @@ def test_expect_100_continue_is_answered_before_the_body(endpoint: Endpoint) -> 
         assert b"PipelineSummaries" in b"".join(iter(lambda: connection.recv(4096), b""))
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://example.com"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Host": "rebound.example.com"},
+        {"Host": "localhost.example.com:80"},
+    ],
+)
+def test_a_web_page_cannot_use_the_endpoint(endpoint: Endpoint, headers: dict[str, str]) -> None:
+    target = {"X-Amz-Target": "SageMaker.ListPipelines"}
+    assert raw(endpoint, "POST", "/", b"{}", target)[0] == 200
+    assert raw(endpoint, "POST", "/", b"{}", target | headers)[0] == 403
+    assert raw(endpoint, "GET", "/objects/large", None, headers)[0] == 403
+
+
 def test_only_loopback_is_served(endpoint: Endpoint) -> None:
     port = urlsplit(endpoint.address).port or 0
     listening = {

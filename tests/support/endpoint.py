@@ -11,7 +11,7 @@ from ci.local.lifecycle import Endpoint, down, up
 
 @contextmanager
 def running_endpoint(
-    home: Path, *, images: tuple[tuple[str, Path], ...] = (), region: str = "us-east-1"
+    home: Path, *, images: tuple[tuple[str, Path], ...] | None = None, region: str = "us-east-1"
 ) -> Iterator[Endpoint]:
     """The endpoint of `home`, ready; ended (its state kept) when the block is left."""
     endpoint = up(home, images=images, region=region)
