@@ -204,9 +204,21 @@ def _register(task: Task, services: Services) -> Result:
     request.setdefault("MetadataProperties", {"GeneratedBy": task.execution})
     identity = f"{task.execution}#{task.step.name}"
     request.setdefault("ClientToken", hashlib.sha256(identity.encode()).hexdigest()[:32])
+    _make_group(request.get("ModelPackageGroupName"), services)
     arn = _called("CreateModelPackage", request, services)["ModelPackageArn"]
     properties = _called("DescribeModelPackage", {"ModelPackageName": arn}, services)
     return Result(metadata={"RegisterModel": {"Arn": arn}}, properties=properties)
+
+
+def _make_group(name: str | None, services: Services) -> None:
+    """A RegisterModel step makes the group it names; CreateModelPackage alone would refuse."""
+    if name is None or name.startswith("arn:"):
+        return
+    try:
+        services.call("CreateModelPackageGroup", {"ModelPackageGroupName": name})
+    except ApiError as error:
+        if "already exists" not in error.message:
+            raise StepFailure(f"ClientError: {error.code}: {error.message}") from None
 
 
 def _model(task: Task, services: Services) -> Result:
