@@ -75,8 +75,9 @@ def _against_champion(
         return _result(gate, GateOutcome.UNKNOWN, f"{name} has no value to compare with: {why}")
     assert metric.value is not None and gate.improve_by is not None  # noqa: S101, PT018
     passed, words = _compare(gate, metric.value, metric.champion, metric)
-    outcome = GateOutcome.PASSED if passed else GateOutcome.FAILED
-    return _result(gate, outcome, _join(bound, words))
+    if not passed:
+        return _result(gate, GateOutcome.FAILED, words)
+    return _result(gate, GateOutcome.PASSED, _join(bound, words))
 
 
 def _compare(gate: Gate, value: float, champion: float, metric: MetricValue) -> tuple[bool, str]:

@@ -261,7 +261,7 @@ def _first_failure(facts: Facts) -> str:
     step = failed[0]
     reason = failure_text(step) or facts.execution.failure_reason
     more = f" (and {_count(len(failed) - 1, 'more step')})" if len(failed) > 1 else ""
-    return f"step {step.display_name or step.name} failed{more}" + (
+    return f"step {_some([step.display_name or step.name])} failed{more}" + (
         f": {_short(reason)}" if reason else ", and the service gives no reason"
     )
 
