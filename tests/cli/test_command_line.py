@@ -200,10 +200,8 @@ def test_secrets_are_masked_wherever_they_stand() -> None:
             "HOME": "/home/someone",
         }
     )
-    text = (
-        "ghs_abcdefgh second-line wJalrXUtnFEMI abc https://example.com/token"
+    text = "ghs_abcdefgh second-line wJalrXUtnFEMI abc https://example.com/token"
     text += " AKIAIOSFODNN7EXAMPLE"
-    )
     assert masked(text, secrets) == (
         f"{HIDDEN} {HIDDEN} {HIDDEN} abc https://example.com/token {HIDDEN}"
     )
@@ -247,7 +245,9 @@ def test_the_installed_command_runs_where_names_collide(root: Path) -> None:
         (root / name).write_text("raise SystemExit('the wrong one')")
     (root / "ci").mkdir()
     (root / "ci" / "__init__.py").write_text("raise SystemExit('the wrong one')")
-    done = subprocess.run([*COMMAND, "validate"], check=False, cwd=root, capture_output=True, text=True)
+    done = subprocess.run(
+        [*COMMAND, "validate"], check=False, cwd=root, capture_output=True, text=True
+    )
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -255,7 +255,12 @@ def test_a_reader_that_leaves_is_no_error(root: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(
-        [*COMMAND, "--help"], check=False, cwd=root, stdout=writer, stderr=subprocess.PIPE, text=True
+        [*COMMAND, "--help"],
+        check=False,
+        cwd=root,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     os.close(writer)
     assert done.stderr == ""
@@ -301,7 +306,11 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
         " 'jsonpath'} & set(sys.modules); sys.exit(' '.join(heavy) or 0)"
     )
     done = subprocess.run(
-        [sys.executable, "-I", "-c", script], check=False, cwd=tmp_path, capture_output=True, text=True
+        [sys.executable, "-I", "-c", script],
+        check=False,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
     )
     assert (done.returncode, done.stderr) == (0, "")
 
