@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from ci.definition.model import Definition, Step
@@ -79,7 +79,7 @@ def parse_reference(text: str, *, path: str = "$") -> Reference:
 
 def as_reference(value: object) -> str | None:
     """The text of a `{"Get": text}` object, None for anything else."""
-    if isinstance(value, Mapping) and len(value) == 1:
+    if isinstance(value, dict) and len(value) == 1:
         text = value.get("Get")
         return text if isinstance(text, str) else None
     return None
@@ -88,27 +88,17 @@ def as_reference(value: object) -> str | None:
 def is_expression(value: object) -> bool:
     """Whether SageMaker computes this value when the step starts."""
     return as_reference(value) is not None or (
-        isinstance(value, Mapping)
+        isinstance(value, dict)
         and len(value) == 1
         and next(iter(value)) in ("Std:Join", "Std:JsonGet")
     )
 
 
-def find_references(value: object, *, path: str = "$") -> Iterator[Reference]:
+def find_references(value: object, *, path: str = "$") -> list[Reference]:
     """Every reference inside a JSON value, in the document's order."""
-    if (text := as_reference(value)) is not None:
-        yield parse_reference(text, path=path)
-    elif isinstance(value, Mapping):
-        if len(value) == 1 and isinstance(body := value.get("Std:JsonGet"), Mapping):
-            yield from _json_get(body, path)
-            return
-        for key, child in value.items():
-            if isinstance(child, (Mapping, list)):
-                yield from find_references(child, path=child_path(path, key))
-    elif isinstance(value, list):
-        for index, child in enumerate(value):
-            if isinstance(child, (Mapping, list)):
-                yield from find_references(child, path=child_path(path, index))
+    found: list[Reference] = []
+    _collect(value, path, [], found)
+    return found
 
 
 def step_references(step: Step) -> Iterator[Reference]:
@@ -138,24 +128,42 @@ def definition_references(definition: Definition) -> Iterator[tuple[Step | None,
             yield step, reference
 
 
-def _json_get(body: Mapping[str, object], path: str) -> Iterator[Reference]:
+def _collect(value: object, root: str, keys: list[str | int], found: list[Reference]) -> None:
+    """Paths are put together for what is found alone: most of a definition refers to nothing."""
+    if isinstance(value, dict):
+        if len(value) == 1:
+            if isinstance(text := value.get("Get"), str):
+                found.append(parse_reference(text, path=_path(root, keys)))
+                return
+            if isinstance(body := value.get("Std:JsonGet"), dict):
+                found.extend(_json_get(body, _path(root, keys)))
+                return
+        for key, child in value.items():
+            if isinstance(child, dict | list):
+                keys.append(key)
+                _collect(child, root, keys, found)
+                keys.pop()
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            if isinstance(child, dict | list):
+                keys.append(index)
+                _collect(child, root, keys, found)
+                keys.pop()
+
+
+def _path(root: str, keys: list[str | int]) -> str:
+    for key in keys:
+        root = child_path(root, key)
+    return root
+
+
+def _json_get(body: Mapping[str, object], path: str) -> list[Reference]:
     json_path = body.get("Path")
-    inside = child_path(path, "Std:JsonGet")
     text = as_reference(body.get("PropertyFile"))
     if text is None:
-        yield from find_references(dict(body), path=inside)
-        return
+        return find_references(dict(body), path=child_path(path, "Std:JsonGet"))
     found = parse_reference(text, path=path)
-    yield Reference(
-        kind=found.kind,
-        path=path,
-        text=text,
-        target=found.target,
-        tokens=found.tokens,
-        keyed=found.keyed,
-        property_file=found.property_file,
-        json_path=json_path if isinstance(json_path, str) else None,
-    )
+    return [replace(found, json_path=json_path if isinstance(json_path, str) else None)]
 
 
 def _step_reference(kind: ReferenceKind, text: str, rest: str, path: str) -> Reference:

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from ci.definition.canonical import canonical_bytes
 from ci.definition.model import Definition, Parameter
@@ -39,18 +40,13 @@ def plan_changes(
     `volatile` names what cannot be the same twice (a bundle's `volatile`), for the reader.
     """
     flat = _flat_steps(new.definition)
-    earlier = {} if deployed is None else _flat_steps(deployed.definition)
+    earlier = {} if deployed is None else _flat_steps(deployed.definition, flat)
     renames = find_renames(
         {name: step for name, step in earlier.items() if name not in flat},
         {name: step for name, step in flat.items() if name not in earlier},
     )
     under_new_names = {
-        renames.get(name, name): FlatStep(
-            step.step,
-            with_names(step.document, renames, own=name if name in renames else None),
-            step.addresses,
-        )
-        for name, step in earlier.items()
+        renames.get(name, name): _renamed(name, step, renames) for name, step in earlier.items()
     }
     old_names = {new_name: old_name for old_name, new_name in renames.items()}
     steps = tuple(_step_changes(flat, under_new_names, old_names, new, deployed))
@@ -78,9 +74,28 @@ def plan_changes(
     )
 
 
-def _flat_steps(definition: Definition) -> dict[str, FlatStep]:
+def _renamed(name: str, step: FlatStep, renames: Mapping[str, str]) -> FlatStep:
+    """A step of the deployed side as it reads under the new names."""
+    if not renames:
+        return step
+    own = name if name in renames else None
+    return replace(step, document=with_names(step.document, renames, own=own))
+
+
+def _flat_steps(
+    definition: Definition, known: Mapping[str, FlatStep] | None = None
+) -> dict[str, FlatStep]:
+    """Flat steps by name; those that are `known` already are taken as they are."""
     places = branches(definition)
-    return {step.name: flat_step(step, places[step.name]) for step in definition.walk()}
+    result: dict[str, FlatStep] = {}
+    for step in definition.walk():
+        place = places[step.name]
+        same = None if known is None else known.get(step.name)
+        if same is not None and same.branch == place and _equal(same.step.raw, step.raw):
+            result[step.name] = same
+        else:
+            result[step.name] = flat_step(step, place)
+    return result
 
 
 def _step_changes(
@@ -95,7 +110,7 @@ def _step_changes(
         if before is None or deployed is None:
             yield StepChange(name=name, type=step.step.type, kind=Kind.ADDED, content=step.document)
             continue
-        if name not in old_names and _equal(before.document, step.document):
+        if before is step or (name not in old_names and _equal(before.document, step.document)):
             continue
         found = diff_values(before.document, step.document)
         changes, code = split_code(
@@ -131,8 +146,8 @@ def _is_masked(change: Change, masks: tuple[str, ...]) -> bool:
 
 
 def _equal(old: Mapping[str, object], new: Mapping[str, object]) -> bool:
-    """Python takes 1, 1.0 and true for equal; their JSON is not."""
-    return old == new and canonical_bytes(old) == canonical_bytes(new)
+    """Python takes 1, 1.0 and true for equal; their JSON is not. `repr` tells most pairs fast."""
+    return old == new and (repr(old) == repr(new) or canonical_bytes(old) == canonical_bytes(new))
 
 
 def _parameters(new: PipelineState, deployed: PipelineState | None) -> Iterator[NamedChange]:

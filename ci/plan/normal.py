@@ -14,6 +14,7 @@ from ci.definition.model import Definition, Step
 BRANCH = "Branch"
 ADDRESS = re.compile(r"(?:s3://[^\s\"'/]+(?:/[^\s\"'/]+)*/|(?<=/)|^)([0-9a-f]{64})(?=[/\"'\s]|$)")
 ARTIFACT = re.compile(r"artifact:([0-9a-f]{64})")
+_ADDRESS_LENGTH = 64
 _BRANCH_KEYS = ("IfSteps", "ElseSteps", "ForEachBody")
 _OUTSIDE_STEPS = frozenset({"Steps", "Parameters"})
 
@@ -26,6 +27,7 @@ class FlatStep:
     step: Step
     document: Mapping[str, object]
     addresses: Mapping[str, str] = field(default_factory=dict)
+    branch: str | None = None
 
 
 def flat_step(step: Step, branch: str | None = None) -> FlatStep:
@@ -49,7 +51,7 @@ def flat_step(step: Step, branch: str | None = None) -> FlatStep:
             del document["DependsOn"]
     if branch is not None:
         document[BRANCH] = branch
-    return FlatStep(step, document, addresses)
+    return FlatStep(step, document, addresses, branch)
 
 
 def branches(definition: Definition) -> dict[str, str | None]:
@@ -77,9 +79,13 @@ def outer_document(definition: Definition) -> dict[str, object]:
 
 def _plain(value: object, addresses: dict[str, str]) -> object:
     if isinstance(value, str):
-        return _without_place(value, addresses) if len(value) >= 64 else value
-    if isinstance(value, Mapping):
-        return {k: _plain(v, addresses) for k, v in value.items() if v is not None}
+        return _without_place(value, addresses) if len(value) >= _ADDRESS_LENGTH else value
+    if isinstance(value, dict):
+        return {
+            key: _plain(member, addresses) if isinstance(member, dict | list | str) else member
+            for key, member in value.items()
+            if member is not None
+        }
     if isinstance(value, list):
         return [_plain(item, addresses) for item in value]
     return value

@@ -80,7 +80,8 @@ def predict_runs(
     order = topological_order(graph)
     steps = {step.name: step for step in definition.walk()}
     runs: dict[str, StepRun] = {}
-    for name in (*order, *(name for name in steps if name not in set(order))):
+    held_up = steps.keys() - set(order)
+    for name in (*order, *(name for name in steps if name in held_up)):
         runs[name] = _predict(steps[name], flat, before, runs, steps)
     return tuple(run for run in runs.values() if run.type not in ("Condition", "Fail", "ForEach"))
 
@@ -161,10 +162,12 @@ def _reasons(
     elif step.name in before.renamed:
         yield f"renamed from {before.renamed[step.name]}"
     else:
+        change = before.changes.get(step.name)
         old = cache_key(earlier)
-        members = dict.fromkeys((*old, *key))
-        moved = [k for k in members if not _equal(old.get(k, MISSING), key.get(k, MISSING))]
-        yield from _told(moved, before.changes.get(step.name))
+        if change is not None or old != key:
+            members = dict.fromkeys((*old, *key))
+            moved = [k for k in members if not _equal(old.get(k, MISSING), key.get(k, MISSING))]
+            yield from _told(moved, change)
     targets = {r.target for r in references if r.kind is ReferenceKind.PARAMETER}
     for name in sorted(targets & before.defaults):
         yield f"default of {name} changed"

@@ -34,7 +34,7 @@ def apply_changes(old: object, changes: Sequence[Change]) -> object:
         if not change.path:
             return change.new
         by_head.setdefault(change.path[0], []).append(change)
-    if isinstance(old, Mapping):
+    if isinstance(old, dict):
         return _apply_to_object(old, by_head)
     if isinstance(old, list):
         if any(isinstance(head, Item) for head in by_head):
@@ -48,7 +48,7 @@ def naming_field(items: Sequence[object]) -> str | None:
     if not items:
         return None
     for field in _NAMING:
-        names = [item.get(field) if isinstance(item, Mapping) else None for item in items]
+        names = [item.get(field) if isinstance(item, dict) else None for item in items]
         texts = [name for name in names if isinstance(name, str)]
         if len(texts) == len(names) == len(set(texts)):
             return field
@@ -74,7 +74,7 @@ def render_path(path: Sequence[PathPart]) -> str:
 def _diff(old: object, new: object, path: tuple[PathPart, ...]) -> Iterator[Change]:
     if _same(old, new):
         return
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
+    if isinstance(old, dict) and isinstance(new, dict):
         for key, value in old.items():
             yield from _diff(value, new.get(key, MISSING), (*path, key))
         for key, value in new.items():
@@ -92,9 +92,7 @@ def _diff(old: object, new: object, path: tuple[PathPart, ...]) -> Iterator[Chan
 
 def _same(old: object, new: object) -> bool:
     """JSON equality: unlike Python's, it tells 1 from 1.0 and from true."""
-    if isinstance(old, (Mapping, list)) or isinstance(new, (Mapping, list)):
-        return False
-    return type(old) is type(new) and old == new
+    return type(old) is type(new) and not isinstance(old, dict | list) and old == new
 
 
 def _diff_named(
@@ -109,7 +107,7 @@ def _diff_named(
 
 
 def _by_name(items: list[object], field: str) -> dict[str, object]:
-    return {str(item[field]): item for item in items if isinstance(item, Mapping)}
+    return {str(item[field]): item for item in items if isinstance(item, dict)}
 
 
 def _diff_list(
