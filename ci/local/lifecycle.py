@@ -122,7 +122,7 @@ def reset(home: Path) -> None:
         return
     with _alone(home):
         for entry in home.iterdir():
-            if entry.name in {"up.lock", LOCK_NAME}:
+            if entry.name in {".gitignore", "up.lock", LOCK_NAME}:
                 continue
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)
@@ -135,6 +135,8 @@ def _alone(home: Path) -> Iterator[None]:
     """While in here, no other process starts or resets this folder's endpoint."""
     try:
         home.mkdir(parents=True, exist_ok=True)
+        # The state stands in the user's repository, and must not make it dirty.
+        (home / ".gitignore").write_text("*\n")
         lock = (home / "up.lock").open("w")
     except OSError as error:
         raise LocalError(
