@@ -17,6 +17,7 @@ from support.processes import gone
 
 from ci.local.api import hosting, registry
 from ci.local.api.invoke import invoke
+from ci.local.api.launching import launcher
 from ci.local.context import ApiError
 from ci.local.serving.fleet import fleet_at
 
@@ -250,7 +251,7 @@ def test_missing_model_data_and_a_model_that_hangs_fail(api: Hosting) -> None:
     short = {**hosting.as_document(record)}
     short["variants"] = [{**variant, "startup": 1} for variant in short["variants"]]
     with pytest.raises(Exception, match="no answer to GET /ping within 1 s"):
-        fleet.start("h", hosting.from_document(short), hosting.launcher(api.context))
+        fleet.start("h", hosting.from_document(short), launcher(api.context))
 
 
 def test_an_update_keeps_the_old_until_the_new_is_up(api: Hosting) -> None:

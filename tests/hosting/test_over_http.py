@@ -1,5 +1,6 @@
 """Endpoints through the whole local endpoint: boto3 over HTTP, S3 behind, and a kill in between."""
 
+import contextlib
 import json
 import os
 import signal
@@ -64,6 +65,19 @@ def settle(endpoint: Endpoint, name: str) -> dict[str, Any]:
     raise AssertionError(body)
 
 
+def logged(endpoint: Endpoint, name: str, text: str) -> bool:
+    """Whether a line of the endpoint's log group holds the text, within ten seconds."""
+    logs = client(endpoint, "logs")
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        with contextlib.suppress(logs.exceptions.ResourceNotFoundException):
+            events = logs.filter_log_events(logGroupName=f"/aws/sagemaker/Endpoints/{name}")
+            if any(text in event["message"] for event in events["events"]):
+                return True
+        time.sleep(0.2)
+    return False
+
+
 def ask(endpoint: Endpoint, name: str, data: object) -> Any:
     answer = client(endpoint, "sagemaker-runtime").invoke_endpoint(
         EndpointName=name, Body=json.dumps(data), ContentType="application/json"
@@ -93,6 +107,7 @@ def test_errors_are_the_ones_boto3_knows(tmp_path: Path) -> None:
         bad = create(endpoint, "bad", "raise RuntimeError('no licence')")
         assert bad["EndpointStatus"] == "Failed"
         assert "no licence" in bad["FailureReason"]
+        assert logged(endpoint, "bad", "RuntimeError: no licence")
         waiter = client(endpoint, "sagemaker").get_waiter("endpoint_in_service")
         with pytest.raises(Exception, match="terminal failure state"):
             waiter.wait(EndpointName="bad")
@@ -101,3 +116,4 @@ def test_errors_are_the_ones_boto3_knows(tmp_path: Path) -> None:
             runtime.invoke_endpoint(EndpointName="e", Body=b"{", ContentType="application/json")
         assert caught.value.response["OriginalStatusCode"] == 500
         assert "JSONDecodeError" in caught.value.response["OriginalMessage"]
+        assert logged(endpoint, "e", "json.decoder.JSONDecodeError")

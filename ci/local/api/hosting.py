@@ -7,13 +7,11 @@ hold what is served and what is on its way, so that a restarted process goes on 
 
 import logging
 import uuid
-from collections.abc import Callable
-from functools import lru_cache, partial
-from pathlib import Path
-from typing import Any
+from functools import partial
 
 from ci.local.api import models
 from ci.local.api.groups import put_tags
+from ci.local.api.launching import close_logs, launcher, open_logs
 from ci.local.api.listing import page, select
 from ci.local.api.models import find_config, resolve_variants, unsupported
 from ci.local.context import ApiError, Context, Operations
@@ -26,8 +24,6 @@ from ci.local.serving.fleet import (
     fleet_at,
     open_fleet,
 )
-from ci.local.serving.launch import launch
-from ci.local.serving.process import ServingProcess
 from ci.local.store import Document
 
 _LOG = logging.getLogger(__name__)
@@ -154,6 +150,7 @@ def delete_endpoint(context: Context, request: Document) -> Document:
 def resume(context: Context) -> None:
     """Go on with every endpoint whose deployment was cut off. To be called once at the start."""
     fleet = open_fleet(context.home)
+    open_logs(context)
     kept = {}
     for body in context.store.all(KIND):
         name = body["EndpointName"]
@@ -170,6 +167,7 @@ def close(context: Context) -> None:
     To be called while S3 still answers: a download that fails then is no failure of the model.
     """
     close_fleet(context.home)
+    close_logs(context)
 
 
 def resume_endpoint(context: Context, name: str) -> None:
@@ -195,36 +193,6 @@ def _deploy(context: Context, fleet: Fleet, name: str, deployment: Deployment) -
         taken = _succeed(context, name, deployment)
         old = fleet.swap(name, running) if taken else running
     fleet.retire(name, old)
-
-
-def launcher(context: Context) -> Callable[[Container, Path], ServingProcess]:
-    """Starts containers with this context's images, address and S3."""
-
-    def start(container: Container, folder: Path) -> ServingProcess:
-        return launch(
-            container,
-            folder,
-            s3=_s3(context.address, context.region),
-            images=context.images,
-            address=context.address,
-            region=context.region,
-        )
-
-    return start
-
-
-@lru_cache(maxsize=4)
-def _s3(address: str, region: str) -> Any:
-    import boto3
-    from botocore.config import Config
-
-    return boto3.session.Session(region_name=region).client(
-        "s3",
-        endpoint_url=address,
-        aws_access_key_id="local",
-        aws_secret_access_key="local",  # noqa: S106 - nothing checks it on loopback
-        config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 3}),
-    )
 
 
 def _succeed(context: Context, name: str, deployment: Deployment) -> bool:

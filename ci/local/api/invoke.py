@@ -6,7 +6,8 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from ci.local.api.hosting import DEPLOYMENT, KIND, launcher, resume_endpoint
+from ci.local.api.hosting import DEPLOYMENT, KIND, resume_endpoint
+from ci.local.api.launching import launcher, log_group
 from ci.local.context import ApiError, Context
 from ci.local.serving.deployment import Container, Deployment, Variant, from_document
 from ci.local.serving.fleet import FleetClosed, StartFailed, fleet_at
@@ -164,7 +165,7 @@ def _no_answer(container: Container, error: OSError, timeout: float) -> Answer:
 def _model_error(context: Context, endpoint: str, container: Container, answer: Answer) -> Response:
     side = "client" if 400 <= answer.status < 500 else "server"
     original = answer.body.decode("utf-8", "replace")
-    group = f"/aws/sagemaker/Endpoints/{endpoint}"
+    group = log_group(endpoint)
     message = (
         f"Received {side} error ({answer.status}) from {container.hostname} with message"
         f' "{original[:1024]}". See {group} in account {context.account} for more information.'

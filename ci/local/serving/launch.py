@@ -3,7 +3,7 @@
 import fnmatch
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -54,14 +54,16 @@ def launch(
     images: Sequence[tuple[str, Path]],
     address: str,
     region: str,
+    follow: Callable[[Path], Callable[[], None]],
 ) -> ServingProcess:
     """Fetch what is not there yet, and start. The process may not answer yet.
 
+    `follow` is given the log of this start, and gives what is to be called at its end.
     Raises CannotStart, BadArchive, OSError, and botocore's errors for S3.
     """
     python = find_python(container.image, images)
     model = fetch_model(container, folder, s3)
-    with (folder / "log").open("a", encoding="utf-8") as log:
+    with (folder / "log").open("w", encoding="utf-8") as log:
         if not any(fnmatch.fnmatchcase(container.image, pattern) for pattern, _ in images):
             log.write(_UNMAPPED.format(image=container.image))
         if (model / "code" / "requirements.txt").exists():
@@ -71,6 +73,7 @@ def launch(
         arguments=[str(model)],
         environment=serving_environment(container, model, python, address, region),
         folder=folder,
+        on_stop=follow(folder / "log"),
     )
 
 

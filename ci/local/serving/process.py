@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,9 +40,12 @@ class ServingProcess:
         arguments: Sequence[str],
         environment: Mapping[str, str],
         folder: Path,
+        on_stop: Callable[[], None] = lambda: None,
     ) -> None:
-        """`command` is what runs a Python script: an interpreter, or a wrapper around one."""
+        """`command` runs a Python script. `on_stop` is called once the process has been stopped,
+        with its whole log in `folder/log`."""
         self.log = folder / "log"
+        self._on_stop = on_stop
         with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
             self.port: int = listener.getsockname()[1]
             with self.log.open("ab") as log:
@@ -114,6 +117,8 @@ class ServingProcess:
         self._process.wait()
         if self._process.stdin is not None:
             self._process.stdin.close()
+        on_stop, self._on_stop = self._on_stop, lambda: None
+        on_stop()
 
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):
