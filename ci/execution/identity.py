@@ -81,7 +81,7 @@ def derived_token(purpose: str, *parts: str) -> str:
 
 def display_name(*, commit: str, branch: str | None, pull_request: int | None) -> str:
     """`<pr-N or branch>-<commit[:12]>` in the alphabet that the API takes."""
-    short = _safe(commit)[:12] or "unknown"
+    short = _safe(commit[:12]) or "unknown"
     place = f"pr-{pull_request}" if pull_request is not None else _safe(branch or "")
     place = place[: NAME_LIMIT - len(short) - 1].strip("-")
     return f"{place}-{short}" if place else short

@@ -142,13 +142,29 @@ class Artifacts:
         except AwsError as error:
             if error.code not in _MISSING | {"NoSuchBucket"}:
                 raise
+            if bucket.startswith(f"sagemaker-{self._clients.region}-"):
+                self._make_default_bucket(bucket)
+                return
             raise AwsError(
                 f"The artifact bucket {bucket} does not exist",
                 code="NoSuchBucket",
                 operation="HeadBucket",
                 status=404,
                 where=where,
-                why="Artifacts go to `artifacts: bucket:` of the project file, or to"
-                " sagemaker-<region>-<account>, which nothing has made yet.",
+                why="The project file names it under `artifacts: bucket:`.",
                 fix=f"aws s3 mb s3://{bucket} --region {self._clients.region}",
             ) from error
+
+    def _make_default_bucket(self, bucket: str) -> None:
+        """Make `sagemaker-<region>-<account>`, as the SageMaker SDK's `default_bucket()` does.
+
+        CreateBucket of a name that somebody else holds is refused, so nothing leaks to them.
+        """
+        region = self._clients.region
+        where: dict[str, object] = {"LocationConstraint": region}
+        place = {} if region == "us-east-1" else {"CreateBucketConfiguration": where}
+        try:
+            self._clients.call("s3", "CreateBucket", {"Bucket": bucket, **place}, where=bucket)
+        except AwsError as error:
+            if error.code not in {"BucketAlreadyOwnedByYou", "OperationAborted"}:
+                raise

@@ -1,5 +1,6 @@
 """Decides how this program talks to AWS: one session, each client made once, when first needed."""
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -155,9 +156,11 @@ class Clients:
     def _make(self, service: str) -> Any:
         if self._session is None:
             self._session = self._open_session()
-        return self._session.client(
+        client = self._session.client(
             service, region_name=self.region, endpoint_url=self.endpoint, config=self._config()
         )
+        client.meta.events.register("before-parse", _refuse_broken_json)
+        return client
 
     def _config(self) -> Any:
         from botocore.config import Config
@@ -194,6 +197,20 @@ class Clients:
             endpoint_url=self.endpoint,
             config=self._config().merge(Config(signature_version=UNSIGNED)),
         )
+
+
+def _refuse_broken_json(response_dict: Mapping[str, Any], **_event: object) -> None:
+    """botocore takes a JSON body that breaks off for an empty answer: make it a body fault."""
+    from botocore.parsers import ResponseParserError
+
+    kind = str(response_dict["headers"].get("content-type") or "")
+    body = response_dict["body"]
+    if response_dict["status_code"] >= 300 or "json" not in kind or not isinstance(body, bytes):
+        return
+    try:
+        json.loads(body or b"{}")
+    except ValueError as error:
+        raise ResponseParserError(f"The answer breaks off after {len(body)} bytes") from error
 
 
 def open_clients(

@@ -32,13 +32,14 @@ _NOT_AUTHORIZED = re.compile(
 def translated(service: str, operation: str, where: str | None = None) -> Iterator[None]:
     """Turns what botocore raises inside into an AwsError. `service` is boto3's name of it."""
     from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
     from urllib3.exceptions import HTTPError
 
     try:
         yield
     except ClientError as error:
         raise _refused(service, operation, where, error.response) from error
-    except (BotoCoreError, HTTPError) as error:
+    except (BotoCoreError, ResponseParserError, HTTPError) as error:
         raise _unanswered(service, operation, where, error) from error
 
 
