@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from ci.compile.archive import is_byte_code
 
@@ -146,17 +147,14 @@ class _Places:
     def _joined(self, on: str, values: list[object]) -> list[object]:
         """A URI may be spread over neighbouring texts of a join: those are joined here if so."""
         out: list[object] = []
-        run: list[str] = []
-        for value in [*values, None]:
-            if isinstance(value, str):
-                run.append(value)
-                continue
-            whole = on.join(run)
-            moved = self._text(whole)
-            out.extend([moved] if moved != whole else run)
-            run = []
-            if value is not None:
-                out.append(self.rewrite(value))
+        for texts, run in groupby(values, lambda value: isinstance(value, str)):
+            parts = list(run)
+            if texts:
+                whole = on.join(str(part) for part in parts)
+                moved = self._text(whole)
+                out.extend(parts if moved == whole else [moved])
+            else:
+                out.extend(self.rewrite(part) for part in parts)
         return out
 
     def _text(self, text: str) -> str:

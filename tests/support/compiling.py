@@ -33,7 +33,7 @@ def make_target(
     pass_environment: tuple[str, ...] = (),
 ) -> Target:
     """A target on the local account; a file that is not Python is a definition."""
-    is_module = source.suffix not in (".json", ".yaml", ".yml")
+    is_module = source.suffix.lower() not in (".json", ".yaml", ".yml")
     return Target(
         pipeline=Pipeline(
             name="demo",

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import functools
 import importlib.abc
+import io
 import os
 import shutil
 import sys
 import uuid
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -114,6 +116,8 @@ class Mends:
             "sagemaker.core.helper.session_helper": self.session,
             "sagemaker.mlops.workflow.steps": self.steps,
             "sagemaker.train.model_trainer": self.trainer,
+            "sagemaker.lambda_helper": self.functions,
+            "sagemaker.core.lambda_helper": self.functions,
             "sagemaker.telemetry.telemetry_logging": self.telemetry,
             "sagemaker.core.telemetry.telemetry_logging": self.telemetry,
         }
@@ -196,11 +200,23 @@ class Mends:
             _write_source_code_json=write_source_code_json,
         )
 
+    def functions(self, module: Any) -> None:
+        # A zip cannot tell a time before 1980, which files of a reproducible checkout have.
+        replace(module, _zip_lambda_code=zip_script)
+
     def telemetry(self, module: Any) -> None:
         def send_nothing(*_args: Any, **_kwargs: Any) -> None:
             return None
 
         replace(module, _send_telemetry_request=send_nothing)
+
+
+def zip_script(script: str) -> bytes:
+    """The zip of one file, as the SDK makes it, but for the file's time."""
+    buffer, source = io.BytesIO(), Path(script)
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(zipfile.ZipInfo(source.name), source.read_bytes())
+    return buffer.getvalue()
 
 
 class Finder(importlib.abc.MetaPathFinder):

@@ -144,9 +144,10 @@ def describe_error(error: BaseException, root: str) -> dict[str, Any]:
     kind = "raised"
     if isinstance(error, SystemExit):
         kind = "exited"
+    elif isinstance(error, ImportError) and (error.name or "").partition(".")[0] == "sagemaker":
+        kind = "sdk_missing"
     elif isinstance(error, ModuleNotFoundError) and error.name:
-        missing_sdk = error.name.partition(".")[0] == "sagemaker"
-        kind = "sdk_missing" if missing_sdk else "module_missing"
+        kind = "module_missing"
     return {
         "kind": kind,
         "type": type(error).__name__,

@@ -1,0 +1,5 @@
+"""A Lambda function."""
+
+
+def handler(event, context):
+    return {}

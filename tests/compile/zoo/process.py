@@ -1,0 +1,1 @@
+"""A processing script."""
