@@ -76,10 +76,18 @@ class Run:
         self._outcomes: dict[str, bool] = {}
         self._properties: dict[str, Document] = {}
         self._fail_message: str | None = None
+        self._finished: list[Path] = []
         self._load()
 
     def loop(self) -> None:
         """Start what may start until nothing is left to do. Runs in a thread of its own."""
+        try:
+            self._loop()
+        finally:
+            for folder in self._finished:
+                self._limits.sweep(folder)
+
+    def _loop(self) -> None:
         parallel = self._parallel()
         while not self._limits.closing.is_set():
             progress = Progress(
