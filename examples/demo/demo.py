@@ -7,6 +7,7 @@
 Every act is a real commit in a scratch repository and one `sagemaker-gitops deploy --local`.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -60,7 +61,7 @@ ACTS = (
         title="A pull request with a worse model",
         branch="shallow-forest",
         pull_request=2,
-        hyperparameters={"model": "forest", "max-depth": 2},
+        hyperparameters={"model": "forest", "depth": 2},
         expected_exit=1,
     ),
 )
@@ -83,7 +84,8 @@ def main() -> int:
 def perform(act: Act) -> None:
     say(act.title)
     commit(act)
-    arguments = ["deploy", "--local", "--report", str(BUILD / f"report-{act.name}")]
+    report = BUILD / f"report-{act.name}"
+    arguments = ["deploy", "--local", "--poll", "1", "--report", str(report)]
     if act.pull_request is not None:
         arguments += ["--pull-request", str(act.pull_request)]
     code = run(*arguments)
@@ -132,8 +134,8 @@ def upload_data() -> None:
 
 
 def commit(act: Act) -> None:
-    git("checkout", "--quiet", *(["-b", act.branch] if act.pull_request is not None else []))
     if act.pull_request is not None:
+        git("checkout", "--quiet", "-b", act.branch, "main")
         write_project_file(act.hyperparameters)
     git("add", "--all")
     git("commit", "--quiet", "--message", act.title)
@@ -152,7 +154,7 @@ def predict() -> None:
     aws(
         *("sagemaker-runtime", "invoke-endpoint", "--endpoint-name", "abalone"),
         *("--content-type", "text/csv", "--accept", "application/json"),
-        *("--cli-binary-format", "raw-in-base64-out", "--body", abalone, str(answer)),
+        *("--body", abalone, str(answer)),
     )
     print(f"{abalone} -> {answer.read_text()}", flush=True)
 
@@ -167,13 +169,13 @@ def aws(*arguments: str) -> None:
     """The AWS CLI, pointed at the endpoint by environment variables and nothing else."""
     print(f"$ aws {' '.join(arguments)}", flush=True)
     local = subprocess.run(
-        [COMMAND, "local", "status", "--env"],
+        [COMMAND, "local", "status", "--json"],
         cwd=REPOSITORY,
         check=True,
         capture_output=True,
         text=True,
     )
-    settings = dict(line.split("=", 1) for line in local.stdout.split())
+    settings = json.loads(local.stdout)["environment"]
     subprocess.run(
         [COMMAND.with_name("aws"), *arguments],
         cwd=REPOSITORY,

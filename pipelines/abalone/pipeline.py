@@ -52,14 +52,16 @@ def get_pipeline(
     default_bucket: str,
     pipeline_name: str = "abalone",
     model_package_group: str = "abalone",
+    champion_group: str | None = None,
     endpoint_name: str = "abalone",
     hyperparameters: dict[str, object] | None = None,
     sagemaker_session: PipelineSession | None = None,
 ) -> Pipeline:
     """The pipeline, ready to be compiled.
 
-    `hyperparameters` go to `train.py` as they are. `default_bucket` holds the data and all that
-    the steps write.
+    `champion_group` holds the model to beat, where that is not the group to register in: a pull
+    request registers apart from production. `hyperparameters` go to `train.py` as they are.
+    `default_bucket` holds the data and all that the steps write.
     """
     session = sagemaker_session or PipelineSession(default_bucket=default_bucket)
 
@@ -163,7 +165,7 @@ def get_pipeline(
                     "evaluation", output, "EvaluateAbalone", "/opt/ml/processing/output/evaluation"
                 )
             ],
-            arguments=["--model-package-group", model_package_group],
+            arguments=["--model-package-group", champion_group or model_package_group],
         ),
         property_files=[evaluation],
     )

@@ -67,6 +67,7 @@ def _down(_: argparse.Namespace, shell: Shell) -> int:
 
 
 def _status(_: argparse.Namespace, shell: Shell) -> int:
+    from ci.delivery.session import client_environment
     from ci.local.lifecycle import status
 
     found = status(local_home(shell))
@@ -82,6 +83,9 @@ def _status(_: argparse.Namespace, shell: Shell) -> int:
             "running": endpoint is not None,
             "ready": found.ready,
             "address": endpoint.address if endpoint else None,
+            "environment": client_environment(endpoint.address, endpoint.region)
+            if endpoint
+            else None,
             "pid": endpoint.pid if endpoint else None,
         }
     )

@@ -36,6 +36,7 @@ def get_pipeline(
     default_bucket: str,
     pipeline_name: str = "abalone-v2",
     model_package_group: str = "abalone",
+    champion_group: str | None = None,
     endpoint_name: str = "abalone",
     hyperparameters: dict[str, object] | None = None,
 ) -> Pipeline:
@@ -130,7 +131,7 @@ def get_pipeline(
                 read("train", location(prepare, "train")),
             ],
             outputs=[write("evaluation", output, "EvaluateAbalone")],
-            arguments=["--model-package-group", model_package_group],
+            arguments=["--model-package-group", champion_group or model_package_group],
         ),
         property_files=[evaluation],
     )
