@@ -1,6 +1,5 @@
 """From a container of a deployment to a serving process: its model data, Python, environment."""
 
-import fnmatch
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from ci.local.engine.images import find_environment, step_environment
 from ci.local.serving.archive import unpack
 from ci.local.serving.deployment import Container
 from ci.local.serving.process import ServingProcess
@@ -27,19 +27,15 @@ class CannotStart(Exception):
     """A container whose model data or Python cannot be had; the text says which and why."""
 
 
-def find_python(image: str, images: Sequence[tuple[str, Path]]) -> str:
-    """The interpreter of the first environment whose pattern matches the image's URI.
-
-    Without a match: `python3` of the PATH.
-    """
-    for pattern, environment in images:
-        if fnmatch.fnmatchcase(image, pattern):
-            python = environment / "bin" / "python"
-            if not python.exists():
-                raise CannotStart(
-                    f"image {image} is mapped to {environment}, which holds no bin/python"
-                )
-            return str(python)
+def find_python(image: str, environment: Path | None) -> str:
+    """The interpreter of the environment that the image is mapped to, else `python3` of PATH."""
+    if environment is not None:
+        python = environment / "bin" / "python"
+        if not python.exists():
+            raise CannotStart(
+                f"image {image} is mapped to {environment}, which holds no bin/python"
+            )
+        return str(python)
     found = shutil.which("python3")
     if found is None:
         raise CannotStart(f"image {image} is mapped to no environment and PATH has no python3")
@@ -61,17 +57,18 @@ def launch(
     `follow` is given the log of this start, and gives what is to be called at its end.
     Raises CannotStart, BadArchive, OSError, and botocore's errors for S3.
     """
-    python = find_python(container.image, images)
+    environment = find_environment(container.image, images)
+    python = find_python(container.image, environment)
     model = fetch_model(container, folder, s3)
     with (folder / "log").open("w", encoding="utf-8") as log:
-        if not any(fnmatch.fnmatchcase(container.image, pattern) for pattern, _ in images):
+        if environment is None:
             log.write(_UNMAPPED.format(image=container.image))
         if (model / "code" / "requirements.txt").exists():
             log.write(_NOT_INSTALLED)
     return ServingProcess(
         command=[python],
         arguments=[str(model)],
-        environment=serving_environment(container, model, python, address, region),
+        environment=serving_environment(container, model, environment, address, region),
         folder=folder,
         on_stop=follow(folder / "log"),
     )
@@ -126,28 +123,27 @@ def _download_below(s3: Any, bucket: str, key: str, into: Path, relative: str) -
 
 
 def serving_environment(
-    container: Container, model: Path, python: str, address: str, region: str
+    container: Container, model: Path, environment: Path | None, address: str, region: str
 ) -> Mapping[str, str]:
-    """What the process sees: the container's own variables over those SageMaker sets."""
+    """What a step would see, with the container's own variables and those that SageMaker sets."""
     submit = container.environment.get("SAGEMAKER_SUBMIT_DIRECTORY", "")
     if submit.startswith("s3://"):
         submit = f"{_MODEL}/code"
     if submit == _MODEL or submit.startswith(_MODEL + "/"):
         submit = str(model) + submit[len(_MODEL) :]
-    return {
-        "PATH": f"{Path(python).parent}:{os.defpath}",
-        "LANG": "C.UTF-8",
-        "HOME": str(model.parent),
-        "PYTHONUNBUFFERED": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "AWS_ENDPOINT_URL": address,
-        "AWS_REGION": region,
-        "AWS_DEFAULT_REGION": region,
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        **container.environment,
-        "SM_MODEL_DIR": str(model),
-        "SAGEMAKER_BASE_DIR": str(model.parent),
-        "SAGEMAKER_SUBMIT_DIRECTORY": submit,
-    }
+    for name in ("home", "tmp"):
+        (model.parent / name).mkdir(exist_ok=True)
+    return step_environment(
+        folder=model.parent,
+        environment=environment,
+        address=address,
+        region=region,
+        own={
+            "PYTHONDONTWRITEBYTECODE": "1",
+            **container.environment,
+            "SM_MODEL_DIR": str(model),
+            "SAGEMAKER_BASE_DIR": str(model.parent),
+            "SAGEMAKER_SUBMIT_DIRECTORY": submit,
+        },
+        host=os.environ,
+    )
