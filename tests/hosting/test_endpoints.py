@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -46,9 +47,11 @@ def output_fn(prediction, accept):
 class Hosting(Api):
     """The API with hosting, a loopback S3, and shorthands for the steps to an endpoint."""
 
-    def __init__(self, home: Path, s3: LoopbackS3) -> None:
+    def __init__(
+        self, home: Path, s3: LoopbackS3, images: tuple[tuple[str, Path], ...] = ()
+    ) -> None:
         operations = {**registry.OPERATIONS, **hosting.OPERATIONS}
-        super().__init__(home, address=s3.address, operations=operations)
+        super().__init__(home, address=s3.address, operations=operations, images=images)
         self.s3 = s3
 
     def model(self, name: str, files: dict[str, str | bytes] | None = None) -> str:
@@ -159,6 +162,59 @@ def test_a_model_of_an_approved_package_is_served(api: Hosting, s3: LoopbackS3) 
     api.config("m", {"m": 1.0})
     assert api.create("m")["EndpointStatus"] == "InService"
     assert api.ask(1)[1]["name"] == "packaged"
+
+
+def test_code_and_data_may_come_from_places_of_their_own(api: Hosting, s3: LoopbackS3) -> None:
+    s3.objects["bucket/source.tar.gz"] = model_archive({"serve.py": ECHO})
+    s3.objects["bucket/open/name"] = b"uncompressed"
+    s3.objects["bucket/open/deep/er/weights"] = b"x"
+    s3.objects["bucket/opened/name"] = b"another model's"
+    source = {
+        "S3Uri": "s3://bucket/open",
+        "S3DataType": "S3Prefix",
+        "CompressionType": "None",
+    }
+    environment = {
+        "SAGEMAKER_PROGRAM": "serve.py",
+        "SAGEMAKER_SUBMIT_DIRECTORY": "s3://bucket/source.tar.gz",
+    }
+    container = {
+        "Image": IMAGE,
+        "ModelDataSource": {"S3DataSource": source},
+        "Environment": environment,
+    }
+    api("CreateModel", ModelName="m", PrimaryContainer=container)
+    api.config("m", {"m": 1.0})
+    assert api.create("m")["EndpointStatus"] == "InService"
+    assert api.ask(1)[1]["name"] == "uncompressed"
+    (weights,) = (api.context.home / "endpoints" / "e").glob("*/*/model/deep/er/weights")
+    assert weights.read_bytes() == b"x"
+
+
+def test_a_prefix_with_hostile_keys_is_refused(api: Hosting, s3: LoopbackS3) -> None:
+    s3.objects["bucket/open/../../../evil"] = b"x"
+    source = {"S3Uri": "s3://bucket/open/", "S3DataType": "S3Prefix", "CompressionType": "None"}
+    container = {"Image": IMAGE, "ModelDataSource": {"S3DataSource": source}}
+    api("CreateModel", ModelName="m", PrimaryContainer=container)
+    api.config("m", {"m": 1.0})
+    body = api.create("m")
+    assert body["EndpointStatus"] == "Failed"
+    assert "reach out of" in body["FailureReason"]
+
+
+def test_the_first_mapped_environment_serves_the_image(tmp_path: Path, s3: LoopbackS3) -> None:
+    broken = tmp_path / "broken"
+    images = (("*.dkr.ecr.*/other:*", broken), ("*/model:*", Path(sys.prefix)), ("*", broken))
+    with Hosting(tmp_path, s3, images=images) as api:
+        script = ECHO.replace("os.getpid()", "__import__('sys').prefix")
+        api.model("one", {"code/inference.py": script, "name": "one"})
+        api.create("one")
+        assert api.ask(1)[1]["pid"] == sys.prefix
+        hosting.close(api.context)
+    with Hosting(tmp_path / "second", s3, images=(("*", broken),)) as api:
+        api.model("two")
+        assert "holds no bin/python" in api.create("two")["FailureReason"]
+        hosting.close(api.context)
 
 
 def test_a_killed_process_is_started_again_by_the_next_request(api: Hosting) -> None:
