@@ -28,6 +28,8 @@ SERVICES = "s3,sts,iam,lambda,events,scheduler,sns,sqs,logs,ssm,secretsmanager,c
 _READY_SECONDS = 60.0
 _GOODBYE_SECONDS = 10.0
 _RESTART_SECONDS = 0.5
+_MOST_FAILURES = 3
+_TAIL = 1500
 
 
 def emulator_python(environ: Mapping[str, str]) -> Path:
@@ -103,6 +105,8 @@ class Emulator:
         self._watch: asyncio.Task[None] | None = None
         self.port = _free_port()
         self.ready = asyncio.Event()
+        self.failed = asyncio.Event()
+        self._was_ready = False
 
     @property
     def address(self) -> str:
@@ -128,13 +132,17 @@ class Emulator:
         self._pid_file.unlink(missing_ok=True)
 
     @property
+    def _log_file(self) -> Path:
+        return self._home / "emulator.log"
+
+    @property
     def _pid_file(self) -> Path:
         return self._home / "emulator.pid"
 
     async def _spawn(self) -> None:
         for folder in ("s3", "emulator", "tmp"):
             (self._home / folder).mkdir(parents=True, exist_ok=True)
-        with (self._home / "emulator.log").open("ab") as log:
+        with self._log_file.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 str(self._python),
                 "-I",
@@ -169,21 +177,42 @@ class Emulator:
         }
 
     async def _keep_alive(self) -> None:
+        failures = 0
         while self._process is not None:
             process = self._process
             answering = asyncio.create_task(self._wait_until_ready())
             code = await process.wait()
             answering.cancel()
+            failures = 0 if self.ready.is_set() else failures + 1
             self.ready.clear()
+            if failures == _MOST_FAILURES:
+                self.failed.set()
+                return
             _LOG.error("the emulator ended with code %s; starting it again", code)
             await asyncio.sleep(_RESTART_SECONDS)
+            if failures and not self._was_ready:
+                # Nobody knows the port yet, and another program may have been given it.
+                self.port = _free_port()
             await self._spawn()
+
+    def failure(self) -> LocalError:
+        """Why it does not run, in its own last words."""
+        try:
+            tail = self._log_file.read_text(errors="replace").strip()[-_TAIL:]
+        except OSError as error:
+            tail = str(error)
+        return LocalError(
+            "The emulator of the local endpoint ends as soon as it starts",
+            where=str(self._log_file),
+            why=tail,
+        )
 
     async def _wait_until_ready(self) -> None:
         deadline = asyncio.get_running_loop().time() + _READY_SECONDS
         while asyncio.get_running_loop().time() < deadline:
             if await _answers(self.port):
                 self.ready.set()
+                self._was_ready = True
                 return
             await asyncio.sleep(0.02)
         _LOG.error("the emulator did not answer within %.0f s", _READY_SECONDS)

@@ -26,10 +26,11 @@ from ci.local.engine.engine import Engine
 from ci.local.proxy import Proxy
 from ci.local.server import Invocation, Server, health_document
 from ci.local.service import sagemaker
-from ci.local.settings import BIND, RECORD_NAME, STATE_NAME, Settings, last_port
+from ci.local.settings import BIND, LOCK_NAME, RECORD_NAME, STATE_NAME, Settings, last_port
 from ci.local.store import Store
 
 _LOG = logging.getLogger("ci.local")
+_LOOK_SECONDS = 2.0
 
 
 class Endpoint:
@@ -124,6 +125,10 @@ async def serve(settings: Settings) -> None:
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    watching = [
+        asyncio.create_task(_end_with_folder(settings.home, ended)),
+        asyncio.create_task(_end_with_emulator(emulator, ended)),
+    ]
     try:
         endpoint = Endpoint(settings, address=address, emulator=emulator)
         _write_record(settings.home, port)
@@ -136,7 +141,31 @@ async def serve(settings: Settings) -> None:
             fix="sagemaker-gitops local reset  # forgets all local pipelines, executions, models",
         ) from error
     finally:
+        for task in watching:
+            task.cancel()
         await emulator.stop()
+    if emulator.failed.is_set():
+        raise emulator.failure()
+
+
+async def _end_with_emulator(emulator: Emulator, ended: asyncio.Event) -> None:
+    await emulator.failed.wait()
+    ended.set()
+
+
+async def _end_with_folder(home: Path, ended: asyncio.Event) -> None:
+    """Whoever deletes the folder of the state has no more use for the server."""
+    lock = (home / LOCK_NAME).stat().st_ino
+    while True:
+        await asyncio.sleep(_LOOK_SECONDS)
+        try:
+            if (home / LOCK_NAME).stat().st_ino == lock:
+                continue
+        except OSError:
+            pass
+        _LOG.warning("%s was deleted: ending", home)
+        ended.set()
+        return
 
 
 def _write_record(home: Path, port: int) -> None:

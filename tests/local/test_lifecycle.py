@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -132,6 +133,14 @@ def test_a_killed_emulator_comes_back(home: Path) -> None:
         patient.close()
 
 
+def test_a_server_ends_when_its_folder_is_deleted(home: Path) -> None:
+    endpoint = up(home)
+    emulator = int((home / "emulator.pid").read_text())
+    shutil.rmtree(home)
+    _wait_for_end(endpoint.pid)
+    _wait_for_end(emulator)
+
+
 def test_a_record_of_a_dead_server_harms_no_one(home: Path) -> None:
     """Its port belongs to another program by now, its number to another process."""
     home.mkdir()
@@ -164,6 +173,16 @@ def test_an_endpoint_that_cannot_start_says_why(home: Path) -> None:
     assert "/nowhere/python" in str(caught.value)
     assert str(home / "endpoint.log") in str(caught.value)
     assert "Traceback" not in str(caught.value)
+
+
+def test_an_emulator_that_cannot_run_is_told_in_its_own_words(home: Path) -> None:
+    """This Python has no MiniStack."""
+    environ = dict(os.environ) | {"SAGEMAKER_GITOPS_EMULATOR_PYTHON": sys.executable}
+    with pytest.raises(LocalError) as caught:
+        up(home, environ=environ)
+    assert "No module named 'ministack'" in str(caught.value)
+    assert str(home / "emulator.log") in str(caught.value)
+    assert status(home).endpoint is None
 
 
 def test_a_port_that_is_taken_is_told(home: Path) -> None:
