@@ -13,6 +13,18 @@ if TYPE_CHECKING:
     from ci.trigger.model import Trigger
 
 
+def add_pipeline_options(parser: argparse.ArgumentParser) -> None:
+    """Which pipelines, with which parameters."""
+    parser.add_argument("pipelines", nargs="*", metavar="PIPELINE", help="default: all")
+    parser.add_argument(
+        "--parameter",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a pipeline parameter; may be given again",
+    )
+
+
 def add_place_options(parser: argparse.ArgumentParser) -> None:
     """Where to: the environment, the pull request, the endpoint."""
     parser.add_argument("--environment", help="default: what the commit is for")
@@ -23,6 +35,14 @@ def add_place_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--local", action="store_true", help="on the local endpoint, started where none runs"
     )
+
+
+def add_execution_options(parser: argparse.ArgumentParser) -> None:
+    """Which execution."""
+    parser.add_argument(
+        "execution", nargs="?", metavar="ARN|PIPELINE", help="default: the project's only pipeline"
+    )
+    parser.add_argument("--commit", help="of this commit (7 digits are enough); default: HEAD")
 
 
 def add_follow_options(parser: argparse.ArgumentParser) -> None:

@@ -39,7 +39,7 @@ SETTINGS: tuple[Setting, ...] = (
     _setting("deadline", "how long to follow: 90, 30m, 6h", option="--deadline"),
     _setting("on-cancel", "stop or detach", option="--on-cancel"),
     _setting("comment", "false posts no comment", option="--comment"),
-    _setting("github-token", "the token that comments are posted with"),
+    _setting("github-token", "the token that comments are posted with", variable="GITHUB_TOKEN"),
     _setting("role-to-assume", "role assumed by OIDC", option="--role-to-assume"),
     _setting("region", "AWS region where the project file names none", option="--region"),
     _setting("python", "Python that compiles modules without one of their own", option="--python"),

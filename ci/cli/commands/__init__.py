@@ -10,5 +10,10 @@ COMMANDS: Mapping[str, str] = {
     "init": "find the pipelines of this repository; write the project file and the workflows",
     "validate": "check the project file and the definitions it names, without AWS",
     "deploy": "compile, upsert, start the execution of this commit, follow it, judge, report",
+    "plan": "what a commit changes, and what will run again; changes nothing",
+    "attach": "follow an execution that was started before, to its report",
+    "stop": "stop a running execution, and wait until it has stopped",
+    "approve": "set a model package Approved, with who and why",
+    "reject": "set a model package Rejected, with who and why",
     "local": "the local endpoint: up, down, status, reset",
 }

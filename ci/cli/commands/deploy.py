@@ -1,11 +1,10 @@
 """`deploy`: compile, upsert, start, follow, judge, report."""
 
 import argparse
-from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from ci.cli.options import (
     add_follow_options,
+    add_pipeline_options,
     add_place_options,
     settle_deadline,
     settle_on_cancel,
@@ -13,24 +12,10 @@ from ci.cli.options import (
 )
 from ci.cli.shell import Shell
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from ci.delivery.job import Job
-    from ci.delivery.session import Session
-    from ci.report.model import PlanSection
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("pipelines", nargs="*", metavar="PIPELINE", help="default: all")
+    add_pipeline_options(parser)
     add_place_options(parser)
-    parser.add_argument(
-        "--parameter",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="a pipeline parameter; may be given again",
-    )
     parser.add_argument("--again", action="store_true", help="a new execution of the same commit")
     parser.add_argument("--detach", action="store_true", help="start, and do not follow")
     parser.add_argument(
@@ -43,6 +28,7 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
     from ci.cli.following import finish, make_stage
     from ci.cli.reporting import Reporter
     from ci.delivery.deploy import Options, deploy, prepare_jobs
+    from ci.delivery.planning import describe_plan, plan_job
     from ci.delivery.session import parse_overrides
     from ci.project.select import select_pipelines
 
@@ -57,25 +43,9 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
     names = [each.name for each in select_pipelines(session.project, arguments.pipelines)]
     shell.say(f"Compiling {', '.join(names)} for {session.environment}")
     jobs = prepare_jobs(session, names, options)
-    plans = _plans(session, jobs)
+    adapter = session.adapter(jobs[0].target.region)
+    plans = {job.name: describe_plan(plan_job(session, adapter, job)) for job in jobs}
     reporter = Reporter(arguments, shell, session, several=len(jobs) > 1)
     with make_stage(arguments, shell, reporter, title=", ".join(names)) as stage:
         ended = deploy(session, jobs, options, stage, plans=plans)
     return finish(ended, reporter)
-
-
-def _plans(session: "Session", jobs: "Sequence[Job]") -> "Mapping[str, PlanSection]":
-    """What each job changes: on a pull request what merging it would change on main."""
-    from ci.compile.compile import compile_pipeline
-    from ci.delivery.planning import describe_plan, plan_against_deployed
-
-    adapter = session.adapter(jobs[0].target.region)
-    plans = {}
-    for job in jobs:
-        target, bundle = job.target, job.bundle
-        if session.environment == "pull_request":
-            merged = replace(session, environment="main")
-            target = merged.target(job.name)
-            bundle = compile_pipeline(target, environ=session.environ, root=session.project.root)
-        plans[job.name] = describe_plan(plan_against_deployed(adapter, target, bundle))
-    return plans

@@ -1,0 +1,43 @@
+"""`stop`: stop a running execution, and wait until it has stopped."""
+
+import argparse
+
+from ci.cli.options import (
+    add_execution_options,
+    add_follow_options,
+    add_place_options,
+    settle_deadline,
+    settle_session,
+)
+from ci.cli.shell import Shell
+from ci.errors import ExitCode
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_execution_options(parser)
+    add_place_options(parser)
+    add_follow_options(parser)
+
+
+def run(arguments: argparse.Namespace, shell: Shell) -> int:
+    from ci.cli.following import make_stage
+    from ci.cli.picking import settle_execution
+    from ci.cli.reporting import Reporter
+    from ci.delivery.deploy import attach
+    from ci.execution.identity import derived_token
+    from ci.metrics.model import Outcome
+
+    deadline = settle_deadline(arguments.deadline)
+    session, arn, job = settle_execution(arguments, shell, settle_session(arguments, shell))
+    adapter = session.adapter(job.target.region)
+    adapter.executions.stop(arn, token=derived_token("stop", arn))
+    reporter = Reporter(arguments, shell, session, several=False)
+    with make_stage(arguments, shell, reporter, title=job.name) as stage:
+        ended = attach(session, {arn: job}, deadline, stage)
+    stopped = [
+        report.verdict and report.verdict.outcome is Outcome.STOPPED for report in ended.reports
+    ]
+    reporter.conclude(ended.reports)
+    if ended.error is not None:
+        raise ended.error
+    return int(ExitCode.OK if all(stopped) else ended.code)

@@ -1,0 +1,109 @@
+"""Picks up executions that were started before: by ARN, by commit, by pull request.
+
+Nothing local is needed: the execution tells its commit, its parameters and its definition.
+"""
+
+from dataclasses import replace
+
+from ci.compile.bundle import Bundle
+from ci.definition.canonical import canonical_bytes
+from ci.definition.parse import parse_definition
+from ci.delivery.job import Job
+from ci.delivery.session import Session
+from ci.errors import UsageError
+from ci.execution.find import find_executions
+from ci.execution.identity import ExecutionRecord, Identity, parse_description
+from ci.project.model import Target
+from ci.sagemaker.adapter import SageMaker
+from ci.sagemaker.arn import pipeline_of
+from ci.trigger.model import Event
+
+
+def find_arn(session: Session, adapter: SageMaker, target: Target, commit: str | None) -> str:
+    """The newest execution of a target for a commit (default: the trigger's), or for the pull
+    request where the trigger has one. UsageError where there is none."""
+    number = session.trigger.pull_request
+    wanted = commit if commit or number is not None else session.trigger.commit
+    found = find_executions(
+        adapter.executions,
+        target.pipeline_name,
+        commit=wanted,
+        pull_request=None if commit else number,
+        environment=session.environment,
+    )
+    newest = next(iter(found), None)
+    if newest is None:
+        of = f"commit {wanted[:12]}" if wanted else f"pull request {number}"
+        raise UsageError(
+            f"there is no execution of {of}",
+            where=target.pipeline_name,
+            fix="sagemaker-gitops deploy",
+        )
+    return newest[0].arn
+
+
+def pick_up(session: Session, adapter: SageMaker, arn: str) -> tuple[Session, Job]:
+    """The job that an execution is of, and the session as it was for that job.
+
+    UsageError for an execution that none of the project's pipelines explains.
+    """
+    snapshot = adapter.executions.snapshot(arn)
+    record = parse_description(snapshot.description)
+    if record is None:
+        raise UsageError(
+            "this execution was not started by sagemaker-gitops",
+            where=arn,
+            why="its description does not name a commit",
+        )
+    session = _as_recorded(session, record)
+    target = _explain(session, pipeline_of(arn), arn)
+    body = adapter.executions.definition(arn)
+    definition = parse_definition(body, where=arn)
+    parameters = adapter.executions.parameters(arn)
+    job = Job(
+        target=target,
+        trigger=session.trigger,
+        bundle=Bundle(
+            definition=canonical_bytes(definition.raw),
+            digest=record.digest,
+            bucket=target.bucket,
+            prefix=target.prefix,
+        ),
+        definition=definition,
+        identity=Identity(
+            pipeline_name=target.pipeline_name,
+            environment=session.environment,
+            commit=record.commit,
+            digest=record.digest,
+            parameters=parameters,
+        ),
+    )
+    return session, job
+
+
+def _as_recorded(session: Session, record: ExecutionRecord) -> Session:
+    trigger = replace(
+        session.trigger,
+        event=Event.MANUAL if record.pull_request is None else Event.PULL_REQUEST,
+        commit=record.commit,
+        branch=record.branch,
+        pull_request=record.pull_request,
+        repository=record.repository or session.trigger.repository,
+        run_url=record.run_url,
+        dirty=False,
+    )
+    environments = session.project.environments
+    name = record.environment if record.environment in environments else session.environment
+    return replace(session, trigger=trigger, environment=name)
+
+
+def _explain(session: Session, pipeline_name: str, arn: str) -> Target:
+    for name in session.project.pipelines:
+        target = session.target(name)
+        if target.pipeline_name == pipeline_name:
+            return target
+    raise UsageError(
+        f"no pipeline of this project deploys as {pipeline_name}",
+        where=arn,
+        fix="Run it in the repository that the execution is of.",
+    )
