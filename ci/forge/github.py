@@ -7,7 +7,7 @@ from urllib.parse import quote, urlsplit
 
 from ci.errors import ForgeError
 from ci.forge.http import Client
-from ci.forge.model import Comment, PermissionMissing
+from ci.forge.model import Comment, CommitStatus, PermissionMissing
 
 API = "https://api.github.com"
 # What the workflow token appears as; taken where GitHub tells no name.
@@ -110,6 +110,20 @@ class GitHub:
         merged = [item for item in found if item.get("merged_at")]
         numbers = [item["number"] for item in made_it or merged or found]
         return max(numbers, default=None)
+
+    def set_status(self, commit: str, status: CommitStatus) -> None:
+        path = f"{self._repository}/statuses/{quote(commit, safe='')}"
+        body = {
+            "state": status.state.value,
+            "context": status.context,
+            "description": status.description,
+            "target_url": status.url,
+        }
+        try:
+            self._client.request("POST", path, body=body, purpose="set the commit's status")
+        except PermissionMissing as error:
+            fix = "permissions:\n  statuses: write"
+            raise PermissionMissing(error.what, where=error.where, why=error.why, fix=fix) from None
 
     def _query(self, query: str, variables: Mapping[str, object], purpose: str) -> Any:
         body = {"query": query, "variables": dict(variables)}

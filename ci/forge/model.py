@@ -30,6 +30,24 @@ class UncertainWrite(ForgeError):
     """A write got no answer: it may have been done, or not. Look before doing it again."""
 
 
+class StatusState(StrEnum):
+    PENDING = "pending"
+    SUCCESS = "success"
+    FAILURE = "failure"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitStatus:
+    """The mark beside a commit. `context` tells statuses of one commit apart; `description` has
+    at most 140 characters."""
+
+    context: str
+    state: StatusState
+    description: str
+    url: str | None = None
+
+
 class Forge(Protocol):
     """A host of repositories. Every call raises ForgeError where the forge refuses."""
 
@@ -51,6 +69,9 @@ class Forge(Protocol):
 
     def commit_order(self, pull_request: int) -> tuple[str, ...]:
         """The commits of the pull request, oldest first."""
+
+    def set_status(self, commit: str, status: CommitStatus) -> None:
+        """The last status of a context is the one that counts."""
 
     def pull_request_of(self, commit: str) -> int | None:
         """The pull request a commit on a branch came from, merged in whatever way."""

@@ -74,7 +74,7 @@ def _head(report: Report) -> str:
     kind = "good" if outcome in _GOOD else "" if outcome in _OPEN else "bad"
     about = [_code(report.pipeline), "in", _code(report.environment), "as"]
     about.append(_code(report.pipeline_name))
-    duration = words.execution_duration(report)
+    duration = words.execution_duration(report, report.generated)
     return (
         f'<h1 class="{kind}">{words.icon(report)} {html_text(words.headline(report))}</h1>\n'
         f'<p class="dim">{" ".join(about)}{f" · {duration}" if duration else ""}</p>'

@@ -17,7 +17,8 @@ _ELSEWHERE = "The whole report is in the job summary and in the report file."
 def render_comment(
     report: Report, *, limit: int = COMMENT_LIMIT, redactor: Redactor | None = None
 ) -> str:
-    """The comment, its marker in the first line. The same report gives the same text.
+    """The comment, its marker in the first line. The same state of things gives the same text,
+    at whatever time: a comment is only edited where something changed.
 
     `limit` counts UTF-16 units and is at least SMALLEST_LIMIT (ValueError): marker, headline and
     footer of any report fit in that.
@@ -35,7 +36,7 @@ def _headline(report: Report) -> str:
         f"in **{text(report.environment, limit=100)}**",
         f"as {code(report.pipeline_name, limit=100)}",
     ]
-    duration = words.execution_duration(report)
+    duration = words.execution_duration(report, None)
     if duration:
         about.append(f"· {duration}")
     title = text(words.headline(report), limit=600)
@@ -50,7 +51,9 @@ def _footer(report: Report) -> str:
     if trigger.run_url:
         parts.append(link("run", trigger.run_url))
     parts += [link(place.label, place.url, limit=60) for place in report.links[:4]]
-    parts.append(words.moment(report.generated))
+    execution = report.execution
+    if execution and execution.status.terminal and execution.modified:
+        parts.append(f"ended {words.moment(execution.modified)}")
     lines = [f"<sub>{' · '.join(parts)}</sub>"]
     if report.execution:
         lines.append(f"<sub>execution {code(report.execution.arn, limit=300)}</sub>")

@@ -204,7 +204,7 @@ def _steps(report: Report) -> Section | None:
     counts = _counts(steps)
 
     def variant(shown: list[StepSnapshot]) -> str:
-        rows = [_step_row(report, step) for step in shown]
+        rows = [_step_row(step) for step in shown]
         body = table(["", "Step", "Type", "Duration", ""], rows)
         missing = len(steps) - len(shown)
         if missing:
@@ -217,14 +217,14 @@ def _steps(report: Report) -> Section | None:
     return Section(title="steps", weight=50, variants=tuple(variants))
 
 
-def _step_row(report: Report, step: StepSnapshot) -> list[str]:
+def _step_row(step: StepSnapshot) -> list[str]:
     status = words.step_icon(step)
     if status == "❔":
         status = f"❔ {text(step.status, limit=40)}"
     name = code(step.display_name or step.name, limit=120)
     place = job_link(step.job, label="job") if step.job else None
     notes = [text(words.step_notes(step)), link(place.label, place.url) if place else ""]
-    duration = words.step_duration(step, report.generated)
+    duration = words.step_duration(step, None)
     kind = text(step.kind or "—", limit=40)
     return [status, name, kind, duration, " · ".join(filter(None, notes))]
 

@@ -79,7 +79,7 @@ def _head(console: "Console", report: Report) -> None:
     console.print(f"{words.icon(report)} {_line(words.headline(report), 800)}", style=style)
     names = (report.pipeline, report.environment, report.pipeline_name)
     pipeline, environment, deployed = (_line(name, 200) for name in names)
-    duration = words.execution_duration(report)
+    duration = words.execution_duration(report, report.generated)
     after = f", {duration}" if duration else ""
     console.print(f"{pipeline} in {environment} as {deployed}{after}", style="dim")
     problems = (*report.problems, *(report.verdict.problems if report.verdict else ()))

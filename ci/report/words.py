@@ -137,22 +137,34 @@ def format_duration(seconds: float) -> str:
     return f"{hours // 24} d {hours % 24} h"
 
 
-def step_duration(step: StepSnapshot, now: datetime) -> str:
-    """Until now where the step still runs; a dash where nothing is known."""
+def step_duration(step: StepSnapshot, now: datetime | None) -> str:
+    """Until `now` where the step still runs; a dash where nothing is known.
+
+    `now` None is for what is only written again when something changed: since when it runs.
+    """
     if step.started is None:
         return "—"
-    ended = step.ended or (None if step.status in {"Succeeded", "Failed", "Stopped"} else now)
-    return "—" if ended is None else format_duration((ended - step.started).total_seconds())
+    if step.ended is not None:
+        return format_duration((step.ended - step.started).total_seconds())
+    if step.status in {"Succeeded", "Failed", "Stopped"}:
+        return "—"
+    if now is None:
+        return f"since {moment(step.started)}"
+    return format_duration((now - step.started).total_seconds())
 
 
-def execution_duration(report: Report) -> str | None:
+def execution_duration(report: Report, now: datetime | None) -> str | None:
+    """As `step_duration`, None where nothing is known."""
     execution = report.execution
     if execution is None or execution.started is None:
         return None
-    ended = execution.modified if execution.status.terminal else report.generated
-    if ended is None:
+    if not execution.status.terminal:
+        if now is None:
+            return f"since {moment(execution.started)}"
+        return format_duration((now - execution.started).total_seconds())
+    if execution.modified is None:
         return None
-    return format_duration((ended - execution.started).total_seconds())
+    return format_duration((execution.modified - execution.started).total_seconds())
 
 
 def step_notes(step: StepSnapshot) -> str:

@@ -1,6 +1,7 @@
 """Gates: bounds are inclusive, changes count for the better, nothing unknown passes."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -90,7 +91,9 @@ def test_unknown_metrics_are_unknown() -> None:
 def test_the_reason_says_what_was_compared() -> None:
     gate = Gate(metric="rmse", maximum=2.5, improve_by=5, improve_unit=PERCENT)
     (result,) = evaluate_gates([gate], [metric()], package(12))
-    assert result.reason == "2.05 is at most 2.5; 4.1 % better (asked: 5.0 % better)"
+    assert result.reason == "4.1 % better (asked: 5.0 % better)"
+    (result,) = evaluate_gates([replace(gate, improve_by=4)], [metric()], package(12))
+    assert result.reason == "2.05 is at most 2.5; 4.1 % better (asked: 4.0 % better)"
     close = Gate(metric="rmse", maximum=2.0)
     (result,) = evaluate_gates([close], [metric(2.0000001, None)], None)
     assert result.reason == "2.0000001 is above the maximum 2"

@@ -243,7 +243,14 @@ def test_a_marker_is_one_safe_line() -> None:
     assert parse_marker(f"{line}\r\nmore") == marker
 
 
-def test_the_end_of_a_running_report_moves_with_its_time() -> None:
+@pytest.mark.parametrize("name", NAMES)
+def test_time_alone_changes_no_comment(name: str) -> None:
+    later = replace(REPORTS[name], generated=START + timedelta(hours=3))
+    assert render_comment(later) == render_comment(REPORTS[name])
+
+
+def test_a_terminal_shows_how_long_it_runs() -> None:
     running = REPORTS["running"]
-    later = replace(running, generated=START + timedelta(hours=3))
-    assert render_comment(running) != render_comment(later)
+    assert "25 min" in render_terminal(running)
+    later = replace(running, generated=START + timedelta(hours=30))
+    assert "30 h 00 min" in render_terminal(later)

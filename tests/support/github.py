@@ -49,6 +49,7 @@ class FakeGitHub:
     commits: dict[int, list[str]] = field(default_factory=dict)
     pulls: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     minimised: set[str] = field(default_factory=set)
+    statuses: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     requests: list[tuple[str, str]] = field(default_factory=list)
     hooks: dict[str, Callable[[], None]] = field(default_factory=dict)
@@ -175,6 +176,10 @@ class _Handler(BaseHTTPRequestHandler):
             return self._comment(int(found[1]), body)
         if found := re.fullmatch(r"/pulls/(\d+)/commits", path):
             return 200, [{"sha": sha} for sha in github.commits.get(int(found[1]), [])]
+        if found := re.fullmatch(r"/statuses/([^/]+)", path):
+            github.statuses.setdefault(found[1], []).append(body)
+            refused = {"message": "Validation Failed", "errors": [{"field": "description"}]}
+            return (422, refused) if len(body["description"]) > 140 else (201, body)
         if found := re.fullmatch(r"/commits/([^/]+)/pulls", path):
             unknown = {"message": f"No commit found for SHA: {found[1]}"}
             return (200, github.pulls[found[1]]) if found[1] in github.pulls else (422, unknown)
