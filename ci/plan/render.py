@@ -6,6 +6,7 @@ no HTML, no mention, no escape sequence in it takes effect.
 
 import html
 import re
+import textwrap
 from collections.abc import Iterator, Sequence
 
 from ci.plan.document import plan_to_json
@@ -27,7 +28,9 @@ __all__ = ["plan_to_json", "render_markdown", "render_terminal"]
 
 _LONGEST_VALUE = 160
 _RUNS_SHOWN = 60
-_COLORS = {"+": "32", "-": "31", "~": "33", "@": "36", "#": "1"}
+_NO_WIDTH = "\u200b"
+_HEADING, _SENTENCE = "heading", "sentence"
+_COLORS = {"+": "32", "-": "31", "~": "33", "@": "36", _HEADING: "1"}
 
 
 def render_markdown(plan: Plan, *, title: str | None = None, limit: int = 60_000) -> str:
@@ -50,15 +53,27 @@ def render_markdown(plan: Plan, *, title: str | None = None, limit: int = 60_000
 
 
 def render_terminal(plan: Plan, *, width: int = 100, color: bool = False) -> str:
-    """The plan as lines of at most `width` characters, with ANSI colors if `color`."""
+    """The plan as lines of at most `width` characters, with ANSI colors if `color`.
+
+    Sentences are wrapped; values and code are cut.
+    """
     lines: list[str] = []
-    for line in _terminal(plan, width):
+    for style, line in _terminal(plan):
+        if style == _SENTENCE:
+            lines.extend(_wrapped(line, width))
+            continue
         text = line if len(line) <= width else line[: max(1, width - 3)] + "..."
-        sign = text.lstrip()[:1]
-        if color and sign in _COLORS:
-            text = f"\x1b[{_COLORS[sign]}m{text}\x1b[0m"
-        lines.append(text.removeprefix("# ") if not color else text.replace("# ", "", 1))
+        code = _COLORS.get(style or line.lstrip()[:1]) if color else None
+        lines.append(f"\x1b[{code}m{text}\x1b[0m" if code and text else text)
     return "\n".join(lines) + "\n"
+
+
+def _wrapped(sentence: str, width: int) -> list[str]:
+    indent = " " * (len(sentence) - len(sentence.lstrip()))
+    following = indent + "    " if indent else ""
+    return textwrap.wrap(
+        sentence.lstrip(), width, initial_indent=indent, subsequent_indent=following
+    )
 
 
 def inline(text: str) -> str:
@@ -190,46 +205,50 @@ def _runs_table(plan: Plan) -> str:
     return "\n".join(rows)
 
 
-def _terminal(plan: Plan, width: int) -> Iterator[str]:
-    yield f"# Plan for {visible(plan.pipeline)}"
-    yield summary(plan)
+def _terminal(plan: Plan) -> Iterator[tuple[str, str]]:
+    """Lines with their style: a heading, a sentence, or plain (colored by its sign)."""
+    yield _HEADING, f"Plan for {visible(plan.pipeline)}"
+    yield _SENTENCE, summary(plan)
     if plan.volatile:
         listed = ", ".join(visible(name) for name in plan.volatile)
-        yield f"Never the same twice, left out of the comparison: {listed}"
+        yield _SENTENCE, f"Never the same twice, left out of the comparison: {listed}"
     named = [*_named_lines(plan.settings), *_parameter_lines(plan.parameters)]
-    if named:
-        yield ""
-        yield from (f"  {line}" for line in named)
+    yield from _block("", named)
     for function in plan.functions:
-        yield ""
-        yield f"{SIGNS[function.kind]} {visible(function.name)} (Lambda function) {function.kind}"
-        yield from (f"    {line}" for line in _function_lines(function))
-        if function.code is not None:
-            yield from _code_terminal(function.code)
+        code = [] if function.code is None else list(_code_terminal(function.code))
+        head = f"{SIGNS[function.kind]} {visible(function.name)} (Lambda function) {function.kind}"
+        yield from _block(head, [*_function_lines(function), *code])
     for step in plan.steps:
-        yield ""
         was = f", was {visible(step.old_name)}" if step.old_name else ""
-        yield f"{SIGNS[step.kind]} {visible(step.name)} ({visible(step.type)}) {step.kind}{was}"
-        yield from (f"    {line}" for line in _step_lines(step))
-        for change in step.code:
-            yield from _code_terminal(change)
+        head = f"{SIGNS[step.kind]} {visible(step.name)} ({visible(step.type)}) {step.kind}{was}"
+        code = [line for change in step.code for line in _code_terminal(change)]
+        yield from _block(head, [*_step_lines(step), *code])
     if plan.runs:
-        yield ""
-        yield "# Next execution"
-        wide = min(32, max(len(run.name) for run in plan.runs))
+        yield "", ""
+        yield _HEADING, "Next execution"
+        wide = min(32, max(len(visible(run.name)) for run in plan.runs))
         for run in plan.runs:
-            yield f"  {visible(run.name):<{wide}}  {verdict(run)}: {why(run)}"
-    yield ""
-    yield f"Plan {plan.digest[:12] if width < 80 else plan.digest}"
+            yield _SENTENCE, f"  {visible(run.name):<{wide}}  {verdict(run)}: {why(run)}"
+    yield "", ""
+    yield "", f"Plan {plan.digest}"
+
+
+def _block(head: str, lines: Sequence[str]) -> Iterator[tuple[str, str]]:
+    if head or lines:
+        yield "", ""
+    if head:
+        yield "", head
+    for line in lines:
+        yield "", f"    {line}" if head else f"  {line}"
 
 
 def _code_terminal(change: CodeChange) -> Iterator[str]:
     if change.unreadable:
-        yield f"    code of {visible(change.name)}: {_unreadable(change)}"
+        yield f"code of {visible(change.name)}: {_unreadable(change)}"
     for file in change.files:
-        yield f"    {file_summary(file)}"
+        yield file_summary(file)
         for line in visible_lines(file.diff)[2:] if file.diff else ():
-            yield f"    {line.expandtabs(4)}"
+            yield line.expandtabs(4).rstrip()
 
 
 def _unreadable(change: CodeChange) -> str:
@@ -245,10 +264,14 @@ def _cut(lines: Sequence[str], most: int) -> list[str]:
 
 
 def _text(text: str) -> str:
-    """Text in running Markdown: its characters mean themselves, and nobody is mentioned."""
-    escaped = re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", visible(text))
-    return escaped.replace("@", "@\u200b").replace("&", "&amp;").replace("://", ":\u200b//")
+    """Text in running Markdown: its characters mean themselves, and nothing becomes a link.
+
+    GitHub looks for mentions, issue numbers and addresses in what is rendered, where no escape
+    helps; a character without width does.
+    """
+    escaped = re.sub(r"([\\`*_{}\[\]|~])", r"\\\1", html.escape(visible(text), quote=False))
+    return re.sub(r"(@|#|www|:(?=//))", rf"\1{_NO_WIDTH}", escaped)
 
 
 def _escape(text: str) -> str:
-    return html.escape(text).replace("@", "&#64;\u200b")
+    return html.escape(text).replace("@", f"@{_NO_WIDTH}")

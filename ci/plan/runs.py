@@ -121,7 +121,8 @@ def _predict(
         stale: list[str] = []
     else:
         moved, stale = _upstream(references, runs, steps)
-        reasons += [f"{name} runs" for name in moved]
+        if before.exists:
+            reasons += [f"{name} runs" for name in moved]
         verdict = Verdict.RUN if reasons else Verdict.CACHE
     return StepRun(
         name=step.name,
