@@ -1,0 +1,213 @@
+"""Finds the pipelines of a repository by reading its Python, never by importing it."""
+
+import ast
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+FUNCTION = "get_pipeline"
+_SKIPPED = {
+    "__pycache__", "build", "dist", "env", "node_modules", "site-packages", "test", "tests", "venv"
+}  # fmt: skip
+_GROUPS = ("model_package_group_name", "model_package_group")
+LARGEST_SOURCE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundMetric:
+    """A value that a condition of the pipeline reads from a property file."""
+
+    name: str
+    property_file: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A module with a `get_pipeline`. `file` is relative to the root, with forward slashes.
+
+    `group` is the model package group that it registers into by default; `needed` are arguments
+    without a default beyond those that every pipeline is given.
+    """
+
+    name: str
+    file: str
+    function: str = FUNCTION
+    group: str | None = None
+    needed: tuple[str, ...] = ()
+    metrics: tuple[FoundMetric, ...] = ()
+
+
+_GIVEN = {
+    "region",
+    "role",
+    "role_arn",
+    "default_bucket",
+    "bucket",
+    "pipeline_name",
+    "pipeline_session",
+    "sagemaker_session",
+    "session",
+    "sagemaker_project_arn",
+    "sagemaker_project_name",
+    "sagemaker_project_id",
+}
+
+
+def discover_pipelines(root: Path) -> tuple[Found, ...]:
+    """Every module with a top-level `get_pipeline`, in the order of their paths, names unique."""
+    found: list[Found] = []
+    taken: set[str] = set()
+    for file in sorted(_sources(root)):
+        tree = _parsed(root / file)
+        function = _function(tree) if tree else None
+        if tree is None or function is None:
+            continue
+        name = _unique(_name_of(file), taken)
+        taken.add(name.replace("_", "-"))
+        found.append(
+            Found(
+                name=name,
+                file=file,
+                group=_group(function),
+                needed=tuple(each for each in _required(function) if each not in _GIVEN),
+                metrics=tuple(_metrics(tree)),
+            )
+        )
+    return tuple(found)
+
+
+def _sources(root: Path) -> Iterator[str]:
+    for folder, folders, files in os.walk(root):
+        folders[:] = [
+            each
+            for each in folders
+            if each not in _SKIPPED
+            and not each.startswith(".")
+            and not (Path(folder) / each / "pyvenv.cfg").exists()
+        ]
+        for name in files:
+            if name.endswith(".py"):
+                yield (Path(folder) / name).relative_to(root).as_posix()
+
+
+def _parsed(file: Path) -> ast.Module | None:
+    """The module, None for one that is no Python or does not name the function at all."""
+    try:
+        if not file.is_file() or file.stat().st_size > LARGEST_SOURCE:
+            return None
+        source = file.read_bytes()
+        return ast.parse(source) if FUNCTION.encode() in source else None
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _function(tree: ast.Module) -> ast.FunctionDef | None:
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name == FUNCTION:
+            return node
+    return None
+
+
+def _name_of(file: str) -> str:
+    """`pipelines/<name>/pipeline.py`: the folder's name; any other file's own name."""
+    path = Path(file)
+    own = path.stem not in {"pipeline", "__init__", "_pipeline", "main"}
+    text = path.stem if own or not path.parent.name else path.parent.name
+    safe = re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-_")[:60]
+    return safe or "pipeline"
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    number, candidate = 1, name
+    while candidate.replace("_", "-") in taken:
+        number += 1
+        candidate = f"{name}-{number}"
+    return candidate
+
+
+def _required(function: ast.FunctionDef) -> Iterator[str]:
+    arguments = function.args
+    positional = [*arguments.posonlyargs, *arguments.args]
+    for argument in positional[: len(positional) - len(arguments.defaults)]:
+        yield argument.arg
+    for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
+        if default is None:
+            yield argument.arg
+
+
+def _group(function: ast.FunctionDef) -> str | None:
+    arguments = function.args
+    positional = [*arguments.posonlyargs, *arguments.args]
+    first = len(positional) - len(arguments.defaults)
+    pairs = [
+        *zip(positional[first:], arguments.defaults, strict=True),
+        *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
+    ]
+    for argument, default in pairs:
+        text = _text(default)
+        if argument.arg in _GROUPS and text and re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9-]*", text):
+            return text[:63].rstrip("-")
+    return None
+
+
+def _metrics(tree: ast.Module) -> Iterator[FoundMetric]:
+    """What `JsonGet(property_file=..., json_path=...)` reads, each once."""
+    files: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and _called(node.value) == "PropertyFile":
+            name = _keyword(node.value, "name", 0)
+            for target in node.targets:
+                if isinstance(target, ast.Name) and name:
+                    files[target.id] = name
+    seen: set[str] = set()
+    for node in ast.walk(tree):
+        if _called(node) != "JsonGet":
+            continue
+        path, file = _keyword(node, "json_path", 2), _property_file(node, files)
+        if path and file and re.fullmatch(r"[A-Za-z0-9_.\[\]-]+", path):
+            name = _metric_name(path)
+            if name not in seen:
+                seen.add(name)
+                yield FoundMetric(name=name, property_file=file, path=f"$.{path}")
+
+
+def _metric_name(path: str) -> str:
+    """`regression_metrics.mse.value`: mse."""
+    pieces = [piece for piece in re.split(r"[.\[\]]+", path) if piece]
+    return pieces[-2] if len(pieces) > 1 and pieces[-1] == "value" else pieces[-1]
+
+
+def _called(node: ast.AST) -> str | None:
+    if not isinstance(node, ast.Call):
+        return None
+    function = node.func
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else None
+
+
+def _argument(node: ast.AST, name: str, position: int) -> ast.expr | None:
+    if not isinstance(node, ast.Call):
+        return None
+    for keyword in node.keywords:
+        if keyword.arg == name:
+            return keyword.value
+    return node.args[position] if len(node.args) > position else None
+
+
+def _keyword(node: ast.AST, name: str, position: int) -> str | None:
+    return _text(_argument(node, name, position))
+
+
+def _property_file(node: ast.AST, files: dict[str, str]) -> str | None:
+    value = _argument(node, "property_file", 1)
+    if isinstance(value, ast.Name):
+        return files.get(value.id)
+    return _text(value)
+
+
+def _text(node: ast.AST | None) -> str | None:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None

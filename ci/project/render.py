@@ -1,0 +1,89 @@
+"""The project file and the workflows that `init` writes. Pure but for the package's own files."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from importlib import resources
+
+from ci.project.discover import Found
+from ci.project.document import parse_document
+
+SCHEMA_LINE = "# yaml-language-server: $schema="
+WORKFLOWS = ("pull-request", "main", "closed")
+PLACEHOLDER = "your-org/sagemaker-gitops@0000000000000000000000000000000000000000"
+
+
+def render_project(
+    found: Sequence[Found], *, region: str | None, role: str | None, schema: str
+) -> str:
+    """A project file for the pipelines that were found, with what is missing as remarks."""
+    return "\n".join(_project(found, region, role, schema)) + "\n"
+
+
+def _project(
+    found: Sequence[Found], region: str | None, role: str | None, schema: str
+) -> Iterator[str]:
+    yield SCHEMA_LINE + schema
+    yield "version: 1"
+    yield f"region: {region}" if region else "# region: us-east-1  # default: AWS_REGION"
+    if role:
+        yield f"role: {role}"
+    else:
+        yield "# The execution role of the pipelines; needed to deploy."
+        yield "# role: arn:aws:iam::123456789012:role/NAME"
+    yield "pipelines:"
+    for pipeline in found:
+        yield from _pipeline(pipeline)
+
+
+def _pipeline(pipeline: Found) -> Iterator[str]:
+    yield f"  {_key(pipeline.name)}:"
+    yield f"    source: {_scalar(f'{pipeline.file}:{pipeline.function}')}"
+    folder = pipeline.file.rpartition("/")[0]
+    if folder:
+        yield f"    paths: [{json.dumps(folder + '/**', ensure_ascii=False)}]"
+    if pipeline.needed:
+        yield f"    # {pipeline.function} has arguments without a default: give them here."
+        yield "    kwargs:"
+        for name in pipeline.needed:
+            yield f"      {_key(name)}: CHANGE-ME"
+    if pipeline.group:
+        yield f"    model_package_group: {_scalar(pipeline.group)}"
+    if pipeline.metrics:
+        yield "    metrics:"
+        for metric in pipeline.metrics:
+            yield f"      - name: {_scalar(metric.name)}"
+            yield f"        property_file: {_scalar(metric.property_file)}"
+            yield f"        path: {_scalar(metric.path)}"
+
+
+def _key(name: str) -> str:
+    """A name as a key: in quotes only where YAML would not read it as text."""
+    return name if not parse_document(f"{name}: 1").problems else json.dumps(name)
+
+
+def _scalar(text: str) -> str:
+    """Text in quotes: a name like `no` or `1e3` stays text."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def render_workflow(name: str, *, action: str, branch: str) -> str:
+    """One of WORKFLOWS, for this repository's default branch and the action as it is reached."""
+    text = _packaged("workflows", f"{name}.yml")
+    text = text.replace(f"{PLACEHOLDER} # the release you chose", action)
+    return text.replace("branches: [main]", f"branches: [{_branch(branch)}]")
+
+
+def render_schema() -> str:
+    """The schema that the project file's first line names, for editors."""
+    return _packaged("schema.json")
+
+
+def _branch(name: str) -> str:
+    """A branch in a workflow's filter, where these characters would be a pattern."""
+    escaped = re.sub(r"([*?+\[\]!\\])", r"\\\1", name)
+    return escaped if re.fullmatch(r"[a-z][a-z0-9/-]*", escaped) else _scalar(escaped)
+
+
+def _packaged(*path: str) -> str:
+    return resources.files("ci.project").joinpath(*path).read_text(encoding="utf-8")

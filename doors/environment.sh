@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Makes the private environment that the action and the buildspec run in, and prints its Python.
+#
+#   doors/environment.sh SOURCE FOLDER CACHE
+#
+# SOURCE is this project's root, FOLDER is where the environment goes, CACHE keeps downloads for
+# the next run. Nothing outside of FOLDER and CACHE is written: the job's own Python stays as it is.
+set -euo pipefail
+
+source_root=$1 folder=$2 cache=$3
+
+fail() {
+  printf '::error title=sagemaker-gitops::%s\n' "$*" >&2
+  printf 'error: %s\n' "$*" >&2
+  exit 2
+}
+
+command -v git >/dev/null || fail "git is missing. Install it before this step: apt-get install -y git"
+
+# The first Python that is new enough; its own folder need not come first on PATH.
+python=
+for candidate in "${SAGEMAKER_GITOPS_RUNTIME:-}" python3 python3.14 python3.13 python3.12 python3.11 python; do
+  [ -n "$candidate" ] || continue
+  if "$candidate" -I -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    python=$candidate
+    break
+  fi
+done
+[ -n "$python" ] || fail "Python 3.11 or newer is missing. Install it before this step: actions/setup-python, or apt-get install -y python3 python3-venv"
+
+if command -v uv >/dev/null; then
+  uv=uv
+else
+  uv=$folder/uv/bin/uv
+  "$python" -I -m venv "$folder/uv" >&2 ||
+    fail "python3 -m venv does not work here. Install it before this step: apt-get install -y python3-venv"
+  "$folder/uv/bin/python" -I -m pip install --quiet --disable-pip-version-check \
+    --require-hashes -r "$source_root/requirements/uv.txt" >&2 ||
+    fail "uv could not be installed from the package index"
+fi
+
+# One cache for each lock: what another lock brought never mixes in, and stale ones can be deleted.
+lock=$source_root/requirements/run.txt
+key=$("$python" -I -c 'import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest()[:16])' "$lock")
+export UV_CACHE_DIR=$cache/$key
+# The job's own settings for uv are about the job's own packages.
+unset UV_PROJECT_ENVIRONMENT UV_SYSTEM_PYTHON UV_PYTHON UV_CONSTRAINT UV_OVERRIDE VIRTUAL_ENV
+
+"$uv" venv --quiet --no-project --allow-existing --python "$python" "$folder/environment" >&2 ||
+  fail "the environment could not be made in $folder"
+environment_python=$folder/environment/bin/python
+"$uv" pip install --quiet --require-hashes --python "$environment_python" -r "$lock" >&2 ||
+  fail "the packages of requirements/run.txt could not be installed from the package index"
+
+# Only `ci` becomes importable: the environment sees a folder that holds it and nothing else.
+mkdir -p "$folder/package"
+ln -sfn "$source_root/ci" "$folder/package/ci"
+packages=$("$environment_python" -I -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+printf '%s\n' "$folder/package" >"$packages/sagemaker-gitops.pth"
+
+printf '%s\n' "$environment_python"

@@ -1,0 +1,178 @@
+"""`init`: what it finds, what it writes, and that it can be run again."""
+
+import io
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ci.cli.main import main
+from ci.project.discover import Found, FoundMetric, discover_pipelines
+from ci.project.document import parse_document
+from ci.project.load import load_project
+from ci.project.render import render_project, render_workflow
+from ci.project.validate import check_schema
+
+TEMPLATE = '''\
+"""The layout of AWS's MLOps templates."""
+import boto3_is_never_imported
+from sagemaker.workflow.properties import PropertyFile
+from sagemaker.workflow.functions import JsonGet
+
+def get_pipeline(region, sagemaker_project_arn=None, role=None, default_bucket=None,
+                 model_package_group_name="AbalonePackageGroup", base_job_prefix="Abalone"):
+    evaluation_report = PropertyFile(name="AbaloneEvaluationReport", output_name="evaluation",
+                                     path="evaluation.json")
+    return JsonGet(step_name="Evaluate", property_file=evaluation_report,
+                   json_path="regression_metrics.mse.value")
+'''
+
+
+def run(cwd: Path, *argv: str) -> tuple[int, str, str]:
+    out, err = io.StringIO(), io.StringIO()
+    code = main(["init", *argv], {}, stdout=out, stderr=err, cwd=cwd)
+    return code, out.getvalue(), err.getvalue()
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    subprocess.run(["git", "init", "-q", "-b", "main", str(tmp_path)], check=True)
+    file = tmp_path / "pipelines" / "abalone" / "pipeline.py"
+    file.parent.mkdir(parents=True)
+    file.write_text(TEMPLATE)
+    (tmp_path / "pipelines" / "run_pipeline.py").write_text("def main(): get_pipeline()")
+    return tmp_path
+
+
+def contents(root: Path) -> dict[str, str]:
+    return {
+        str(file.relative_to(root)): file.read_text()
+        for file in root.rglob("*")
+        if file.is_file() and ".git/" not in str(file)
+    }
+
+
+def test_the_templates_layout_needs_no_edit(repository: Path) -> None:
+    code, out, _ = run(repository / "pipelines", "--region", "eu-west-1")
+    assert code == 0
+    project = load_project(repository / "sagemaker-gitops.yaml")
+    abalone = project.pipelines["abalone"]
+    assert abalone.model_package_group == "AbalonePackageGroup"
+    assert abalone.paths == ("pipelines/abalone/**",)
+    assert [(each.name, each.reference, each.path) for each in abalone.metrics] == [
+        ("mse", "AbaloneEvaluationReport", "$.regression_metrics.mse.value")
+    ]
+    assert project.region == "eu-west-1"
+    assert "found      abalone: pipelines/abalone/pipeline.py" in out
+    first = (repository / "sagemaker-gitops.yaml").read_text().splitlines()[0]
+    schema = first.removeprefix("# yaml-language-server: $schema=")
+    assert json.loads((repository / schema).read_text())["title"] == "sagemaker-gitops.yaml"
+
+
+def test_a_second_run_changes_nothing(repository: Path) -> None:
+    assert run(repository)[0] == 0
+    before = contents(repository)
+    code, out, _ = run(repository)
+    assert code == 0
+    assert contents(repository) == before
+    assert "new " not in out
+    assert "different" not in out
+
+
+def test_what_differs_is_shown_kept_and_overwritten_on_request(repository: Path) -> None:
+    run(repository)
+    file = repository / "sagemaker-gitops.yaml"
+    file.write_text("version: 1 # mine\n")
+    code, out, _ = run(repository)
+    assert code == 0
+    assert "-version: 1 # mine" in out
+    assert "+version: 1" in out
+    assert file.read_text() == "version: 1 # mine\n"
+    document = json.loads(run(repository, "--json")[1])
+    assert document["files"]["sagemaker-gitops.yaml"] == "different"
+    assert document["written"] == []
+    assert run(repository, "--yes")[0] == 0
+    assert "abalone" in file.read_text()
+
+
+def test_nothing_found_is_told(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("def get_pipeline(:")
+    (tmp_path / "binary.py").write_bytes(b"get_pipeline\x00\xff")
+    (tmp_path / "method.py").write_text("class A:\n def get_pipeline(self): pass")
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "pipeline.py").write_text("def get_pipeline(): pass")
+    (tmp_path / "own-env").mkdir()
+    (tmp_path / "own-env" / "pyvenv.cfg").write_text("")
+    (tmp_path / "own-env" / "pipeline.py").write_text("def get_pipeline(): pass")
+    (tmp_path / "loop").symlink_to(tmp_path)
+    (tmp_path / "dangling.py").symlink_to(tmp_path / "missing")
+    code, _, err = run(tmp_path)
+    assert code == 2
+    assert "no module with a function get_pipeline" in err
+    assert not (tmp_path / "sagemaker-gitops.yaml").exists()
+
+
+def test_names_are_unique_and_arguments_without_default_are_told(tmp_path: Path) -> None:
+    for folder in ("a/churn", "b/churn", "c/ch urn"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "pipeline.py").write_text(
+            "def get_pipeline(role, dataset, *, kind, region='x'): pass"
+        )
+    (tmp_path / "scores.py").write_text("def get_pipeline(): pass")
+    found = discover_pipelines(tmp_path)
+    assert [each.name for each in found] == ["churn", "churn-2", "ch-urn", "scores"]
+    assert found[0].needed == ("dataset", "kind")
+    assert "dataset has no default" in run(tmp_path)[1]
+
+
+@pytest.mark.parametrize(
+    "argv", [["--role", "x"], ["--region", "$(id)"], ["--action", "a b"], ["--action", "x@y\nz: 1"]]
+)
+def test_options_that_would_break_the_files_are_refused(repository: Path, argv: list[str]) -> None:
+    code, _, err = run(repository, *argv)
+    assert code == 2
+    assert "right form" in err
+
+
+def test_workflows_take_the_default_branch_and_the_action(repository: Path) -> None:
+    action = f"acme/gitops@{'a' * 40}"
+    run(repository, "--action", action)
+    folder = repository / ".github" / "workflows"
+    for file in folder.iterdir():
+        assert f"uses: {action}" in file.read_text()
+        assert "your-org" not in file.read_text()
+    text = render_workflow("main", action="./", branch="release/[1]")
+    assert 'branches: ["release/\\\\[1\\\\]"]' in text
+
+
+_NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,20}", fullmatch=True)
+_TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20)
+
+
+@given(
+    st.lists(
+        st.builds(
+            Found,
+            name=_NAMES,
+            file=st.just("pipeline.py"),
+            metrics=st.lists(
+                st.builds(FoundMetric, name=_TEXTS, property_file=_TEXTS, path=_TEXTS),
+                max_size=2,
+                unique_by=lambda metric: metric.name,
+            ).map(tuple),
+        ),
+        min_size=1,
+        max_size=3,
+        unique_by=lambda found: found.name.replace("_", "-"),
+    )
+)
+def test_any_project_file_that_is_written_can_be_read(
+    found: list[Found],
+) -> None:
+    document = parse_document(render_project(found, region=None, role=None, schema="x"))
+    assert document.problems == []
+    assert check_schema(document) == []
+    assert list(document.data["pipelines"]) == [each.name for each in found]  # type: ignore[index]

@@ -1,0 +1,96 @@
+"""The action, the buildspec, the settings in code and the examples are one contract."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ci.cli.settings import SETTINGS
+from ci.cli.workflow import OUTPUT_FILE, OUTPUTS, variable_of
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+EXAMPLES = sorted((ROOT / "examples" / "github").glob("*.yml"))
+PLACEHOLDER = "your-org/sagemaker-gitops@" + "0" * 40
+
+
+def read(name: str) -> dict[str, Any]:
+    document = yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
+    assert isinstance(document, dict)
+    return document
+
+
+def test_the_inputs_are_the_settings() -> None:
+    action = read("action.yml")
+    assert list(action["inputs"]) == [setting.name for setting in SETTINGS]
+    environment = action["runs"]["steps"][0]["env"]
+    for setting in SETTINGS:
+        assert environment[setting.variable] == f"${{{{ inputs.{setting.name} }}}}"
+        if setting.default:
+            assert action["inputs"][setting.name]["default"] == setting.default
+    assert set(environment) - {setting.variable for setting in SETTINGS} == {
+        "SAGEMAKER_GITOPS_ACTION"
+    }
+
+
+def test_the_outputs_are_those_that_the_program_writes() -> None:
+    outputs = read("action.yml")["outputs"]
+    assert list(outputs) == list(OUTPUTS)
+    for name, output in outputs.items():
+        assert output["value"] == f"${{{{ steps.run.outputs.{name} }}}}"
+
+
+def test_no_expression_ever_meets_a_shell_and_the_last_line_is_exec() -> None:
+    for step in read("action.yml")["runs"]["steps"]:
+        assert "${{" not in step["run"]
+        assert step["run"].strip().splitlines()[-1].startswith("exec ")
+        assert "uses" not in step
+
+
+def test_the_exported_variables_are_the_outputs() -> None:
+    spec = read("buildspec.yml")
+    assert spec["env"]["exported-variables"] == [variable_of(name) for name in OUTPUTS]
+    assert OUTPUT_FILE in spec["env"]["variables"]
+    for phase in spec["phases"].values():
+        for command in phase["commands"]:
+            assert isinstance(command, str)
+            subprocess.run(["bash", "-n", "-c", command], check=True)
+
+
+@pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.name)
+def test_examples_are_what_init_writes(file: Path) -> None:
+    packaged = ROOT / "ci" / "project" / "workflows" / file.name
+    assert packaged.read_text() == file.read_text()
+
+
+@pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.name)
+def test_examples_are_pinned_and_name_inputs_that_exist(file: Path) -> None:
+    workflow = yaml.safe_load(file.read_text())
+    inputs = {setting.name for setting in SETTINGS}
+    steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+    assert steps
+    for step in steps:
+        assert re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}", step["uses"])
+        if step["uses"] == PLACEHOLDER:
+            assert set(step["with"]) <= inputs
+
+
+def test_main_is_never_cancelled() -> None:
+    assert read("examples/github/main.yml")["concurrency"]["cancel-in-progress"] is False
+    assert read("examples/github/closed.yml")["concurrency"]["cancel-in-progress"] is False
+
+
+def test_the_linters_of_workflows_have_nothing_to_say() -> None:
+    files = [str(file) for file in EXAMPLES]
+    subprocess.run([BIN / "actionlint", *files], check=True)
+    subprocess.run(
+        [BIN / "zizmor", "--offline", "--quiet", ROOT / "action.yml", *files], check=True
+    )
+
+
+def test_the_shell_script_parses() -> None:
+    subprocess.run(["bash", "-n", ROOT / "doors" / "environment.sh"], check=True)
