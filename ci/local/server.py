@@ -92,8 +92,10 @@ class Server:
             return await self._sagemaker(request, target.removeprefix(_TARGET))
         invocation = _INVOCATION.fullmatch(request.path)
         scope = request.headers.get("Authorization", "")
-        if request.method == "POST" and invocation and _SAGEMAKER_SCOPE in scope:
-            return await self._invocation(request, invocation.group(1))
+        if _SAGEMAKER_SCOPE in scope:
+            if request.method == "POST" and invocation:
+                return await self._invocation(request, invocation.group(1))
+            return _refusal(_not_served(request))
         if request.path == HEALTH_PATH:
             return web.json_response(self._health())
         return await self._proxy.forward(request)
@@ -134,6 +136,14 @@ def _is_local(request: web.BaseRequest) -> bool:
     if host not in _LOCAL_HOSTS and not host.endswith(".localhost"):
         return False
     return "Origin" not in request.headers and "Sec-Fetch-Site" not in request.headers
+
+
+def _not_served(request: web.BaseRequest) -> ApiError:
+    return ApiError(
+        "UnsupportedOperationException",
+        f"{request.method} {request.path} is a call of SageMaker's that the local endpoint does not"
+        " serve. Run this against AWS.",
+    )
 
 
 def _continue(request: web.BaseRequest) -> None:

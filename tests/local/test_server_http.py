@@ -307,6 +307,14 @@ def test_a_lambda_function_reaches_sagemaker_here(endpoint: Endpoint, sagemaker:
     functions.close()
 
 
+def test_other_runtimes_of_sagemaker_are_refused_by_name(endpoint: Endpoint) -> None:
+    runtime = client(endpoint, "sagemaker-runtime")
+    with pytest.raises(ClientError, match="async-invocations") as caught:
+        runtime.invoke_endpoint_async(EndpointName="e", InputLocation="s3://bucket/key")
+    assert caught.value.response["Error"]["Code"] == "UnsupportedOperationException"
+    runtime.close()
+
+
 def test_an_endpoint_that_is_not_there_cannot_be_invoked(endpoint: Endpoint) -> None:
     runtime = client(endpoint, "sagemaker-runtime")
     with pytest.raises(ClientError, match="nowhere"):
