@@ -33,7 +33,7 @@ def processing(name: str, script: str, *needs: str, **arguments: Any) -> Documen
             },
             "AppSpecification": {
                 "ImageUri": "image",
-                "ContainerEntrypoint": ["python3", "-c", script],
+                "ContainerEntrypoint": ["python3", "-c", _one_line(script)],
             },
             "RoleArn": ROLE,
             **arguments,
@@ -43,7 +43,10 @@ def processing(name: str, script: str, *needs: str, **arguments: Any) -> Documen
 
 
 def source(name: str, uri: object, local: str) -> Document:
-    return {"InputName": name, "S3Input": {"S3Uri": uri, "LocalPath": local}}
+    return {
+        "InputName": name,
+        "S3Input": {"S3Uri": uri, "LocalPath": local, "S3DataType": "S3Prefix"},
+    }
 
 
 def target(name: str, uri: object, local: str) -> Document:
@@ -51,6 +54,11 @@ def target(name: str, uri: object, local: str) -> Document:
         "OutputName": name,
         "S3Output": {"S3Uri": uri, "LocalPath": local, "S3UploadMode": "EndOfJob"},
     }
+
+
+def _one_line(script: str) -> str:
+    """The API's pattern for an entry point takes no line break."""
+    return f"exec({script!r})" if "\n" in script else script
 
 
 class Lab:

@@ -115,8 +115,10 @@ class Transfer:
         if file.stat().st_size <= _WHOLE:
             self._call("PutObject", uri, Bucket=bucket, Key=key, Body=file.read_bytes())
             return
-        client = self.client
-        _translate(lambda: client.upload_file(str(file), bucket, key), uri, self._region)
+        from boto3.s3.transfer import S3Transfer
+
+        parts = S3Transfer(self.client)
+        _translate(lambda: parts.upload_file(str(file), bucket, key), uri, self._region)
 
     def _call(self, operation: str, uri: str, **arguments: Any) -> Any:
         method = getattr(self.client, _METHODS[operation])
