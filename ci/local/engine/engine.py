@@ -5,6 +5,7 @@ a running step; nothing else needs to survive a kill, since the records say what
 """
 
 import os
+import queue
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -13,7 +14,7 @@ from typing import Any
 
 from ci.errors import GitOpsError
 from ci.local.context import ACCOUNT
-from ci.local.engine.containers import GRACE, Host
+from ci.local.engine.containers import GRACE, Host, discard
 from ci.local.engine.isolate import Isolation, end_leftovers
 from ci.local.engine.logs import LogShipper
 from ci.local.engine.resolve import Unresolved
@@ -58,9 +59,11 @@ class Engine:
         self._clients = _Clients(emulator or address, region)
         self._isolation = Isolation(home / "launcher", mode=isolation)
         self._logs = LogShipper(store, self._clients.get, clock)
+        self._sweeper = _Sweeper()
         self._limits = Limits(
             containers=threading.Semaphore(capacity or max(8, 2 * (os.cpu_count() or 1))),
             parallel=_PARALLEL,
+            sweep=self._sweeper.put,
         )
         self._services = Services(
             store=store,
@@ -170,6 +173,7 @@ class Engine:
         for thread in threads:
             thread.join(timeout=5)
         self._logs.close()
+        self._sweeper.close()
 
     def _follow(self, run: Run) -> None:
         try:
@@ -203,6 +207,29 @@ class Engine:
             with suppress(KeyError):
                 self._store.update(record, job, **{f"{kind}Status": "Stopped"})
         self._store.delete("step", f"{arn}#{name}")
+
+
+class _Sweeper:
+    """Removes what finished attempts no longer need, one at a time, out of the steps' way."""
+
+    def __init__(self) -> None:
+        self._folders: queue.SimpleQueue[Path | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def put(self, folder: Path) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._sweep, name="sweeper", daemon=True)
+            self._thread.start()
+        self._folders.put(folder)
+
+    def close(self) -> None:
+        self._folders.put(None)
+        if self._thread is not None:
+            self._thread.join(timeout=10)
+
+    def _sweep(self) -> None:
+        while (folder := self._folders.get()) is not None:
+            discard(folder)
 
 
 class _Clients:

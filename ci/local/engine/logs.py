@@ -43,6 +43,7 @@ class LogShipper:
         self._clock = clock
         self._client: Any = None
         self._groups: set[str] = set()
+        self._streams: set[str] = set()
         self._turn = threading.Lock()
         self._lock = threading.Lock()
         self._open: dict[str, Document] = {}
@@ -104,6 +105,7 @@ class LogShipper:
         if ended:
             with self._lock:
                 self._open.pop(body["stream"], None)
+            self._streams.discard(body["stream"])
             self._store.delete(KIND, body["stream"])
 
     def _put(self, group: str, stream: str, events: list[Document]) -> None:
@@ -114,8 +116,10 @@ class LogShipper:
             with suppress(client.exceptions.ResourceAlreadyExistsException):
                 client.create_log_group(logGroupName=group)
             self._groups.add(group)
-        with suppress(client.exceptions.ResourceAlreadyExistsException):
-            client.create_log_stream(logGroupName=group, logStreamName=stream)
+        if stream not in self._streams:
+            with suppress(client.exceptions.ResourceAlreadyExistsException):
+                client.create_log_stream(logGroupName=group, logStreamName=stream)
+            self._streams.add(stream)
         client.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
 
 

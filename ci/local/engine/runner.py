@@ -6,7 +6,7 @@ import secrets
 import string
 import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from typing import Any
 from ci.definition.model import Step
 from ci.definition.parse import parse_definition
 from ci.local.engine import cache
-from ci.local.engine.containers import Attempt, StopSignal, discard, disk_full
+from ci.local.engine.containers import Attempt, StopSignal, disk_full
 from ci.local.engine.failure import StepFailure, StepStopped
 from ci.local.engine.resolve import Scope, Unresolved, parameter_values, resolve
 from ci.local.engine.retry import next_delay
@@ -33,10 +33,12 @@ _SPOKEN = {State.SUCCEEDED: "Succeeded", State.FAILED: "Failed", State.STOPPED: 
 @dataclass(slots=True, kw_only=True)
 class Limits:
     """`containers` bounds the containers of all executions; `closing` is set when the endpoint
-    goes down: whatever happens then is not the execution's doing, and is not recorded."""
+    goes down: whatever happens then is not the execution's doing, and is not recorded. `sweep`
+    gives back the room of a finished attempt, later."""
 
     containers: threading.Semaphore
     parallel: int
+    sweep: Callable[[Path], None]
     closing: threading.Event = field(default_factory=threading.Event)
 
 
@@ -277,7 +279,7 @@ class Run:
             self._limits.containers.release()
         if key is not None:
             self._remember(step, key, result)
-        discard(folder)
+        self._finished.append(folder)
         return result
 
     def _take_container(self, signal: StopSignal) -> None:
