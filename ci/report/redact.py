@@ -17,13 +17,17 @@ _MASK = "[redacted]"
 _SHORTEST = 4
 _SHORTEST_LINE = 8
 
+# Every repetition has an end: log lines are foreign, and time must grow with their length alone.
 _PATTERNS = (
     # PEM private keys, also when a log tail begins or ends inside of one.
     re.compile(
         r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)",
         re.DOTALL,
     ),
-    re.compile(r"(?:^[A-Za-z0-9+/=]{16,}\s*\n)*-----END [A-Z0-9 ]*PRIVATE KEY-----", re.MULTILINE),
+    re.compile(
+        r"(?:^[A-Za-z0-9+/=]{16,80}[ \t\r]*\n){0,100}-----END [A-Z0-9 ]*PRIVATE KEY-----",
+        re.MULTILINE,
+    ),
     # AWS access key ids (IAM user guide, "Understanding unique ID prefixes").
     re.compile(r"(?<![A-Z0-9])(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Z0-9])"),
     # GitHub tokens (GitHub docs, "About authentication to GitHub", token formats).
@@ -32,7 +36,7 @@ _PATTERNS = (
     re.compile(r"\bglpat-[A-Za-z0-9_-]{20,}\b"),
     re.compile(r"\bxox[abprs]-[A-Za-z0-9-]{10,}\b"),
     # JSON Web Tokens: two JSON objects and a signature.
-    re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+"),
+    re.compile(r"\beyJ[A-Za-z0-9_-]{8,2000}\.eyJ[A-Za-z0-9_-]{8,8000}\.[A-Za-z0-9_-]+"),
 )
 # A name that says what its value is: only the value goes.
 _NAMED = re.compile(
@@ -41,7 +45,9 @@ _NAMED = re.compile(
         | api[_-]?key | authorization) ["']? \s* [:=] \s* ["']?)
         ( (?: (?:bearer|basic|token) \s+ )? [^\s"'&,;]{4,} )"""
 )
-_URL_PASSWORD = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s/:@]*:)([^\s/@]+)(@)", re.IGNORECASE)
+_URL_PASSWORD = re.compile(
+    r"(\b[a-z][a-z0-9+.-]{0,20}://[^\s/:@]{0,200}:)([^\s/@]{1,500})(@)", re.IGNORECASE
+)
 _ACCOUNT = re.compile(r"(?<![0-9A-Za-z])\d{12}(?![0-9A-Za-z])")
 _ACCOUNT_MASK = "x" * 12
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 from dataclasses import replace
 from urllib.parse import quote
 
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.reports import REPORTS, renderings
 
+from ci.report import escape
 from ci.report.model import LogTail
 from ci.report.redact import Redactor
 
@@ -109,3 +111,20 @@ def test_redaction_is_stable(secret: str, value: str) -> None:
     bare = secret.strip()
     pieces = redactor.text(f"{value}{secret}{value}").split("[redacted]")
     assert len(bare) < 4 or all(bare not in piece for piece in pieces)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "A" * 64 + "\n", "\n", "a.", "eyJ-", "eyJaaaaaaaa.", "://a:", "password ", "-----END ",
+        "-----BEGIN RSA PRIVATE KEY-----\n", "password=", "\x1b]", "`", "1", " ", "@", ":a",
+    ],
+)  # fmt: skip
+def test_time_grows_with_length_alone(piece: str) -> None:
+    """A megabyte takes a fraction of a second; what is quadratic takes minutes."""
+    long = piece * (1_000_000 // len(piece))
+    began = time.process_time()
+    shown = Redactor(["some-secret"]).text(long)
+    escape.fence(shown)
+    escape.text(shown)
+    assert time.process_time() - began < 15

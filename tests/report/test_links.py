@@ -1,0 +1,73 @@
+"""Addresses in AWS's consoles; none for what is local or unknown."""
+
+import pytest
+
+from ci.report.links import execution_link, job_link, log_link
+
+EXECUTION = "arn:aws:sagemaker:eu-west-1:111122223333:pipeline/p-1/execution/abc123"
+JOB = "arn:aws:sagemaker:eu-west-1:111122223333:training-job/pipelines-x-Train/1"
+
+
+def test_an_execution_in_studio() -> None:
+    link = execution_link(EXECUTION, studio_domain="d-abc")
+    assert link is not None
+    assert link.url == (
+        "https://studio-d-abc.studio.eu-west-1.sagemaker.aws"
+        "/pipelines/view/p-1/executions/abc123/graph"
+    )
+    assert execution_link(EXECUTION) is None
+
+
+@pytest.mark.parametrize(
+    ("arn", "url"),
+    [
+        (
+            "arn:aws:sagemaker:eu-west-1:111122223333:processing-job/a-b",
+            "https://eu-west-1.console.aws.amazon.com/sagemaker/home?region=eu-west-1"
+            "#/processing-jobs/a-b",
+        ),
+        (
+            "arn:aws-cn:sagemaker:cn-north-1:111122223333:training-job/a",
+            "https://cn-north-1.console.amazonaws.cn/sagemaker/home?region=cn-north-1#/jobs/a",
+        ),
+        (
+            "arn:aws-us-gov:sagemaker:us-gov-west-1:111122223333:endpoint/e",
+            "https://us-gov-west-1.console.amazonaws-us-gov.com/sagemaker/home"
+            "?region=us-gov-west-1#/endpoints/e",
+        ),
+    ],
+)
+def test_jobs_in_every_partition(arn: str, url: str) -> None:
+    link = job_link(arn)
+    assert link is not None
+    assert link.url == url
+
+
+def test_logs_are_encoded_as_the_console_does() -> None:
+    link = log_link(JOB, "/aws/sagemaker/TrainingJobs", "x/algo-1")
+    assert link is not None
+    assert link.url == (
+        "https://eu-west-1.console.aws.amazon.com/cloudwatch/home?region=eu-west-1"
+        "#logsV2:log-groups/log-group/$252Faws$252Fsagemaker$252FTrainingJobs"
+        "/log-events/x$252Falgo-1"
+    )
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        "", "arn", "arn:aws:s3:::bucket", EXECUTION.replace("111122223333", "000000000000"),
+        "arn:aws-iso:sagemaker:us-iso-east-1:111122223333:training-job/a",
+        "arn:aws:lambda:eu-west-1:111122223333:function:f",
+        "arn:aws:sagemaker:x/../evil:111122223333:training-job/a",
+        "arn:aws:sagemaker:eu-west-1:111122223333:model-package/g/1",
+    ],
+)  # fmt: skip
+def test_no_place_to_show(arn: str) -> None:
+    assert job_link(arn) is None
+    assert execution_link(arn.replace("training-job", "x"), studio_domain="d") is None
+
+
+@pytest.mark.parametrize("arn", ["", "arn:aws:sagemaker:eu-west-1:000000000000:training-job/a"])
+def test_no_logs_of_what_is_local(arn: str) -> None:
+    assert log_link(arn, "/aws/sagemaker/TrainingJobs") is None
