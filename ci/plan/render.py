@@ -28,6 +28,7 @@ __all__ = ["plan_to_json", "render_markdown", "render_terminal"]
 
 _LONGEST_VALUE = 160
 _RUNS_SHOWN = 60
+_FOLDED_FROM = 12  # lines of an added or removed step
 _NO_WIDTH = "\u200b"
 _HEADING, _SENTENCE = "heading", "sentence"
 _COLORS = {"+": "32", "-": "31", "~": "33", "@": "36", _HEADING: "1"}
@@ -118,7 +119,11 @@ def _step_markdown(
     yield f"#### {inline(step.name)} {step.kind} · {_text(step.type)}{was}{then}"
     lines = list(_step_lines(step))
     if lines and argument_lines:
-        yield fenced(_cut(lines, argument_lines))
+        block = fenced(_cut(lines, argument_lines))
+        if step.kind in (Kind.ADDED, Kind.REMOVED) and len(lines) > _FOLDED_FROM:
+            head = f"{len(lines)} lines of arguments"
+            block = f"<details><summary>{head}</summary>\n\n{block}\n\n</details>"
+        yield block
     elif lines:
         yield f"{len(lines)} lines of arguments are left out here."
     for change in step.code:

@@ -4,8 +4,9 @@ import json
 import unicodedata
 from collections.abc import Iterator, Sequence
 
+from ci.definition.references import as_reference, is_expression
 from ci.plan.model import MISSING, Change, FileChange, Kind, Plan, StepChange, StepRun, Verdict
-from ci.plan.tree import render_path
+from ci.plan.tree import naming_field, render_path
 
 SIGNS = {Kind.ADDED: "+", Kind.REMOVED: "-", Kind.CHANGED: "~", Kind.RENAMED: "~"}
 _MOST_NAMES = 6
@@ -114,9 +115,13 @@ def change_lines(changes: Sequence[Change], *, longest: int) -> Iterator[str]:
 
 def value_lines(sign: str, name: str, value: object, *, longest: int) -> Iterator[str]:
     """An object's members, one a line, for what is added or removed as a whole."""
-    if isinstance(value, dict) and value:
+    if isinstance(value, dict) and value and not is_expression(value):
         for key, member in value.items():
             yield from value_lines(sign, f"{name}.{key}" if name else key, member, longest=longest)
+    elif isinstance(value, list) and (field := naming_field(value)) is not None:
+        for item in value:
+            member = {key: inner for key, inner in item.items() if key != field}
+            yield from value_lines(sign, f"{name}[{item[field]!r}]", member, longest=longest)
     else:
         yield f"{sign} {visible(name).removeprefix('Arguments.')}: {shown(value, longest)}"
 
@@ -153,11 +158,21 @@ def file_summary(change: FileChange) -> str:
 
 
 def _json(value: object) -> str:
-    match value:
-        case {"Get": str(text)} if isinstance(value, dict) and len(value) == 1:
-            return visible(text)
-        case _:
-            return visible(json.dumps(value, ensure_ascii=False, default=str))
+    """JSON; a reference as its path, a join as its text with the references in braces."""
+    if (text := as_reference(value)) is not None:
+        return visible(text)
+    if isinstance(value, dict) and len(value) == 1 and isinstance(value.get("Std:Join"), dict):
+        joined = _joined(value["Std:Join"])
+        if joined is not None:
+            return visible(joined)
+    return visible(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def _joined(body: dict[str, object]) -> str | None:
+    glue, values = body.get("On", ""), body.get("Values")
+    if not isinstance(glue, str) or not isinstance(values, list):
+        return None
+    return glue.join(part if isinstance(part, str) else f"{{{_json(part)}}}" for part in values)
 
 
 def _shown_pair(old: object, new: object, longest: int) -> tuple[str, str]:

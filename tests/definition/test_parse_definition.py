@@ -158,7 +158,7 @@ def test_what_the_sdk_writes_is_read_without_loss(file: Path) -> None:
     assert definition.raw == json.loads(file.read_bytes())
     again = parse_definition(canonical_bytes(definition.raw))
     assert canonical_bytes(again.raw) == canonical_bytes(definition.raw)
-    assert len(list(definition.walk())) > 5
+    assert len(list(definition.walk())) >= 2
 
 
 def test_a_megabyte_is_read_in_a_fraction_of_a_second() -> None:

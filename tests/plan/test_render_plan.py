@@ -174,21 +174,8 @@ class Rendered(html.parser.HTMLParser):
 
 
 TAGS = {
-    "h3",
-    "h4",
-    "p",
-    "strong",
-    "pre",
-    "code",
-    "table",
-    "thead",
-    "tbody",
-    "tr",
-    "th",
-    "td",
-    "details",
-    "summary",
-    "sub",
+    *("h3", "h4", "p", "strong", "pre", "code", "details", "summary", "sub"),
+    *("table", "thead", "tbody", "tr", "th", "td"),
 }
 
 
