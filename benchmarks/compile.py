@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 BUCKET = "sagemaker-us-east-1-000000000000"
 ROLE = "arn:aws:iam::000000000000:role/sagemaker-gitops-local"
 
-MODULE = '''
+MODULE = """
 from pathlib import Path
 from sagemaker.core.processing import ScriptProcessor
 from sagemaker.core.training.configs import Compute, SourceCode
@@ -43,7 +43,8 @@ def processing(session, role, number):
     processor = ScriptProcessor(
         image_uri=IMAGE, command=["python3"], role=role, instance_count=1,
         instance_type="ml.m5.large", base_job_name=f"p{number}", sagemaker_session=session)
-    return ProcessingStep(name=f"P{number}", step_args=processor.run(code=str(HERE / "code/main.py")))
+    arguments = processor.run(code=str(HERE / "code/main.py"))
+    return ProcessingStep(name=f"P{number}", step_args=arguments)
 
 def training(session, role, number):
     trainer = ModelTrainer(
@@ -56,9 +57,9 @@ def get_pipeline(role, kind, count, sagemaker_session):
     make = {"processing": processing, "training": training}[kind]
     steps = [make(sagemaker_session, role, number) for number in range(count)]
     return Pipeline(name="demo", steps=steps, sagemaker_session=sagemaker_session)
-'''
+"""
 
-PLAIN = '''
+PLAIN = """
 import sys
 sys.path.insert(0, sys.argv[1])
 import pipeline
@@ -66,7 +67,7 @@ from sagemaker.core.workflow.pipeline_context import PipelineSession
 session = PipelineSession(default_bucket=sys.argv[2])
 built = pipeline.get_pipeline(sys.argv[3], sys.argv[4], int(sys.argv[5]), session)
 open(sys.argv[6], "w").write(built.definition())
-'''
+"""
 
 
 def plain(python: str, folder: Path, kind: str, count: int) -> tuple[float, str, int]:
@@ -144,9 +145,10 @@ def main() -> int:
                 ours_seconds, ours = here(python, folder, kind, count)
                 same = without_keys(theirs) == without_keys(ours)
                 equal = equal and same
+                told = f"{uploads:>9}  {'equal' if same else 'DIFFER'}"
                 print(
                     f"{count:>4} {kind + ' steps':<19}{seconds:>8.1f}{ours_seconds:>8.1f}"
-                    f"{ours_seconds / seconds:>8.2f}  {uploads:>7}  {'equal' if same else 'DIFFER'}",
+                    f"{ours_seconds / seconds:>8.2f}{told}",
                     flush=True,
                 )
         print(f"{'one step (the import)':<24}{'':>8}{floor:>8.1f}")

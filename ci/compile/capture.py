@@ -29,6 +29,12 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the base class's name
         """Nothing: requests are told in errors, not on stderr."""
 
+    def handle_expect_100(self) -> bool:
+        """Answer at once: a client that waits for it in vain waits a second for every upload."""
+        done = super().handle_expect_100()
+        self.wfile.flush()
+        return done
+
     def _body(self) -> bytes | None:
         if "chunked" in self.headers.get("Transfer-Encoding", ""):
             return b"".join(_chunks(self.rfile.readline, self.rfile.read))

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 
 from ci.compile.bundle import Artifact, Function
+from ci.compile.volatile import SIGNATURE
 from ci.definition.canonical import canonical_bytes
 
 
@@ -18,14 +19,15 @@ def bundle_digest(
     """SHA-256, in hex, over the definition, the artifacts by key, the functions and the bucket.
 
     `masks` are texts that cannot be the same twice by design: wherever one stands, in the
-    definition or in a key, it counts as its number, and an artifact whose key holds one counts
-    by its key alone.
+    definition or in a key, it counts for nothing, and neither does a signature whose key holds
+    one.
     """
     text = definition.decode()
     keys: list[list[str]] = []
     for key, artifact in artifacts.items():
         masked = _mask(key, masks)
-        keys.append([masked, artifact.sha256 if masked == key else "volatile"])
+        signature = masked != key and artifact.name == SIGNATURE
+        keys.append([masked, "signature" if signature else artifact.sha256])
     document = {
         "bucket": bucket,
         "definition": hashlib.sha256(_mask(text, masks).encode()).hexdigest(),
@@ -39,6 +41,6 @@ def bundle_digest(
 
 
 def _mask(text: str, masks: Sequence[str]) -> str:
-    for number, mask in enumerate(masks):
-        text = text.replace(mask, f"<volatile {number}>")
+    for mask in masks:
+        text = text.replace(mask, "<volatile>")
     return text

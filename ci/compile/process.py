@@ -9,13 +9,14 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from ci.compile import failure
 from ci.compile.capture import serve
 from ci.compile.interpreter import child_environment, find_python, live_environment
 from ci.compile.services import Capture, function_arn
+from ci.compile.volatile import settle
 from ci.definition.read import read_json
 from ci.project.model import CompileMode, ModuleSource, Target
 
@@ -119,14 +120,18 @@ def _collect(reply: Mapping[str, Any], capture: Capture, job: _Job) -> Compiled:
         f"s3://{bucket}/{key}": Path(file).read_bytes() for bucket, key, file in reply["objects"]
     }
     uploads |= {f"s3://{bucket}/{key}": body for (bucket, key), body in capture.objects.items()}
+    document = read_json(reply["definition"], where=job.source)
+    settled = settle(document, uploads, root=PurePath(job.request["root"]))
     return Compiled(
-        document=read_json(reply["definition"], where=job.source),
-        uploads=uploads,
+        document=settled.document,
+        uploads=settled.uploads,
         folders=tuple(reply["folders"]),
         functions={
             name: (function_arn(capture, name), function.code, function.configuration)
             for name, function in capture.functions.items()
         },
+        volatile=settled.steps,
+        masks=settled.masks,
         isolation=reply["isolation"],
     )
 

@@ -141,16 +141,17 @@ def test_digest_sees_everything_that_deploys(tmp_path: Path) -> None:
 def test_masks_count_for_nothing(tmp_path: Path) -> None:
     one = make_bundle(tmp_path / "files")
 
-    def digest(stamp: str, body: str) -> str:
-        artifact = Artifact(
-            sha256=body * 64, name="f", size=1, path=tmp_path, key=f"step/{stamp}/f"
-        )
+    def digest(stamp: str, body: str, name: str = "metadata.json") -> str:
+        key = f"step/{stamp}/{name}"
+        artifact = Artifact(sha256=body * 64, name=name, size=1, path=tmp_path, key=key)
         return bundle_digest(
             f'{{"uri":"s3://b/step/{stamp}/f"}}'.encode(),
-            {f"step/{stamp}/f": artifact},
+            {key: artifact},
             one.functions,
             bucket="b",
             masks=(stamp,),
         )
 
     assert digest("2024-01-01", "a") == digest("2025-12-31", "b")
+    assert digest("2024-01-01", "a", "payload.pkl") == digest("2025-12-31", "a", "payload.pkl")
+    assert digest("2024-01-01", "a", "payload.pkl") != digest("2025-12-31", "b", "payload.pkl")

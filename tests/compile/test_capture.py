@@ -113,6 +113,20 @@ def test_large_files_come_in_parts(compiled: Compile) -> None:
     assert (artifact.size, artifact.sha256) == (16 << 20, expected)
 
 
+def test_uploads_do_not_wait_for_each_other(compiled: Compile) -> None:
+    """A client that asks for `100 Continue` in vain waits a second for every upload."""
+    bundle = compiled(
+        """
+        import time
+        start = time.monotonic()
+        for number in range(20):
+            s3.put_object(Bucket=default_bucket, Key=str(number), Body=b"x" * 100000)
+        return Pipeline([time.monotonic() - start])
+        """
+    )
+    assert steps_of(bundle)[0] < 10  # type: ignore[index]
+
+
 def test_the_caller_is_the_targets_role(compiled: Compile) -> None:
     bundle = compiled(
         """

@@ -217,6 +217,31 @@ def test_the_default_bucket_is_the_targets(version: str, settings: str, tmp_path
     assert f"{BUCKET} 000000000000" in bundle.definition.decode()
 
 
+def test_functions_as_steps_work_and_are_told(version: str, tmp_path: Path) -> None:
+    project = copy_zoo(tmp_path)
+    source = project / "zoo" / f"functions_{version}.py"
+
+    def compiled() -> Bundle:
+        target = make_target(source, python=sdk_python(version))
+        return compile_pipeline(target, environ=os.environ, scratch=project / "scratch")
+
+    first, second = compiled(), compiled()
+    signed = version == "v3"  # with a fresh key each time
+    assert first.volatile == second.volatile == (("Add", "Double") if signed else ())
+    assert (first.definition != second.definition) == signed
+    assert first.digest == second.digest
+    step = next(step for step in steps(json.loads(first.definition)["Steps"]))
+    words = step["Arguments"]["AlgorithmSpecification"]["ContainerArguments"]  # type: ignore[index]
+    place = words[words.index("--func_step_s3_dir") + 1]
+    assert f"functions/{step['Name']}/{place}/function/payload.pkl" in first.artifacts
+    under = {key for key in first.artifacts if place in key}
+    assert len(under) == 8
+    assert (not under & second.artifacts.keys()) == signed
+    assert str(tmp_path) not in first.definition.decode()
+    source.write_text(source.read_text().replace("value * 2", "value * 3"))
+    assert compiled().digest != first.digest
+
+
 def test_names_made_of_the_second_collide_without_this(tmp_path: Path) -> None:
     """What the mended names are for: the bare SDK v3 gives two steps one name within a second."""
     code = "from sagemaker.core.modules.utils import _get_unique_name as n; print(n('a'), n('a'))"

@@ -14,7 +14,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .isolation import guard_network, isolate, keep_source_folders_clean, limit, listen
+from .isolation import (
+    guard_network,
+    isolate,
+    keep_source_folders_clean,
+    limit,
+    listen,
+    name_temporary_files,
+)
 from .sdk import Finder, Mends, Uploads
 from .source import compile_source, describe_error, versions
 
@@ -42,6 +49,7 @@ def main() -> None:
     isolation = enter(request, connection, reached)
     os.chdir(request["working_directory"])
     keep_source_folders_clean()
+    name_temporary_files()
     uploads = Uploads(Path(request["scratch"]) / "uploads")
     sys.meta_path.insert(0, Finder(Mends(request, uploads).apply))
     reply: dict[str, Any] = {}

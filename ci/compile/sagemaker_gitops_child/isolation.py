@@ -10,11 +10,13 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import importlib.machinery
+import itertools
 import os
 import resource
 import socket
 import struct
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +108,17 @@ def guard_network(port: int, reached: list[str]) -> None:
 
 def _text(value: object) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def name_temporary_files() -> None:
+    """Temporary files get names by number, because the SDK uploads some under their own name.
+
+    The folder of temporary files is this compile's own, so that nobody else makes a file there.
+    """
+    replaced: Any = tempfile
+    name = "_name_sequence"
+    if hasattr(replaced, name):
+        setattr(replaced, name, (f"{number:08d}" for number in itertools.count()))
 
 
 def keep_source_folders_clean() -> None:
