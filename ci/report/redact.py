@@ -25,7 +25,8 @@ _PATTERNS = (
         re.DOTALL,
     ),
     re.compile(
-        r"(?:^[A-Za-z0-9+/=]{16,80}[ \t\r]*\n){0,100}-----END [A-Z0-9 ]*PRIVATE KEY-----",
+        r"(?:^[A-Za-z0-9+/=]{16,80}[ \t\r]*\n){0,100}(?:^[A-Za-z0-9+/=]{1,15}[ \t\r]*\n)?"
+        r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----",
         re.MULTILINE,
     ),
     # AWS access key ids (IAM user guide, "Understanding unique ID prefixes").
@@ -50,6 +51,8 @@ _URL_PASSWORD = re.compile(
 )
 _ACCOUNT = re.compile(r"(?<![0-9A-Za-z])\d{12}(?![0-9A-Za-z])")
 _ACCOUNT_MASK = "x" * 12
+# Half a character, which no file and no request could carry.
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 _T = TypeVar("_T")
 
@@ -74,6 +77,7 @@ class Redactor:
 
     def text(self, value: str) -> str:
         """`value` with every secret replaced by `[redacted]`; doing it twice changes nothing."""
+        value = _SURROGATE.sub("\ufffd", value)
         if self._secrets is not None:
             value = self._secrets.sub(_MASK, value)
         for pattern in _PATTERNS:

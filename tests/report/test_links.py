@@ -5,6 +5,8 @@ import pytest
 from ci.report.links import execution_link, job_link, log_link
 
 EXECUTION = "arn:aws:sagemaker:eu-west-1:111122223333:pipeline/p-1/execution/abc123"
+EU = "https://eu-west-1.console.aws.amazon.com"
+GOV = "https://us-gov-west-1.console.amazonaws-us-gov.com"
 JOB = "arn:aws:sagemaker:eu-west-1:111122223333:training-job/pipelines-x-Train/1"
 
 
@@ -23,8 +25,7 @@ def test_an_execution_in_studio() -> None:
     [
         (
             "arn:aws:sagemaker:eu-west-1:111122223333:processing-job/a-b",
-            "https://eu-west-1.console.aws.amazon.com/sagemaker/home?region=eu-west-1"
-            "#/processing-jobs/a-b",
+            f"{EU}/sagemaker/home?region=eu-west-1#/processing-jobs/a-b",
         ),
         (
             "arn:aws-cn:sagemaker:cn-north-1:111122223333:training-job/a",
@@ -32,8 +33,7 @@ def test_an_execution_in_studio() -> None:
         ),
         (
             "arn:aws-us-gov:sagemaker:us-gov-west-1:111122223333:endpoint/e",
-            "https://us-gov-west-1.console.amazonaws-us-gov.com/sagemaker/home"
-            "?region=us-gov-west-1#/endpoints/e",
+            f"{GOV}/sagemaker/home?region=us-gov-west-1#/endpoints/e",
         ),
     ],
 )

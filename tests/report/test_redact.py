@@ -18,6 +18,7 @@ from ci.report.redact import Redactor
 KEY = """-----BEGIN RSA PRIVATE KEY-----
 MIIEpAIBAAKCAQEA7Z
 qqqqqqqqqqqqqqqqqqqqqqqq
+rrrr==
 -----END RSA PRIVATE KEY-----"""
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.abc-def_123"
 
@@ -54,6 +55,7 @@ def test_a_tail_that_begins_or_ends_inside_a_key() -> None:
     begin, end = KEY[:60], KEY[35:]
     assert "MIIE" not in Redactor().text(begin)
     assert "qqqq" not in Redactor().text(f"log\n{end}\nmore")
+    assert "rrrr" not in Redactor().text(f"log\n{end}\nmore")
     assert Redactor().text(f"log\n{end}\nmore").endswith("more")
 
 
@@ -68,6 +70,12 @@ def test_forms_of_a_known_secret(encode: object) -> None:
 def test_lines_of_a_long_secret_count_each() -> None:
     redactor = Redactor(["first-line-of-it\nsecond-line-of-it"])
     assert redactor.text("log: second-line-of-it") == "log: [redacted]"
+
+
+def test_half_a_character_is_no_text_to_write() -> None:
+    broken = replace(REPORTS["success"], pipeline="a\ud800b", notes=("\udfff",))
+    for shown in renderings(broken).values():
+        assert shown.encode("utf-8")
 
 
 def test_short_and_empty_values_are_left() -> None:
