@@ -79,7 +79,7 @@ def _implied(
     declared folder, named as a whole where something is read."""
     outside = [uri for uri in uploads if not uri.startswith(tuple(f"{f}/" for f in declared))]
     parents = {uri.rpartition("/")[0] for uri in outside}
-    parents -= {uri for uri in parents if uri.count("/") < 3}
+    parents -= {uri for uri in parents if uri.count("/") < 3 or uri in uploads}
     if not parents:
         return
     read = {text.rstrip("/") for text in _strings(document)}

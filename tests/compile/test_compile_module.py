@@ -6,6 +6,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -369,3 +370,33 @@ def test_digest_follows_the_source_and_nothing_else(compiled: Compile) -> None:
     assert first.digest == again.digest != other.digest
     assert first.definition == again.definition
     assert (first.bucket, first.prefix) == (BUCKET, PREFIX)
+
+
+def test_live_is_the_way_out(compiled: Compile) -> None:
+    bundle = compiled(
+        """
+        import os
+        def get_pipeline():
+            return Pipeline([os.environ.get("AWS_PROFILE"), os.environ.get("AWS_ENDPOINT_URL")])
+        """,
+        live=True,
+        environ={"AWS_PROFILE": "team", "AWS_ENDPOINT_URL": "http://127.0.0.1:4566"},
+    )
+    assert steps_of(bundle) == ["team", "http://127.0.0.1:4566"]
+
+
+def test_working_directory_is_the_projects_root_or_the_one_named(
+    compiled: Compile, tmp_path: Path
+) -> None:
+    code = "import os\ndef get_pipeline():\n    return Pipeline([os.getcwd()])"
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    assert steps_of(compiled(code)) == [str(tmp_path / "project")]
+    assert steps_of(compiled(code, working_directory=elsewhere)) == [str(elsewhere)]
+
+
+def test_several_compile_at_once(compiled: Compile) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        codes = [f"def get_pipeline():\n    return Pipeline([{n}])" for n in range(4)]
+        futures = [pool.submit(compiled, code, file=f"ml/p{n}.py") for n, code in enumerate(codes)]
+        assert [steps_of(future.result()) for future in futures] == [[0], [1], [2], [3]]
