@@ -16,12 +16,13 @@ _NESTED = ("artifacts", "local")
 _INTRODUCTION = """\
 # The project file
 
-`sagemaker-gitops.yaml` stands at the root of the repository. Editors that know YAML schemas complete it when its first
-line names the schema, as `sagemaker-gitops init` writes it. `sagemaker-gitops validate` tells everything that is wrong
-with it at once, with line and column. Paths count from the folder of the file.
+`sagemaker-gitops.yaml` stands at the root of the repository. Editors that know YAML schemas
+complete it when its first line names the schema, as `sagemaker-gitops init` writes it.
+`sagemaker-gitops validate` tells everything that is wrong with it at once, with line and column.
+Paths count from the folder of the file.
 
-YAML 1.1 and 1.2 read some plain values differently (`no`, `on`, `1e3`, `010`, `1_000`, `12:30`). They are refused:
-write `"no"` or `false`, `"1e3"` or `1000.0`.
+YAML 1.1 and 1.2 read some plain values differently (`no`, `on`, `1e3`, `010`, `1_000`, `12:30`).
+They are refused: write `"no"` or `false`, `"1e3"` or `1000.0`.
 
 What the command line says goes before what the environment says, and that before the pipeline's.
 """
@@ -62,11 +63,11 @@ def _takes(field: Schema) -> str:
     if "const" in field:
         return f"`{json.dumps(field['const'])}`"
     if "$ref" in field:
-        name = field["$ref"].rpartition("/")[2]
+        name = str(field["$ref"]).rpartition("/")[2]
         return {"role": "ARN of a role", "region": "region"}.get(name, f"mapping ({name})")
     kinds = field["type"] if isinstance(field["type"], list) else [field["type"]]
     names = {"object": "mapping", "array": "list", "string": "text", "integer": "whole number"}
-    return " or ".join(names.get(kind, kind) for kind in kinds)
+    return " or ".join(names.get(kind, str(kind)) for kind in kinds)
 
 
 def _means(field: Schema) -> str:
