@@ -157,12 +157,22 @@ def _text(shape: Shape, value: object, path: str) -> _Found:
         return
     yield from _size(shape, len(value), "characters", path)
     allowed = shape.get("enum")
-    if allowed is not None and value not in allowed:
+    if allowed is not None and value not in allowed and not _is_newer_instance(value, allowed):
         few = ", ".join(allowed[:12]) + (", ..." if len(allowed) > 12 else "")
         yield Rule.ARGUMENT_VALUE, path, f"{value!r:.80} is none of {few}."
     pattern = shape.get("pattern")
     if pattern is not None and len(value) <= shape.get("max", 2048) and not matches(pattern, value):
         yield Rule.ARGUMENT_VALUE, path, f"{value!r:.120} does not match {pattern}."
+
+
+def _is_newer_instance(value: str, allowed: list[str]) -> bool:
+    """An instance family that AWS has and this botocore does not know yet, in a size there is."""
+    family, _, size = value.rpartition(".")
+    if not allowed[0].startswith("ml.") or not family.startswith("ml."):
+        return False
+    known = {name.rpartition(".")[0] for name in allowed}
+    sizes = {name.rpartition(".")[2] for name in allowed}
+    return family not in known and size in sizes
 
 
 def _number(shape: Shape, value: object, path: str) -> _Found:

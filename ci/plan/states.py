@@ -1,11 +1,14 @@
 """The two sides of a plan, from what the other packages hand on."""
 
+import re
 from collections.abc import Mapping
 
 from ci.compile.bundle import Bundle
 from ci.definition.parse import parse_definition
 from ci.plan.model import Files, FunctionState, PipelineState, no_files
 from ci.sagemaker.model import DeployedPipeline
+
+_HASH = re.compile(r"(?:^|(?<=/))[0-9a-f]{64}(?=/)")
 
 
 def wanted_state(
@@ -58,7 +61,7 @@ def bundle_files(bundle: Bundle) -> Files:
     """Reads a bundle's artifacts by content address."""
     folders: dict[str, dict[str, str]] = {}
     for key in bundle.artifacts:
-        for sha in (part for part in key.split("/") if len(part) == 64):
+        for sha in _HASH.findall(key):
             inside = key.split(f"{sha}/", 1)[-1]
             folders.setdefault(sha, {})[inside] = key
 

@@ -339,6 +339,16 @@ def test_durations_as_aws_and_the_sdk_write_them_are_accepted(text: str) -> None
     assert find_problems(parsed(document)) == ()
 
 
+@pytest.mark.parametrize(
+    ("instance_type", "fits"),
+    [("ml.m99.large", True), ("ml.m5.large", True), ("ml.m5.lrage", False), ("m99.large", False)],
+)
+def test_an_instance_family_of_tomorrow_is_accepted(instance_type: str, fits: bool) -> None:
+    document = small_pipeline()
+    arguments(document, TRAIN)["ResourceConfig"]["InstanceType"] = instance_type
+    assert (find_problems(parsed(document)) == ()) is fits
+
+
 def test_hostile_content_gives_problems_and_no_traceback() -> None:
     document = small_pipeline()
     arguments(document, PREPARE).update(
