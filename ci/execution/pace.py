@@ -3,8 +3,8 @@
 Looking r(t) times a second costs calls, and finds the end 1/(2 r) late on average. For ends that
 fall with density f(t) the product of calls and delay is least where r is proportional to the
 square root of the hazard h(t) = f(t) / P(still running at t). The hazard comes from how long
-earlier executions of this pipeline took; without history it is that of an unknown scale
-(proportional to 1/t), which keeps the delay a constant share of the time run so far.
+earlier executions of this pipeline took. Without history every interval that does not change has
+the same product; a few dense polls at first cost little and find what fails or ends at once.
 """
 
 import math
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 SHORTEST = 2.0  # seconds between two polls
 LONGEST = 60.0
 _UNKNOWN_INTERVAL = 10.0
+_DENSEST = 6.0  # seconds between polls where the end of a long execution is most likely
 _LEAST_SPREAD = 0.03  # the standard deviation of the log of durations is never taken below this
 _PRIOR_SPREAD = 0.30  # believed before anything is known, weighing as much as one duration
 _HISTORY = 20
@@ -48,8 +49,15 @@ def next_interval(elapsed: float, expectation: Expectation | None, *, chance: fl
 
     `chance` in [0, 1) spreads many followers: the interval is that share of 20 % around it.
     """
-    plain = _UNKNOWN_INTERVAL if expectation is None else _expected(elapsed, expectation)
+    plain = _unknown(elapsed) if expectation is None else _expected(elapsed, expectation)
     return min(LONGEST, max(SHORTEST, plain * (0.9 + 0.2 * chance)))
+
+
+def _unknown(elapsed: float) -> float:
+    """Kept within 1.1 times the product of a fixed interval for executions of 5 min and more."""
+    if elapsed < 10.0:
+        return SHORTEST
+    return 6.0 if elapsed < 400.0 else _UNKNOWN_INTERVAL
 
 
 def _expected(elapsed: float, expectation: Expectation) -> float:
@@ -69,7 +77,7 @@ def _expected(elapsed: float, expectation: Expectation) -> float:
 
 def _scale(typical: float, spread: float) -> float:
     """The interval where an end is most likely is a fiftieth of the deviation in seconds."""
-    likely = max(SHORTEST, min(_UNKNOWN_INTERVAL, typical * spread / 50))
+    likely = max(SHORTEST, min(_DENSEST, typical * spread / 50))
     return likely * math.sqrt(_hazard(typical, Expectation(mean=math.log(typical), spread=spread)))
 
 
