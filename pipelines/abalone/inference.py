@@ -12,6 +12,7 @@ import os
 
 import joblib
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 FEATURES = [
     "sex",
@@ -73,7 +74,8 @@ def checked(frame):
 
 
 def predict_fn(data, model):
-    return model.predict(data)
+    with threadpool_limits(limits=1):  # for requests this small threads cost more than they bring
+        return model.predict(data)
 
 
 def output_fn(prediction, accept):
