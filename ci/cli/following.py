@@ -42,8 +42,6 @@ def make_stage(
 
 
 def finish(ended: "Ended", reporter: Reporter) -> int:
-    """Show the reports; raise what ended the run early, so that it is told last."""
-    reporter.conclude(ended.reports)
-    if ended.error is not None:
-        raise ended.error
+    """Show the reports, then what ended the run early; the exit code."""
+    reporter.conclude(ended.reports, ended.error)
     return int(ended.code)

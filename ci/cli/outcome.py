@@ -12,12 +12,12 @@ from ci.errors import ExitCode, GitOpsError
 DEBUG = "SAGEMAKER_GITOPS_DEBUG"
 
 
-def tell_error(error: GitOpsError, shell: Shell) -> int:
-    """Say what went wrong; the error's exit code."""
+def tell_error(error: GitOpsError, shell: Shell, **beside: object) -> int:
+    """Say what went wrong; the error's exit code. `beside` stands beside it in the JSON."""
     shell.warn(f"error: {error}")
     for annotation in _annotations(error, shell):
         shell.workflow("error", **annotation)  # type: ignore[arg-type]  # message and properties
-    shell.emit({"error": _document(error)})
+    shell.emit({**beside, "error": _document(error)})
     if shell.environ.get(DEBUG) and error.__cause__ is not None:
         shell.warn("".join(traceback.format_exception(error)))
     return int(error.exit_code)

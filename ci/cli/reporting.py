@@ -4,9 +4,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ci.cli.outcome import tell_error
 from ci.cli.shell import Shell
 from ci.cli.workflow import write_outputs
-from ci.errors import UsageError
+from ci.errors import GitOpsError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,8 +51,8 @@ class Reporter:
         if self._comments is not None:
             self._comments.post(report)
 
-    def conclude(self, reports: "Sequence[Report]") -> None:
-        """What a command shows at its end."""
+    def conclude(self, reports: "Sequence[Report]", error: GitOpsError | None = None) -> None:
+        """What a command shows at its end; `error` is what ended it early."""
         from ci.delivery.forging import job_outputs, write_job_summary
         from ci.report.document import report_to_json
         from ci.report.terminal import render_terminal
@@ -59,16 +60,19 @@ class Reporter:
         for report in reports:
             shown = render_terminal(report, color=self._shell.color, redactor=self._redactor)
             self._shell.say(shown.rstrip("\n"))
-        self._shell.emit(
-            {"reports": [report_to_json(report, redactor=self._redactor) for report in reports]}
-        )
         try:
             write_job_summary(reports, self._shell.environ, self._redactor)
             write_outputs(self._shell.environ, job_outputs(reports, self._file, self._redactor))
-        except OSError as error:
+        except OSError as broken:
             raise UsageError(
-                f"the job's files cannot be written: {error.strerror}", where=str(error.filename)
-            ) from error
+                f"the job's files cannot be written: {broken.strerror}", where=str(broken.filename)
+            ) from broken
+
+        documents = [report_to_json(report, redactor=self._redactor) for report in reports]
+        if error is None:
+            self._shell.emit({"reports": documents})
+        else:
+            tell_error(error, self._shell, reports=documents)
 
     def _warn(self, problem: str) -> None:
         self._shell.warn(f"warning: {problem}")

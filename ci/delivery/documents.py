@@ -45,7 +45,9 @@ class MetricReader:
         except _NoDocumentError as error:
             return unreadable(source, str(error))
         except AwsError as error:
-            return unreadable(source, error.what)
+            return unreadable(
+                source, f"{error.what} ({error.where})" if error.where else error.what
+            )
 
     def _with_champion(self, metric: MetricValue) -> MetricValue:
         if self.champion is None or self.champion.metrics_uri is None:

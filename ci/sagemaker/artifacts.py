@@ -42,9 +42,10 @@ class Artifacts:
     def upload(self, bundle: Bundle, *, threads: int = 8) -> Uploaded:
         """Upload what is not there yet. AwsError names a missing bucket and how to make it."""
         items = list(bundle.artifacts.values())
+        if items or bundle.bucket.encode() in bundle.definition:
+            self._require_bucket(bundle.bucket)
         if not items:
             return Uploaded(written=0, present=0, size=0)
-        self._require_bucket(bundle.bucket)
         with ThreadPoolExecutor(max_workers=min(threads, len(items))) as pool:
             sizes = list(pool.map(lambda item: self._put(bundle, item), items))
         written = [size for size in sizes if size is not None]

@@ -37,7 +37,5 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
     stopped = [
         report.verdict and report.verdict.outcome is Outcome.STOPPED for report in ended.reports
     ]
-    reporter.conclude(ended.reports)
-    if ended.error is not None:
-        raise ended.error
+    reporter.conclude(ended.reports, ended.error)
     return int(ExitCode.OK if all(stopped) else ended.code)
