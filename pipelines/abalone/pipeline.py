@@ -55,7 +55,6 @@ def get_pipeline(
     champion_group: str | None = None,
     endpoint_name: str = "abalone",
     hyperparameters: dict[str, object] | None = None,
-    sagemaker_session: PipelineSession | None = None,
 ) -> Pipeline:
     """The pipeline, ready to be compiled.
 
@@ -63,7 +62,7 @@ def get_pipeline(
     request registers apart from production. `hyperparameters` go to `train.py` as they are.
     `default_bucket` holds the data and all that the steps write.
     """
-    session = sagemaker_session or PipelineSession(default_bucket=default_bucket)
+    session = PipelineSession(default_bucket=default_bucket)
 
     input_data = ParameterString(
         name="InputData", default_value=f"s3://{default_bucket}/abalone/data/abalone.csv"
