@@ -37,7 +37,6 @@ def get_pipeline(
     pipeline_name: str = "abalone-v2",
     model_package_group: str = "abalone",
     champion_group: str | None = None,
-    champion_group: str | None = None,
     endpoint_name: str = "abalone",
     hyperparameters: dict[str, object] | None = None,
 ) -> Pipeline:
