@@ -137,7 +137,8 @@ class LiveShow:
         from rich.text import Text
 
         several = len({arn for arn, _ in self._rows}) > 1
-        table = Table(title=self._title, caption="\n".join(self._status.values()))
+        caption = Text("\n".join(self._status.values()))
+        table = Table(title=Text(self._title), caption=caption)
         for heading in ("Step", "Type", "Status", "Time", ""):
             table.add_column(heading, overflow="fold")
         for (arn, step), row in list(self._rows.items()):
