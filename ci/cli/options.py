@@ -9,7 +9,7 @@ from ci.errors import UsageError
 
 if TYPE_CHECKING:
     from ci.delivery.session import Session
-    from ci.project.model import OnCancel
+    from ci.project.model import OnCancel, Project
     from ci.trigger.model import Trigger
 
 
@@ -23,6 +23,11 @@ def add_pipeline_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="a pipeline parameter; may be given again",
     )
+    add_python_option(parser)
+
+
+def add_python_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--python", help="Python that compiles modules without one of their own")
 
 
 def add_place_options(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +37,9 @@ def add_place_options(parser: argparse.ArgumentParser) -> None:
         "--pull-request", type=int, metavar="NUMBER", help="the pull request the commit is on"
     )
     parser.add_argument("--region", help="AWS region where the project file names none")
+    parser.add_argument(
+        "--role-to-assume", metavar="ARN", help="role assumed by GitHub's OIDC, and renewed"
+    )
     parser.add_argument(
         "--local", action="store_true", help="on the local endpoint, started where none runs"
     )
@@ -61,16 +69,56 @@ def settle_session(arguments: argparse.Namespace, shell: Shell) -> "Session":
     """The project, the trigger and the environment that the arguments name."""
     from ci.delivery.session import open_session
 
-    environ = dict(shell.environ)
-    if arguments.region:
-        environ["AWS_REGION"] = arguments.region
+    trigger = settle_trigger(arguments, shell)
     return open_session(
-        shell.load_project(),
-        settle_trigger(arguments, shell),
-        environ=environ,
+        settle_project(arguments, shell),
+        trigger,
+        environ=_settle_environ(arguments, shell, trigger),
         environment=arguments.environment,
         local=arguments.local,
     )
+
+
+def settle_project(arguments: argparse.Namespace, shell: Shell) -> "Project":
+    """The project, with `--python` (of commands that compile) where a module names none."""
+    from ci.project.model import ModuleSource
+
+    project = shell.load_project()
+    python = getattr(arguments, "python", None)
+    if not python:
+        return project
+    pipelines = {
+        name: replace(pipeline, python=python)
+        if pipeline.python is None and isinstance(pipeline.source, ModuleSource)
+        else pipeline
+        for name, pipeline in project.pipelines.items()
+    }
+    return replace(project, pipelines=pipelines)
+
+
+def _settle_environ(
+    arguments: argparse.Namespace, shell: Shell, trigger: "Trigger"
+) -> dict[str, str]:
+    """The environment that clients are made of. A role is assumed through GitHub's door alone;
+    a fork's job has no door, and goes on without credentials."""
+    from ci.sagemaker.credentials import ROLE_VARIABLE, find_web_identity
+
+    environ = dict(shell.environ)
+    if arguments.region:
+        environ["AWS_REGION"] = arguments.region
+    environ.pop(ROLE_VARIABLE, None)
+    if not arguments.role_to_assume or arguments.local:
+        return environ
+    environ[ROLE_VARIABLE] = arguments.role_to_assume
+    if find_web_identity(environ) is None and not trigger.from_fork:
+        raise UsageError(
+            "the role cannot be assumed: this job may not ask GitHub for an identity token",
+            where=f"--role-to-assume {arguments.role_to_assume}",
+            why="ACTIONS_ID_TOKEN_REQUEST_URL is not set; outside of GitHub Actions the "
+            "credentials at hand are used",
+            fix="permissions:\n  id-token: write",
+        )
+    return environ
 
 
 def settle_trigger(arguments: argparse.Namespace, shell: Shell) -> "Trigger":

@@ -14,6 +14,7 @@ from ci.errors import AwsError
 from ci.sagemaker.translate import translated
 
 AUDIENCE = "sts.amazonaws.com"
+ROLE_VARIABLE = "SAGEMAKER_GITOPS_ROLE_TO_ASSUME"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +36,7 @@ def find_web_identity(environ: Mapping[str, str]) -> WebIdentity | None:
     AWS_ROLE_ARN without a token file, which botocore itself would use)."""
     url = environ.get("ACTIONS_ID_TOKEN_REQUEST_URL")
     token = environ.get("ACTIONS_ID_TOKEN_REQUEST_TOKEN")
-    role = environ.get("SAGEMAKER_GITOPS_ROLE_TO_ASSUME") or environ.get("AWS_ROLE_TO_ASSUME")
+    role = environ.get(ROLE_VARIABLE) or environ.get("AWS_ROLE_TO_ASSUME")
     if not role and not environ.get("AWS_WEB_IDENTITY_TOKEN_FILE"):
         role = environ.get("AWS_ROLE_ARN")
     if not (url and token and role):

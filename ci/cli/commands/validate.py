@@ -5,6 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ci.cli.options import add_python_option, settle_project
 from ci.cli.shell import Shell
 from ci.errors import ExitCode
 from ci.trigger.model import Door, Event, Trigger
@@ -19,12 +20,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--compile", action="store_true", help="compile modules too, and check what comes of them"
     )
+    add_python_option(parser)
 
 
 def run(arguments: argparse.Namespace, shell: Shell) -> int:
     from ci.project.select import select_pipelines
 
-    project = shell.load_project()
+    project = settle_project(arguments, shell)
     chosen = select_pipelines(project, arguments.pipelines)
     documents = [
         _check(project, pipeline, shell, compiles=arguments.compile) for pipeline in chosen
