@@ -84,8 +84,8 @@ def main() -> int:
 def perform(act: Act) -> None:
     say(act.title)
     commit(act)
-    report = BUILD / f"report-{act.name}"
-    arguments = ["deploy", "--local", "--poll", "1", "--report", str(report)]
+    report = f"../report-{act.name}"
+    arguments = ["deploy", "--local", "--poll", "1", "--report", report]
     if act.pull_request is not None:
         arguments += ["--pull-request", str(act.pull_request)]
     code = run(*arguments)
@@ -130,7 +130,7 @@ def upload_data() -> None:
     )
     bucket = DATA.removeprefix("s3://").split("/", 1)[0]
     aws("s3", "mb", f"s3://{bucket}")
-    aws("s3", "cp", "--only-show-errors", str(file), DATA)
+    aws("s3", "cp", "--only-show-errors", f"../{file.name}", DATA)
 
 
 def commit(act: Act) -> None:
@@ -154,7 +154,7 @@ def predict() -> None:
     aws(
         *("sagemaker-runtime", "invoke-endpoint", "--endpoint-name", "abalone"),
         *("--content-type", "text/csv", "--accept", "application/json"),
-        *("--body", abalone, str(answer)),
+        *("--body", abalone, f"../{answer.name}"),
     )
     print(f"{abalone} -> {answer.read_text()}", flush=True)
 
