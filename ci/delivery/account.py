@@ -12,11 +12,9 @@ from ci.execution.identity import parameter_text
 from ci.metrics.facts import Facts
 from ci.metrics.model import Verdict
 from ci.metrics.verdict import decide_verdict
-from ci.report.links import job_link
 from ci.report.model import (
     Command,
     GraphNode,
-    Link,
     LogTail,
     ParameterValue,
     PlanSection,
@@ -62,7 +60,6 @@ def make_report(account: Account, *, generated: datetime) -> Report:
         parameters=tuple(_parameters(account)),
         graph=tuple(draw_graph(job.definition)),
         logs=account.logs,
-        links=tuple(_links(execution)),
         commands=tuple(_commands(facts)),
         digest=job.bundle.digest,
         attach=attach_command(execution.arn)
@@ -102,13 +99,6 @@ def _parameters(account: Account) -> Iterable[ParameterValue]:
     main = account.main_parameters or {}
     for name, value in values.items():
         yield ParameterValue(name=name, value=value, main=main.get(name))
-
-
-def _links(execution: ExecutionSnapshot | None) -> Iterable[Link]:
-    for step in execution.steps if execution else ():
-        link = job_link(step.job, label=step.name) if step.job else None
-        if link is not None:
-            yield link
 
 
 def _commands(facts: Facts | None) -> Iterable[Command]:

@@ -143,9 +143,9 @@ def _judge(facts: Facts) -> tuple[Outcome, list[str]]:
     if wrong is not None:
         return Outcome.UNVERIFIED, [wrong]
     if any(_failing(gate, GateOutcome.UNKNOWN) for gate in facts.gates):
-        return Outcome.UNVERIFIED, [f"v{package.version} was registered without that check"]
+        return Outcome.UNVERIFIED, [f"{_name(facts, package)} was registered without that check"]
     if facts.metrics and all(metric.value is None for metric in facts.metrics):
-        return Outcome.UNVERIFIED, [f"v{package.version} was registered without metrics"]
+        return Outcome.UNVERIFIED, [f"{_name(facts, package)} was registered without metrics"]
     return _judge_approval(facts, package)
 
 
@@ -170,7 +170,7 @@ def _wrong_package(facts: Facts, package: ModelPackage) -> str | None:
     if facts.expected_group is not None and package.group != facts.expected_group:
         return f"registered in {package.group}, where {facts.expected_group} was expected"
     if package.status != "Completed":
-        return f"model package v{package.version} is {package.status}, not Completed"
+        return f"model package {_name(facts, package)} is {package.status}, not Completed"
     return None
 
 
@@ -178,21 +178,28 @@ def _judge_approval(facts: Facts, package: ModelPackage) -> tuple[Outcome, list[
     because = f": {_short(package.approval_description)}" if package.approval_description else ""
     match package.approval:
         case ApprovalStatus.PENDING:
-            return Outcome.APPROVAL_PENDING, [f"v{package.version} is awaiting approval"]
+            return Outcome.APPROVAL_PENDING, [f"{_name(facts, package)} is awaiting approval"]
         case ApprovalStatus.REJECTED:
-            return Outcome.REJECTED, [f"v{package.version} was rejected{because}"]
+            return Outcome.REJECTED, [f"{_name(facts, package)} was rejected{because}"]
         case ApprovalStatus.APPROVED:
             return _judge_deployment(facts, package)
         case _:
             assert_never(package.approval)
 
 
+def _name(facts: Facts, package: ModelPackage) -> str:
+    """`v13`; with its group where production is another one's (a pull request's own group)."""
+    production = facts.production
+    apart = production is not None and production.group != package.group
+    return f"{_short(package.group, 80)} v{package.version}" if apart else f"v{package.version}"
+
+
 def _judge_deployment(facts: Facts, package: ModelPackage) -> tuple[Outcome, list[str]]:
     endpoint = facts.endpoint
     if endpoint is None:
-        return Outcome.SUCCEEDED, [f"v{package.version} approved"]
+        return Outcome.SUCCEEDED, [f"{_name(facts, package)} approved"]
     if endpoint.package == package.arn and endpoint.status == "InService":
-        return Outcome.SUCCEEDED, [f"v{package.version} approved and deployed"]
+        return Outcome.SUCCEEDED, [f"{_name(facts, package)} approved and deployed"]
     if endpoint.package != package.arn:
         served = _version_of(endpoint.package)
         state = f"the endpoint {endpoint.name} serves {served}"
@@ -200,7 +207,7 @@ def _judge_deployment(facts: Facts, package: ModelPackage) -> tuple[Outcome, lis
         state = f"the endpoint {endpoint.name} is {endpoint.status}"
         if endpoint.failure_reason:
             state += f" ({_short(endpoint.failure_reason)})"
-    return Outcome.UNVERIFIED, [f"v{package.version} approved but not deployed: {state}"]
+    return Outcome.UNVERIFIED, [f"{_name(facts, package)} approved but not deployed: {state}"]
 
 
 def _version_of(arn: str | None) -> str:
@@ -271,7 +278,7 @@ def _left_behind(facts: Facts) -> str:
     package, endpoint = facts.package, facts.endpoint
     if package is None:
         return "nothing was registered, nothing was deployed"
-    state = f"v{package.version} was registered all the same ({package.approval})"
+    state = f"{_name(facts, package)} was registered all the same ({package.approval})"
     if endpoint is not None and endpoint.package == package.arn:
         return f"{state} and the endpoint {endpoint.name} serves it"
     return f"{state}, nothing was deployed" if endpoint is not None else state
@@ -287,8 +294,8 @@ def _problems(facts: Facts) -> Iterable[str]:
     measures_both = any(metric.source.champion_path for metric in facts.metrics)
     if package is not None and package.metrics_uri is None and not measures_both:
         yield (
-            f"model package v{package.version} carries no ModelMetrics: the next model will have"
-            " nothing to be compared with"
+            f"model package {_name(facts, package)} carries no ModelMetrics: the next model will"
+            " have nothing to be compared with"
         )
     if facts.execution.status is ExecutionStatus.SUCCEEDED:
         for step in failed_steps(facts.execution):
