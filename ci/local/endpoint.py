@@ -19,11 +19,12 @@ from pathlib import Path
 from ci.errors import LocalError
 from ci.local.api import all_operations, hosting
 from ci.local.api.invoke import invoke
-from ci.local.context import Context
+from ci.local.context import ACCOUNT, Context
 from ci.local.dispatch import Dispatcher
 from ci.local.emulator import Emulator, emulator_python
 from ci.local.engine.engine import Engine
 from ci.local.proxy import Proxy
+from ci.local.role import make_role
 from ci.local.server import Invocation, Server, health_document
 from ci.local.service import sagemaker
 from ci.local.settings import BIND, LOCK_NAME, RECORD_NAME, STATE_NAME, Settings, last_port
@@ -65,7 +66,10 @@ class Endpoint:
         )
         dispatcher.bind(self._context)
         self._server = Server(
-            dispatcher=dispatcher, proxy=Proxy(emulator), invoke=self._invoke, health=self._health
+            dispatcher=dispatcher,
+            proxy=Proxy(emulator, default_key=_default_key(settings.region)),
+            invoke=self._invoke,
+            health=self._health,
         )
 
     async def run_until(self, ended: asyncio.Event, listener: socket.socket) -> None:
@@ -85,6 +89,7 @@ class Endpoint:
     async def _go_on(self) -> None:
         await self._emulator.ready.wait()
         try:
+            await asyncio.to_thread(make_role, self._emulator.address, self._settings.region)
             await asyncio.to_thread(hosting.resume, self._context)
             await asyncio.to_thread(self._engine.resume_all)
         except Exception:  # noqa: BLE001 - the endpoint answers all the same, and its log tells
@@ -112,6 +117,10 @@ class Endpoint:
             region=self._settings.region,
             images=[[pattern, str(folder)] for pattern, folder in self._settings.images],
         )
+
+
+def _default_key(region: str) -> str:
+    return f"arn:aws:kms:{region}:{ACCOUNT}:alias/aws/s3"
 
 
 async def serve(settings: Settings) -> None:

@@ -1,4 +1,8 @@
-"""Hands a request on to the emulator and its answer back, as bytes, without holding either."""
+"""Hands a request on to the emulator and its answer back, as bytes, without holding either.
+
+One thing is added on the way: SSE-KMS without a key id means the account's default key for S3, on
+AWS as in the SDK's own uploads, and the emulator wants it named.
+"""
 
 import asyncio
 import logging
@@ -25,6 +29,8 @@ _HOP_BY_HOP = frozenset(
     }
 )
 _BODILESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
+_ENCRYPTION = "x-amz-server-side-encryption"
+_KEY_ID = "x-amz-server-side-encryption-aws-kms-key-id"
 _START_SECONDS = 60.0
 _UNAVAILABLE = (
     b'<?xml version="1.0" encoding="UTF-8"?><Error><Code>ServiceUnavailable</Code><Message>The'
@@ -34,10 +40,14 @@ _UNAVAILABLE = (
 
 
 class Proxy:
-    """Bodies stream both ways: an object of any size passes in constant memory."""
+    """Bodies stream both ways: an object of any size passes in constant memory.
 
-    def __init__(self, emulator: Emulator) -> None:
+    `default_key` is the ARN of the key that encrypts where none is named.
+    """
+
+    def __init__(self, emulator: Emulator, *, default_key: str) -> None:
         self._emulator = emulator
+        self._default_key = default_key
         self._session = aiohttp.ClientSession(
             auto_decompress=False,
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
@@ -54,12 +64,15 @@ class Proxy:
             await asyncio.wait_for(self._emulator.ready.wait(), _START_SECONDS)
         except TimeoutError:
             return _unavailable()
+        headers = _passed_on(request.headers)
+        if headers.get(_ENCRYPTION) == "aws:kms":
+            headers.setdefault(_KEY_ID, self._default_key)
         url = URL(self._emulator.address + request.raw_path, encoded=True)
         try:
             async with self._session.request(
                 request.method,
                 url,
-                headers=_passed_on(request.headers),
+                headers=headers,
                 data=request.content if _has_body(request) else None,
                 allow_redirects=False,
             ) as answer:

@@ -106,7 +106,7 @@ def test_a_definition_may_come_from_s3(sagemaker: Any, s3: Any) -> None:
         )
 
 
-def test_the_aws_cli_works_unchanged(endpoint: Endpoint, sagemaker: Any) -> None:
+def test_the_aws_cli_works_unchanged(endpoint: Endpoint, sagemaker: Any, tmp_path: Path) -> None:
     sagemaker.create_pipeline(PipelineName="by-cli", PipelineDefinition=definition(), RoleArn=ROLE)
 
     def cli(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -118,12 +118,30 @@ def test_the_aws_cli_works_unchanged(endpoint: Endpoint, sagemaker: Any) -> None
             check=False,
         )
 
-    found = cli("sagemaker", "describe-pipeline", "--pipeline-name", "by-cli")
+    name = ("--pipeline-name", "by-cli")
+    found = cli("sagemaker", "describe-pipeline", *name)
     assert json.loads(found.stdout)["PipelineName"] == "by-cli"
     missing = cli("sagemaker", "describe-pipeline", "--pipeline-name", "none")
     assert missing.returncode != 0
     assert "ResourceNotFound" in missing.stderr
     assert "000000000000" in cli("sts", "get-caller-identity").stdout
+
+    started = cli("sagemaker", "start-pipeline-execution", *name, "--output", "text")
+    arn = ("--pipeline-execution-arn", started.stdout.strip())
+    tagged = cli("sagemaker", "add-tags", "--resource-arn", arn[1], "--tags", "Key=k,Value=v w")
+    assert json.loads(tagged.stdout) == {"Tags": [{"Key": "k", "Value": "v w"}]}
+    query = ("--query", "PipelineExecutionSummaries[].PipelineExecutionArn", "--output", "text")
+    assert cli("sagemaker", "list-pipeline-executions", *name, *query).stdout.strip() == arn[1]
+    listed = json.loads(cli("sagemaker", "list-pipeline-execution-steps", *arn).stdout)
+    assert isinstance(listed["PipelineExecutionSteps"], list)
+    unknown = ("--pipeline-parameters", "Name=Nope,Value=1")
+    refused = cli("sagemaker", "start-pipeline-execution", *name, *unknown)
+    assert "ValidationException" in refused.stderr
+    (tmp_path / "here.txt").write_text("from the CLI")
+    assert cli("s3", "mb", "s3://by-cli").returncode == 0
+    assert cli("s3", "cp", f"{tmp_path}/here.txt", "s3://by-cli/a/there.txt").returncode == 0
+    assert cli("s3", "cp", "s3://by-cli/a/there.txt", "-").stdout == "from the CLI"
+    assert cli("sagemaker", "delete-pipeline", *name).returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -211,6 +229,26 @@ def test_a_client_that_goes_away_in_an_upload_leaves_no_object(endpoint: Endpoin
     listed = s3.list_objects_v2(Bucket="objects", Prefix="cut")
     assert listed["KeyCount"] == 0
     s3.put_object(Bucket="objects", Key="after", Body=b"still works")
+
+
+@pytest.mark.parametrize("key", [None, "arn:aws:kms:us-east-1:000000000000:key/own"])
+def test_sse_kms_without_a_key_takes_the_accounts_own(s3: Any, key: str | None) -> None:
+    named = {} if key is None else {"SSEKMSKeyId": key}
+    s3.put_object(Bucket="objects", Key="kms", Body=b"x", ServerSideEncryption="aws:kms", **named)
+    head = s3.head_object(Bucket="objects", Key="kms")
+    assert head["ServerSideEncryption"] == "aws:kms"
+    assert head["SSEKMSKeyId"] == key or head["SSEKMSKeyId"].endswith(":alias/aws/s3")
+
+
+def test_the_local_role_may_do_what_sdk_v3_asks_of_a_role(endpoint: Endpoint) -> None:
+    iam = client(endpoint, "iam")
+    trust = iam.get_role(RoleName="sagemaker-gitops-local")["Role"]["AssumeRolePolicyDocument"]
+    assert "sagemaker.amazonaws.com" in json.dumps(trust)
+    asked = iam.simulate_principal_policy(
+        PolicySourceArn=ROLE, ActionNames=["ecr:GetAuthorizationToken", "sagemaker:CreatePipeline"]
+    )
+    assert {r["EvalDecision"] for r in asked["EvaluationResults"]} == {"allowed"}
+    iam.close()
 
 
 def test_expect_100_continue_is_answered_before_the_body(endpoint: Endpoint) -> None:
