@@ -81,6 +81,12 @@ class LocalError(GitOpsError):
     exit_code = ExitCode.UNAVAILABLE
 
 
+class NotReviewed(GitOpsError):
+    """What would be applied is not what was reviewed."""
+
+    exit_code = ExitCode.USAGE
+
+
 class AwsError(GitOpsError):
     """AWS refused a call or could not be reached.
 

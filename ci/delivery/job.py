@@ -9,7 +9,7 @@ from ci.definition.model import Definition, Problem
 from ci.definition.parse import parse_definition
 from ci.definition.validate import find_problems
 from ci.delivery.session import Session
-from ci.errors import DefinitionError
+from ci.errors import CompileError, DefinitionError
 from ci.execution.identity import (
     ExecutionRecord,
     Identity,
@@ -19,7 +19,7 @@ from ci.execution.identity import (
     execution_token,
 )
 from ci.execution.start import Run, ownership_tags
-from ci.project.model import Target
+from ci.project.model import CompileMode, Target
 from ci.trigger.model import Trigger
 
 _PROBLEMS_SHOWN = 20
@@ -68,6 +68,7 @@ class Job:
             ),
             description=describe(record),
             parameters=self.identity.parameters,
+            parallelism=target.environment.parallelism,
         )
 
     def rerun(self, again: int) -> "Job":
@@ -78,6 +79,7 @@ class Job:
 def prepare_job(session: Session, pipeline: str, overrides: Mapping[str, str]) -> Job:
     """Compile and check one pipeline. Raises CompileError, DefinitionError, ProjectError."""
     target = session.target(pipeline, overrides)
+    refuse_live_compile(target, session.trigger)
     bundle = compile_pipeline(target, environ=session.environ, root=session.project.root)
     definition = parse_definition(bundle.definition, where=f"definition of {pipeline}")
     parameters = execution_parameters(
@@ -97,6 +99,20 @@ def prepare_job(session: Session, pipeline: str, overrides: Mapping[str, str]) -
             parameters=parameters,
         ),
     )
+
+
+def refuse_live_compile(target: Target, trigger: Trigger) -> None:
+    """A live compile runs the pull request's code with this job's own credentials: never for
+    code that someone without write access wrote."""
+    pipeline = target.pipeline
+    if pipeline.compile is CompileMode.LIVE and trigger.from_fork:
+        raise CompileError(
+            f"{pipeline.name} is not compiled for a pull request from a fork",
+            where=f"sagemaker-gitops.yaml:{pipeline.line}",
+            why="`compile: live` runs the fork's code with this job's credentials",
+            fix="Let it compile without AWS (`compile: hermetic`), or have someone with write\n"
+            "access push the commit to a branch of this repository.",
+        )
 
 
 def refuse_problems(pipeline: str, problems: tuple[Problem, ...]) -> None:

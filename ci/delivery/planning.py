@@ -1,76 +1,150 @@
 """What a commit changes. On a pull request: what merging it would change on `main`."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from ci.compile.bundle import Bundle
-from ci.compile.compile import compile_pipeline
-from ci.delivery.job import Job
+from ci.delivery.job import Job, prepare_job
 from ci.delivery.session import Session
 from ci.errors import AwsError
-from ci.execution.start import TAG
 from ci.plan.diff import plan_changes
-from ci.plan.model import Files, Plan
+from ci.plan.model import Baseline, Files, FunctionState, PipelineState, Plan
 from ci.plan.render import render_markdown
 from ci.plan.states import deployed_state, wanted_state
 from ci.plan.words import summary
 from ci.project.model import Target
 from ci.report.model import PlanSection
 from ci.sagemaker.adapter import SageMaker
-from ci.sagemaker.model import DeployedPipeline
+from ci.trigger.model import Event
 
 MAIN = "main"
 PULL_REQUEST = "pull_request"
 _LARGEST_FOLDER = 200  # files of one artifact that are read for a diff
 
 
-def plan_job(session: Session, adapter: SageMaker, job: Job) -> Plan:
-    """A pull request runs apart from production, so its own target is compiled once more as
-    `main` would have it; any other job is planned as it is."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A plan with both of its sides. `target` and `bundle` are those of the environment that was
+    planned; `before` is None where there is no pipeline, or nothing to compare with."""
+
+    target: Target
+    bundle: Bundle
+    plan: Plan
+    before: PipelineState | None = None
+
+
+def planned_session(session: Session) -> Session:
+    """A pull request runs apart from production: planned is what merging it does on `main`."""
     if session.environment != PULL_REQUEST:
-        return plan_against_deployed(adapter, job.target, job.bundle)
-    target = replace(session, environment=MAIN).target(job.name)
-    bundle = compile_pipeline(target, environ=session.environ, root=session.project.root)
-    return plan_against_deployed(adapter, target, bundle)
+        return session
+    merged = replace(session.trigger, event=Event.PUSH, pull_request=None, is_default_branch=True)
+    return replace(session, environment=MAIN, trigger=merged)
 
 
-def plan_against_deployed(adapter: SageMaker, target: Target, bundle: Bundle) -> Plan:
-    """The plan for one target. This program's own tags change with every commit: left out."""
+def plan_job(session: Session, adapter: SageMaker, job: Job) -> Plan:
+    """The plan alone; see `plan_pipeline`."""
+    return plan_pipeline(session, adapter, job).plan
+
+
+def plan_pipeline(session: Session, adapter: SageMaker, job: Job) -> Planned:
+    """The plan of a job that was prepared for this session. A pull request's is compiled once
+    more as `main` would have it. Without any credentials it is compared with nothing."""
+    if session.environment == PULL_REQUEST:
+        job = prepare_job(planned_session(session), job.name, {})
+    if not adapter.clients.has_credentials():
+        return plan_against(job.target, job.bundle, None, baseline=Baseline.NOTHING)
+    return plan_against_deployed(adapter, job.target, job.bundle)
+
+
+def plan_against_deployed(adapter: SageMaker, target: Target, bundle: Bundle) -> Planned:
+    """The plan for one target, against what the service holds."""
     deployed = adapter.pipelines.find(target.pipeline_name)
-    return plan_changes(
-        wanted_state(bundle, role=target.role, tags=_foreign(target.tags)),
-        None if deployed is None else deployed_state(_without_own(deployed), files=_files(adapter)),
+    if deployed is None:
+        return plan_against(target, bundle, None)
+    functions, unread = _held_functions(adapter, bundle)
+    before = deployed_state(deployed, files=_files(adapter, target, functions), functions=functions)
+    return plan_against(target, bundle, before, unread=unread)
+
+
+def plan_against(
+    target: Target,
+    bundle: Bundle,
+    before: PipelineState | None,
+    *,
+    baseline: Baseline = Baseline.DEPLOYED,
+    unread: Iterable[str] = (),
+) -> Planned:
+    """Pure but for artifacts, which a difference reads. `unread` names functions whose state
+    could not be read: they are told, and not compared."""
+    wanted = wanted_state(
+        bundle,
+        role=target.role,
+        parallelism=target.environment.parallelism,
+        tags=target.tags,
+    )
+    skipped = tuple(unread)
+    if skipped and wanted.functions is not None:
+        kept = {name: each for name, each in wanted.functions.items() if name not in skipped}
+        wanted = replace(wanted, functions=kept)
+    plan = plan_changes(
+        wanted,
+        before,
         pipeline=target.pipeline_name,
         volatile=bundle.volatile,
+        baseline=baseline,
+        unread=tuple(f"function {name}" for name in skipped),
     )
+    return Planned(target=target, bundle=bundle, plan=plan, before=before)
 
 
 def describe_plan(plan: Plan) -> PlanSection:
     """The plan as a report carries it. A terminal gets the headline: `plan` shows it whole."""
     markdown = "" if plan.empty else render_markdown(plan)
-    return PlanSection(headline=summary(plan), markdown=markdown)
+    return PlanSection(headline=summary(plan), markdown=markdown, digest=plan.digest)
 
 
-def _without_own(deployed: DeployedPipeline) -> DeployedPipeline:
-    return replace(deployed, tags=_foreign(deployed.tags))
+def _held_functions(
+    adapter: SageMaker, bundle: Bundle
+) -> tuple[dict[str, FunctionState], tuple[str, ...]]:
+    """The bundle's functions as Lambda holds them, and the names of those it does not show: a
+    reviewer's role need not see them."""
+    found: dict[str, FunctionState] = {}
+    unread: list[str] = []
+    for function in bundle.functions:
+        try:
+            held = adapter.functions.held(function)
+        except AwsError:
+            unread.append(function.name)
+            continue
+        if held is not None:
+            found[function.name] = FunctionState(
+                sha256=held.sha256, configuration=held.configuration
+            )
+    return found, tuple(unread)
 
 
-def _foreign(tags: Mapping[str, str]) -> dict[str, str]:
-    return {key: value for key, value in tags.items() if not key.startswith(TAG)}
-
-
-def _files(adapter: SageMaker) -> Files:
-    """Reads deployed artifacts from S3. What cannot be read is told in the plan as out of reach:
-    a reviewer's role need not see the bucket."""
+def _files(adapter: SageMaker, target: Target, functions: Mapping[str, FunctionState]) -> Files:
+    """Reads deployed artifacts from S3, a function's code from Lambda where S3 has none. What
+    cannot be read is told in the plan as out of reach."""
+    by_code = {state.sha256: name for name, state in functions.items()}
 
     def read(address: str) -> Mapping[str, bytes] | None:
-        root = address.rstrip("/") + "/"
-        try:
-            uris = list(adapter.artifacts.keys(root))[: _LARGEST_FOLDER + 1]
-            if not uris or len(uris) > _LARGEST_FOLDER:
-                return None
-            return {uri.removeprefix(root): adapter.artifacts.read(uri) for uri in uris}
-        except AwsError:
-            return None
+        bare = "://" not in address
+        root = f"s3://{target.bucket}/{target.prefix}/{address}" if bare else address
+        found = _stored(adapter, root.rstrip("/") + "/")
+        if found is None and address in by_code:
+            code = adapter.functions.code(by_code[address])
+            return None if code is None else {f"{by_code[address]}.zip": code}
+        return found
 
     return read
+
+
+def _stored(adapter: SageMaker, root: str) -> dict[str, bytes] | None:
+    try:
+        uris = list(adapter.artifacts.keys(root))[: _LARGEST_FOLDER + 1]
+        if not uris or len(uris) > _LARGEST_FOLDER:
+            return None
+        return {uri.removeprefix(root): adapter.artifacts.read(uri) for uri in uris}
+    except AwsError:
+        return None

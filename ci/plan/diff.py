@@ -10,6 +10,7 @@ from ci.definition.model import Definition, Parameter
 from ci.plan.artifacts import Side, split_code
 from ci.plan.model import (
     MISSING,
+    Baseline,
     Change,
     CodeChange,
     FunctionState,
@@ -19,6 +20,7 @@ from ci.plan.model import (
     Plan,
     StepChange,
 )
+from ci.plan.naming import name_plan
 from ci.plan.normal import FlatStep, branches, flat_step, outer_document
 from ci.plan.rename import find_renames, with_names
 from ci.plan.runs import Before, predict_runs
@@ -34,10 +36,14 @@ def plan_changes(
     *,
     pipeline: str,
     volatile: tuple[str, ...] = (),
+    baseline: Baseline = Baseline.DEPLOYED,
+    unread: tuple[str, ...] = (),
 ) -> Plan:
     """The difference between what is wanted and what is deployed (None: the pipeline is not there).
 
     `volatile` names what cannot be the same twice (a bundle's `volatile`), for the reader.
+    `baseline` says what `deployed` is; against NOTHING no next execution can be foretold.
+    `unread` names what could not be read and is left out of both sides.
     """
     flat = _flat_steps(new.definition)
     earlier = {} if deployed is None else _flat_steps(deployed.definition, flat)
@@ -58,19 +64,34 @@ def plan_changes(
         exists=deployed is not None,
         changes={change.name: change for change in steps},
     )
-    wanted, standing = _digest(new), None if deployed is None else _digest(deployed)
+    wanted = _digest(new)
+    standing = None if deployed is None else _digest(_compared(deployed, new))
+    compared = baseline is Baseline.DEPLOYED
     return Plan(
         pipeline=pipeline,
         exists=deployed is not None,
-        digest=hashlib.sha256(f"{pipeline}\n{wanted}\n{standing}".encode()).hexdigest(),
+        digest=name_plan(pipeline, wanted, standing, compared=compared),
         wanted=wanted,
         deployed=standing,
         steps=steps,
         parameters=parameters,
         settings=tuple(_settings(new, deployed)),
         functions=tuple(_functions(new, deployed)),
-        runs=predict_runs(new.definition, flat, before),
+        runs=() if baseline is Baseline.NOTHING else predict_runs(new.definition, flat, before),
         volatile=volatile,
+        baseline=baseline,
+        unread=unread,
+    )
+
+
+def _compared(deployed: PipelineState, new: PipelineState) -> PipelineState:
+    """The deployed side without what is not compared: it may move as it likes."""
+    return replace(
+        deployed,
+        role=None if new.role is None else deployed.role,
+        parallelism=None if new.parallelism is None else deployed.parallelism,
+        description=None if new.description is None else deployed.description,
+        tags={key: value for key, value in deployed.tags.items() if key in new.tags},
     )
 
 
@@ -243,10 +264,12 @@ def _function(
 
 def _digest(state: PipelineState) -> str:
     """SHA-256, in hex, of all that a deploy writes."""
-    functions = {
-        name: [function.sha256, dict(function.configuration)]
-        for name, function in (state.functions or {}).items()
-    }
+    functions = {}
+    if state.identity is None:  # a bundle's digest covers its functions
+        functions = {
+            name: [function.sha256, dict(function.configuration)]
+            for name, function in (state.functions or {}).items()
+        }
     document = {
         "definition": state.identity
         or hashlib.sha256(canonical_bytes(state.definition.raw)).hexdigest(),

@@ -14,6 +14,7 @@ def plan_to_json(plan: Plan) -> dict[str, object]:
         "pipeline": plan.pipeline,
         "exists": plan.exists,
         "empty": plan.empty,
+        "baseline": plan.baseline.value,
         "summary": summary(plan),
         "digest": plan.digest,
         "wanted": plan.wanted,
@@ -24,6 +25,7 @@ def plan_to_json(plan: Plan) -> dict[str, object]:
         "functions": [_named(change) for change in plan.functions],
         "runs": [_run(run) for run in plan.runs],
         "volatile": list(plan.volatile),
+        "unread": list(plan.unread),
     }
 
 

@@ -165,13 +165,23 @@ class StepRun:
     branch_of: str | None = None
 
 
+class Baseline(StrEnum):
+    """What the wanted side was compared with: what the service holds, a bundle that was recorded
+    earlier, or nothing (what is deployed was out of reach)."""
+
+    DEPLOYED = "deployed"
+    RECORDED = "recorded"
+    NOTHING = "nothing"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """The difference between what is wanted and what is deployed.
 
-    `digest` is the SHA-256, in hex, that names the plan: it covers both sides, so it changes when
-    the source or the deployed pipeline moves. `wanted` and `deployed` are the digests of each side
-    (`deployed` None where the pipeline does not exist).
+    `digest` names the plan in 64 hex digits, one half for each side (`ci.plan.naming`): it changes
+    when the source or the deployed pipeline moves. `wanted` and `deployed` are the digests of each
+    side (`deployed` None where there is no pipeline to compare with). `unread` names what is
+    deployed and could not be read, and so is not compared.
     """
 
     pipeline: str
@@ -185,6 +195,8 @@ class Plan:
     functions: tuple[NamedChange, ...] = ()
     runs: tuple[StepRun, ...] = ()
     volatile: tuple[str, ...] = ()
+    baseline: Baseline = Baseline.DEPLOYED
+    unread: tuple[str, ...] = ()
 
     @property
     def empty(self) -> bool:

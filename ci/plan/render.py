@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from ci.plan.document import plan_to_json
 from ci.plan.model import CodeChange, Kind, NamedChange, Plan, StepChange, Verdict
 from ci.plan.words import (
+    BASELINES,
     SIGNS,
     change_lines,
     file_summary,
@@ -95,9 +96,14 @@ def fenced(lines: Sequence[str], language: str = "diff") -> str:
 def _markdown(plan: Plan, title: str | None, code_lines: int, argument_lines: int) -> Iterator[str]:
     yield f"### {_text(title) if title else 'Plan for ' + inline(plan.pipeline)}"
     yield f"**{_text(summary(plan))}**"
+    if BASELINES[plan.baseline]:
+        yield f"> {_text(BASELINES[plan.baseline])}"
     if plan.volatile:
         listed = ", ".join(inline(name) for name in plan.volatile)
         yield f"Never the same twice, and left out of the comparison: {listed}."
+    if plan.unread:
+        listed = ", ".join(inline(name) for name in plan.unread)
+        yield f"Not compared, since what is deployed could not be read: {listed}."
     named = [*_named_lines(plan.settings), *_parameter_lines(plan.parameters)]
     if named:
         yield fenced(_cut(named, 200))
@@ -107,7 +113,7 @@ def _markdown(plan: Plan, title: str | None, code_lines: int, argument_lines: in
         yield from _step_markdown(step, plan, code_lines, argument_lines)
     if plan.runs and not (plan.empty and all(r.verdict is Verdict.CACHE for r in plan.runs)):
         yield _runs_table(plan)
-    yield f"<sub>Plan {inline(plan.digest[:12])}</sub>"
+    yield f"<sub>Plan {inline(plan.digest)}</sub>"
 
 
 def _step_markdown(
@@ -214,9 +220,14 @@ def _terminal(plan: Plan) -> Iterator[tuple[str, str]]:
     """Lines with their style: a heading, a sentence, or plain (colored by its sign)."""
     yield _HEADING, f"Plan for {visible(plan.pipeline)}"
     yield _SENTENCE, summary(plan)
+    if BASELINES[plan.baseline]:
+        yield _SENTENCE, BASELINES[plan.baseline]
     if plan.volatile:
         listed = ", ".join(visible(name) for name in plan.volatile)
         yield _SENTENCE, f"Never the same twice, left out of the comparison: {listed}"
+    if plan.unread:
+        listed = ", ".join(visible(name) for name in plan.unread)
+        yield _SENTENCE, f"Not compared, since what is deployed could not be read: {listed}"
     named = [*_named_lines(plan.settings), *_parameter_lines(plan.parameters)]
     yield from _block("", named)
     for function in plan.functions:

@@ -5,7 +5,17 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 
 from ci.definition.references import as_reference, is_expression
-from ci.plan.model import MISSING, Change, FileChange, Kind, Plan, StepChange, StepRun, Verdict
+from ci.plan.model import (
+    MISSING,
+    Baseline,
+    Change,
+    FileChange,
+    Kind,
+    Plan,
+    StepChange,
+    StepRun,
+    Verdict,
+)
 from ci.plan.tree import naming_field, render_path
 
 SIGNS = {Kind.ADDED: "+", Kind.REMOVED: "-", Kind.CHANGED: "~", Kind.RENAMED: "~"}
@@ -19,7 +29,17 @@ def summary(plan: Plan) -> str:
     return f"{changed}." if changed else "Nothing changes."
 
 
+BASELINES = {
+    Baseline.DEPLOYED: "",
+    Baseline.RECORDED: "Compared with a recorded bundle, not with what is deployed.",
+    Baseline.NOTHING: "Not compared with what is deployed, which is out of reach: everything is"
+    " shown as if it were new.",
+}
+
+
 def _changes(plan: Plan) -> str:
+    if plan.baseline is Baseline.NOTHING:
+        return f"Not compared with what is deployed: {_count(len(plan.steps), 'step')}"
     if not plan.exists:
         return f"The pipeline is new: {_count(len(plan.steps), 'step')}"
     if plan.empty:

@@ -16,6 +16,7 @@ from ci.project.model import (
     LocalSettings,
     ModuleSource,
     OnCancel,
+    OnUnreviewed,
     Pipeline,
     Project,
 )
@@ -232,6 +233,8 @@ class _Builder:
             require_approval=raw.get("require_approval", False),
             deadline=deadline,
             on_cancel=OnCancel(settled["on_cancel"]),
+            on_unreviewed=OnUnreviewed(raw.get("on_unreviewed", "warn")),
+            parallelism=raw.get("parallelism"),
         )
 
 

@@ -13,6 +13,13 @@ class CompileMode(StrEnum):
     LIVE = "live"
 
 
+class OnUnreviewed(StrEnum):
+    """What a deploy does that would apply something else than the plan that was reviewed."""
+
+    WARN = "warn"
+    REFUSE = "refuse"
+
+
 class OnCancel(StrEnum):
     STOP = "stop"
     DETACH = "detach"
@@ -59,7 +66,8 @@ class Environment:
 
     `pipeline_name` is a template over `{pipeline}`, `{pull_request}` and `{environment}`.
     `kwargs` and `parameters` overlay the pipeline's; in their texts the same fields are filled in.
-    `deadline` is in seconds, None for no deadline. `run` False means plan only.
+    `deadline` is in seconds, None for no deadline. `run` False means plan only. `parallelism` is
+    how many steps run at once, None where that is left as it is deployed.
     """
 
     name: str
@@ -73,6 +81,8 @@ class Environment:
     require_approval: bool = False
     deadline: float | None = None
     on_cancel: OnCancel = OnCancel.DETACH
+    on_unreviewed: OnUnreviewed = OnUnreviewed.WARN
+    parallelism: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

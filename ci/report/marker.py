@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass
+from dataclasses import fields as fields_of
 
 from ci.report.model import Report, State
 
@@ -14,7 +15,8 @@ _LINE = re.compile(r"\A\s*<!-- sagemaker-gitops: (\{.*\}) -->[ \t]*(?:\r?\n|\Z)"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marker:
-    """What a comment is about. `execution` is an ARN, `digest` the bundle's."""
+    """What a comment is about. `execution` is an ARN, `digest` the bundle's, `plan` the name of
+    the plan that it shows."""
 
     pipeline: str
     environment: str
@@ -22,10 +24,14 @@ class Marker:
     execution: str | None
     digest: str | None
     state: State
+    plan: str | None = None
 
     def same_subject(self, other: "Marker") -> bool:
         """Whether both are about one pipeline in one environment: they share a comment."""
         return (self.pipeline, self.environment) == (other.pipeline, other.environment)
+
+
+_FIELDS = frozenset(field.name for field in fields_of(Marker))
 
 
 def marker_of(report: Report) -> Marker:
@@ -37,12 +43,15 @@ def marker_of(report: Report) -> Marker:
         execution=_short(report.execution.arn) if report.execution else None,
         digest=_short(report.digest) if report.digest else None,
         state=report.state,
+        plan=_short(report.plan.digest) if report.plan and report.plan.digest else None,
     )
 
 
 def render_marker(marker: Marker) -> str:
     """One HTML comment. `--`, `<` and `>` are escaped in the JSON, so it ends where it should."""
     fields = {"v": VERSION, **asdict(marker)}
+    if marker.plan is None:
+        del fields["plan"]
     line = json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
     for unsafe, safe in (("--", r"\u002d\u002d"), ("<", r"\u003c"), (">", r"\u003e")):
         line = line.replace(unsafe, safe)
@@ -51,7 +60,7 @@ def render_marker(marker: Marker) -> str:
 
 def parse_marker(body: str) -> Marker | None:
     """The marker a comment begins with; None for a comment that is not ours or of a version
-    that this program does not know."""
+    that this program does not know. Members that came later are left out."""
     found = _LINE.match(body)
     if found is None:
         return None
@@ -60,11 +69,11 @@ def parse_marker(body: str) -> Marker | None:
         if fields.pop("v") != VERSION:
             return None
         fields["state"] = State(fields["state"])
-        marker = Marker(**fields)
+        marker = Marker(**{name: fields[name] for name in fields if name in _FIELDS})
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     required = (marker.pipeline, marker.environment, marker.commit)
-    optional = (marker.execution, marker.digest)
+    optional = (marker.execution, marker.digest, marker.plan)
     well_formed = all(isinstance(value, str) for value in required) and all(
         value is None or isinstance(value, str) for value in optional
     )

@@ -22,11 +22,12 @@ class State(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanSection:
     """What would change, already rendered. `headline` is one plain line; `markdown` is safe to
-    show as it is; `terminal` is plain text."""
+    show as it is; `terminal` is plain text. `digest` names the plan (`ci.plan.naming`)."""
 
     headline: str
     markdown: str = ""
     terminal: str = ""
+    digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

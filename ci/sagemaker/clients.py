@@ -66,6 +66,15 @@ class Clients:
         if once is not None:
             once.renew()
 
+    def has_credentials(self) -> bool:
+        """Whether any are at hand, looked for where AWS's own clients look; nothing is called."""
+        if self.endpoint is not None:
+            return True
+        with self._lock, translated("sts", "credentials"):
+            if self._session is None:
+                self._session = self._open_session()
+            return self._session.get_credentials() is not None
+
     def client(self, service: str) -> Any:
         """boto3's client of this service."""
         with self._lock:
