@@ -1,6 +1,7 @@
 """Model package groups: what they are called, and when one may go."""
 
 from ci.local.api.listing import page, select
+from ci.local.api.tags import put_tags
 from ci.local.context import ApiError, Context, Operations
 from ci.local.store import Document
 
@@ -24,7 +25,7 @@ def create_group(context: Context, request: Document) -> Document:
         if context.store.get(KIND, name):
             raise ApiError("ValidationException", f"Model Package Group already exists: {arn}")
         context.store.put(KIND, name, body)
-        put_tags(context, arn, request)
+        put_tags(context, arn, request.get("Tags", []))
     return {"ModelPackageGroupArn": arn}
 
 
@@ -87,12 +88,6 @@ def identity(context: Context) -> Document:
             "PrincipalId": context.account,
         }
     }
-
-
-def put_tags(context: Context, arn: str, request: Document) -> None:
-    """Record the `Tags` of a create request."""
-    if request.get("Tags"):
-        context.store.put("tags", arn, {tag["Key"]: tag["Value"] for tag in request["Tags"]})
 
 
 OPERATIONS: Operations = {

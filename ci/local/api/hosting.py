@@ -10,10 +10,10 @@ import uuid
 from functools import partial
 
 from ci.local.api import models
-from ci.local.api.groups import put_tags
 from ci.local.api.launching import close_logs, launcher, open_logs
 from ci.local.api.listing import page, select
 from ci.local.api.models import find_config, resolve_variants, unsupported
+from ci.local.api.tags import put_tags
 from ci.local.context import ApiError, Context, Operations
 from ci.local.serving.deployment import Container, Deployment, as_document, from_document
 from ci.local.serving.fleet import (
@@ -56,7 +56,7 @@ def create_endpoint(context: Context, request: Document) -> Document:
             )
         context.store.put(KIND, name, body)
         context.store.put(DEPLOYMENT, name, {"current": None, "next": as_document(deployment)})
-        put_tags(context, arn, request)
+        put_tags(context, arn, request.get("Tags", []))
     resume_endpoint(context, name)
     return {"EndpointArn": arn}
 

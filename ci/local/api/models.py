@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from ci.local.api.groups import put_tags
 from ci.local.api.listing import page, select
 from ci.local.api.registry import find_package
+from ci.local.api.tags import put_tags
 from ci.local.context import ApiError, Context, Operations
 from ci.local.serving.deployment import DEFAULT_STARTUP, Container, Variant
 from ci.local.store import Document
@@ -27,7 +27,7 @@ def create_model(context: Context, request: Document) -> Document:
         if context.store.get(MODEL, name):
             raise ApiError("ValidationException", f'Cannot create already existing model "{arn}".')
         context.store.put(MODEL, name, body)
-        put_tags(context, arn, request)
+        put_tags(context, arn, request.get("Tags", []))
     return {"ModelArn": arn}
 
 
@@ -104,7 +104,7 @@ def create_config(context: Context, request: Document) -> Document:
                 f'Cannot create already existing endpoint configuration "{arn}".',
             )
         context.store.put(CONFIG, name, body)
-        put_tags(context, arn, request)
+        put_tags(context, arn, request.get("Tags", []))
     return {"EndpointConfigArn": arn}
 
 

@@ -8,9 +8,10 @@ import hashlib
 import json
 
 from ci.local.api import groups
-from ci.local.api.groups import find_group, identity, put_tags
+from ci.local.api.groups import find_group, identity
 from ci.local.api.listing import page, select
 from ci.local.api.registry_events import announce
+from ci.local.api.tags import put_tags
 from ci.local.context import ApiError, Context, Operations
 from ci.local.store import Document
 
@@ -72,7 +73,7 @@ def create_package(context: Context, request: Document) -> Document:
         body = _versioned(context, request) if group else _unversioned(context, request)
         arn = str(body["ModelPackageArn"])
         context.store.put(KIND, arn, body, parent=body.get("ModelPackageGroupName", ""))
-        put_tags(context, arn, request)
+        put_tags(context, arn, request.get("Tags", []))
         _remember(context, request, arn)
     announce(context, body)
     return {"ModelPackageArn": arn}
