@@ -1,7 +1,7 @@
 """Puts a report together from what is known. Reads nothing but what it is handed."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ci.definition.graph import dependencies
@@ -42,7 +42,7 @@ class Account:
 
 def make_report(account: Account, *, generated: datetime) -> Report:
     job, facts, verdict = account.job, account.facts, account.verdict
-    execution = facts.execution if facts else None
+    execution = _with_kinds(facts.execution, job.definition) if facts else None
     return Report(
         pipeline=job.target.pipeline.name,
         environment=job.target.environment.name,
@@ -86,6 +86,14 @@ def draw_graph(definition: Definition) -> Iterable[GraphNode]:
         yield GraphNode(
             name=step.name, kind=step.type, after=tuple(sorted(waits_for.get(step.name, ())))
         )
+
+
+def _with_kinds(execution: ExecutionSnapshot, definition: Definition) -> ExecutionSnapshot:
+    """The service tells a step's kind by what it made: of a step that failed before, not at all.
+    The definition knows."""
+    types = {step.name: step.type for step in definition.walk()}
+    steps = tuple(replace(step, kind=step.kind or types.get(step.name)) for step in execution.steps)
+    return replace(execution, steps=steps)
 
 
 def _state(execution: ExecutionSnapshot | None) -> State:
