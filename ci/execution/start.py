@@ -15,6 +15,7 @@ from enum import StrEnum
 from ci.compile.bundle import Bundle
 from ci.errors import AwsError
 from ci.execution.identity import parse_description
+from ci.execution.ownership import claim, owner_tags
 from ci.sagemaker.adapter import SageMaker
 from ci.sagemaker.executions import Executions, StartRequest
 from ci.sagemaker.model import DeployedPipeline, ExecutionSummary
@@ -203,12 +204,13 @@ def deploy(
     tell: Callable[[str], None] = lambda _line: None,
 ) -> Deployed:
     """Artifacts, functions, then the pipeline: what a definition names is there before it."""
+    owners = [claim(aws.functions, each, owner_tags(run.tags)) for each in bundle.functions]
     uploaded = aws.artifacts.upload(bundle)
     if bundle.artifacts:
         tell(f"Artifacts: {uploaded.written} uploaded, {uploaded.present} were there")
-    for function in bundle.functions:
+    for function, owner in zip(bundle.functions, owners, strict=True):
         code = bundle.code_of(function).path.read_bytes()
-        tell(f"Function {function.name}: {aws.functions.put(function, code)}")
+        tell(f"Function {function.name}: {aws.functions.put(function, code, owner=owner)}")
     upsert = plan_upsert(bundle, aws.pipelines.find(run.pipeline_name), run)
     tell(f"Pipeline {run.pipeline_name}: {upsert.kind} ({upsert.reason})")
     return apply_upsert(aws, bundle, upsert, run)

@@ -111,6 +111,16 @@ class GitHub:
         numbers = [item["number"] for item in made_it or merged or found]
         return max(numbers, default=None)
 
+    def pull_request_with_head(self, head: str, commit: str) -> int | None:
+        """The open pull request whose head is at `commit`; `head` is `owner:branch`. Finds those
+        from forks as well, which GitHub does not tell by their commit."""
+        path = f"{self._repository}/pulls?state=open&per_page=100&head={quote(head, safe=':')}"
+        for item in self._client.pages(path, purpose="find the pull request of a fork"):
+            if isinstance(item, Mapping) and _text(item.get("head"), "sha") == commit:
+                number = item.get("number")
+                return number if isinstance(number, int) else None
+        return None
+
     def set_status(self, commit: str, status: CommitStatus) -> None:
         path = f"{self._repository}/statuses/{quote(commit, safe='')}"
         body = {

@@ -164,4 +164,7 @@ def _own_tags(
         "sagemaker-gitops:pipeline": pipeline.name,
         "sagemaker-gitops:environment": environment.name,
     }
+    isolated = "pull_request" in template_fields(environment.pipeline_name)
+    if isolated and trigger.pull_request is not None:
+        tags["sagemaker-gitops:pull-request"] = str(trigger.pull_request)
     return {key: _TAG_VALUE.sub("-", value)[:256] for key, value in tags.items()}

@@ -8,6 +8,7 @@ from ci.sagemaker.jobs import Jobs
 from ci.sagemaker.logs import Logs
 from ci.sagemaker.packages import Packages
 from ci.sagemaker.pipelines import Pipelines
+from ci.sagemaker.removal import Removal
 
 
 class SageMaker:
@@ -22,3 +23,4 @@ class SageMaker:
         self.packages = Packages(clients)
         self.functions = Functions(clients)
         self.logs = Logs(clients)
+        self.removal = Removal(clients)

@@ -1,0 +1,98 @@
+"""`auto`: reads the trigger and picks: plan, run, deploy, clean up, or nothing."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from ci.cli.commands import cleanup, deploy
+from ci.cli.options import settle_project, settle_session, settle_trigger
+from ci.cli.shell import Shell
+from ci.errors import ExitCode
+
+if TYPE_CHECKING:
+    from ci.project.model import Project
+    from ci.trigger.model import Trigger
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    deploy.add_arguments(parser)
+
+
+def run(arguments: argparse.Namespace, shell: Shell) -> int:
+    from ci.delivery.choosing import Action, choose_action, has_credentials
+
+    trigger = settle_trigger(arguments, shell)
+    project = settle_project(arguments, shell)
+    choice = choose_action(
+        project,
+        trigger,
+        named=arguments.environment,
+        credentials=arguments.local or has_credentials(shell.environ),
+    )
+    shell.say(f"{_told(trigger)}: {choice.reason}")
+    if choice.action is Action.NOTHING:
+        return _nothing(shell, choice.reason)
+    arguments.environment = choice.environment
+    if choice.action is Action.CLEANUP:
+        return cleanup.run(arguments, shell)
+    if choice.touched and not arguments.pipelines:
+        arguments.pipelines = _touched(project, trigger, shell)
+        if not arguments.pipelines:
+            return _nothing(shell, "the commit touches no pipeline")
+    if choice.action is Action.PLAN:
+        return _plan(arguments, shell)
+    return deploy.run(arguments, shell)
+
+
+def _told(trigger: "Trigger") -> str:
+    event = trigger.event.value.replace("_", " ").capitalize()
+    number = f" {trigger.pull_request}" if trigger.pull_request is not None else ""
+    return f"{event}{number}, commit {trigger.commit[:12]}"
+
+
+def _nothing(shell: Shell, reason: str) -> int:
+    from ci.cli.workflow import write_outputs
+
+    write_outputs(shell.environ, {"changes": "false"})
+    shell.emit({"reports": [], "reason": reason})
+    return int(ExitCode.OK)
+
+
+def _touched(project: "Project", trigger: "Trigger", shell: Shell) -> list[str]:
+    from ci.delivery.touching import touched_pipelines
+
+    touched = touched_pipelines(project, trigger)
+    names = [pipeline.name for pipeline in touched.pipelines]
+    if touched.problem:
+        shell.say(f"All pipelines count: {touched.problem}")
+    elif len(names) < len(project.pipelines):
+        shell.say(f"Of {len(project.pipelines)} pipelines touched: {', '.join(names) or 'none'}")
+    return names
+
+
+def _plan(arguments: argparse.Namespace, shell: Shell) -> int:
+    """The plan as a report and a comment; nothing is deployed."""
+    from datetime import UTC, datetime
+
+    from ci.cli.reporting import Reporter
+    from ci.delivery.account import Account, make_report
+    from ci.delivery.deploy import Options, prepare_jobs
+    from ci.delivery.planning import describe_plan, plan_job
+    from ci.delivery.session import parse_overrides
+    from ci.project.select import select_pipelines
+
+    session = settle_session(arguments, shell)
+    names = [each.name for each in select_pipelines(session.project, arguments.pipelines)]
+    shell.say(f"Planning {', '.join(names)} for {session.environment}")
+    options = Options(overrides=parse_overrides(arguments.parameter))
+    jobs = prepare_jobs(session, names, options)
+    adapter = session.adapter(jobs[0].target.region)
+    reporter = Reporter(arguments, shell, session, several=len(jobs) > 1)
+    reports = []
+    for job in jobs:
+        section = describe_plan(plan_job(session, adapter, job))
+        account = Account(job=job, plan=section)
+        generated = datetime.fromtimestamp(shell.clock(), UTC)
+        reports.append(make_report(account, generated=generated))
+        reporter.publish(reports[-1])
+    reporter.conclude(reports)
+    return int(ExitCode.OK)

@@ -1,0 +1,123 @@
+"""Decides what `auto` does: from a trigger and the environments to one action. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from ci.project.model import Environment, Project
+from ci.project.names import template_fields
+from ci.project.target import choose_environment, find_environment
+from ci.sagemaker.credentials import find_web_identity
+from ci.trigger.model import Event, Trigger
+
+
+class Action(StrEnum):
+    """PLAN shows what a commit changes; RUN plans, then starts and follows executions."""
+
+    PLAN = "plan"
+    RUN = "run"
+    CLEANUP = "cleanup"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """`reason` says in words why; `touched` that only pipelines the commit touches count."""
+
+    action: Action
+    reason: str
+    environment: str | None = None
+    touched: bool = False
+
+
+def choose_action(
+    project: Project, trigger: Trigger, *, named: str | None = None, credentials: bool = True
+) -> Choice:
+    """What this trigger asks for. `named` is the environment that was named, `credentials` says
+    whether the job has any. UsageError for an environment that is not there or does not follow.
+    """
+    if named:
+        find_environment(project, named)
+    if trigger.event in _SILENT:
+        return _nothing(_SILENT[trigger.event])
+    if trigger.event is Event.PULL_REQUEST_CLOSED:
+        return _on_close(trigger, named or "pull_request", credentials=credentials)
+    if trigger.pull_request is not None:
+        return _on_pull_request(project, trigger, named or "pull_request")
+    if trigger.event is Event.PUSH:
+        return _on_push(project, trigger, named)
+    return _in(project, choose_environment(project, trigger, named))
+
+
+_SILENT = {
+    Event.COMMENT: "chat commands are not part of this version: nothing was done",
+    Event.MERGE_GROUP: "a merge queue: the pull request was run, and the push will deploy",
+    Event.WORKFLOW_RUN: "another workflow ended; `command: post` posts the comment it left",
+}
+
+
+def _on_pull_request(project: Project, trigger: Trigger, environment: str) -> Choice:
+    place = project.environments[environment]
+    plan = Choice(action=Action.PLAN, reason="", environment=environment, touched=True)
+    if trigger.from_fork:
+        return replace(plan, reason="the code comes from a fork: it is planned and not run")
+    if not is_isolated(place):
+        return replace(
+            plan,
+            reason=f"{environment} is shared (no {{pull_request}} in its pipeline_name): "
+            "planned and not run",
+        )
+    if not place.run:
+        return replace(plan, reason=f"`run: false` in {environment}: planned and not run")
+    return Choice(
+        action=Action.RUN,
+        reason="a pull request is planned, and run in isolation",
+        environment=environment,
+        touched=True,
+    )
+
+
+def _on_close(trigger: Trigger, environment: str, *, credentials: bool) -> Choice:
+    if trigger.from_fork and not credentials:
+        return _nothing("a fork's pull request has no credentials, and so made nothing")
+    return Choice(
+        action=Action.CLEANUP, reason="the pull request is closed", environment=environment
+    )
+
+
+def _on_push(project: Project, trigger: Trigger, named: str | None) -> Choice:
+    if not (named or trigger.is_default_branch):
+        branch = f"the branch {trigger.branch!r}" if trigger.branch else "a tag"
+        return _nothing(f"a push to {branch}, which no environment follows from")
+    return replace(_in(project, named or "main"), touched=True)
+
+
+def _in(project: Project, environment: str) -> Choice:
+    if project.environments[environment].run:
+        action, reason = Action.RUN, f"deployed to {environment}, and run"
+    else:
+        action, reason = Action.PLAN, f"`run: false` in {environment}: planned and not run"
+    return Choice(action=action, reason=reason, environment=environment)
+
+
+def _nothing(reason: str) -> Choice:
+    return Choice(action=Action.NOTHING, reason=reason)
+
+
+def is_isolated(environment: Environment) -> bool:
+    """Whether each pull request has a pipeline of its own in this environment."""
+    return "pull_request" in template_fields(environment.pipeline_name)
+
+
+_CREDENTIALS = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_PROFILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+)
+
+
+def has_credentials(environ: Mapping[str, str]) -> bool:
+    """Whether the environment shows a way to speak to AWS. An instance's own does not show."""
+    return find_web_identity(environ) is not None or any(map(environ.get, _CREDENTIALS))

@@ -1,0 +1,73 @@
+"""Posts what a job without the right to write has left: a fork's plan, from a `workflow_run` job.
+
+The files come from code that nobody reviewed. They say nothing of where they are posted, they may
+only be plans of the very commit that the event names, and a reader is told where they come from.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ci.errors import ForgeError, UsageError
+from ci.forge.comments import upsert_comment
+from ci.forge.github import GitHub
+from ci.forge.handoff import read_comment_file
+from ci.forge.model import CommentResult
+from ci.report.marker import parse_marker
+from ci.report.model import State
+from ci.trigger.model import Trigger
+
+_MOST_FILES = 20
+_MENTION = re.compile(r"@(?=[A-Za-z0-9])")
+_BROKEN = "@\N{ZERO WIDTH SPACE}"
+_NOTE = (
+    "> [!NOTE]\n> This plan was made by the pull request's own code, in a job without "
+    "credentials. Nothing in it was verified.\n"
+)
+
+
+def comment_files(places: list[Path]) -> list[Path]:
+    """The Markdown files that were named, and those in the folders that were. UsageError where
+    there is none, or more than a plan can leave."""
+    found: list[Path] = []
+    for place in places:
+        found += sorted(place.glob("*.md")) if place.is_dir() else [place]
+    if not found or len(found) > _MOST_FILES:
+        raise UsageError(
+            f"{len(found)} comment files were found",
+            where=", ".join(map(str, places)),
+            why=f"a plan leaves between 1 and {_MOST_FILES}",
+            fix="args: FOLDER, where the artifact was downloaded to",
+        )
+    return found
+
+
+def find_pull_request(forge: GitHub, trigger: Trigger, event: Mapping[str, Any]) -> int:
+    """The pull request of the workflow run; GitHub names it in the event for its own branches
+    alone. ForgeError where it is closed or has moved on: then nothing is posted."""
+    run = event.get("workflow_run") or {}
+    owner = ((run.get("head_repository") or {}).get("owner") or {}).get("login")
+    number = trigger.pull_request
+    if number is None and owner and trigger.branch:
+        number = forge.pull_request_with_head(f"{owner}:{trigger.branch}", trigger.commit)
+    if number is None:
+        raise ForgeError(
+            f"no open pull request has its head at {trigger.commit[:12]}",
+            why="it was closed, or a newer commit was pushed: its own run posts",
+        )
+    return number
+
+
+def post_file(forge: GitHub, number: int, file: Path, *, commit: str) -> CommentResult:
+    """Post one file's comment. ForgeError for anything that is not a plan of this commit."""
+    body = read_comment_file(file, commit=commit)
+    marker = parse_marker(body)
+    if marker is None or marker.state is not State.PLANNED or marker.execution is not None:
+        raise ForgeError(
+            "the comment file is not a plan",
+            where=str(file),
+            why="only a plan can come from a fork",
+        )
+    line, _, rest = body.partition("\n")
+    return upsert_comment(forge, number, f"{line}\n{_NOTE}\n{_MENTION.sub(_BROKEN, rest)}")
