@@ -110,6 +110,8 @@ def test_byte_code_is_left_out_and_modes_and_links_are_kept(tmp_path: Path) -> N
     assert (tmp_path / "out" / "same").read_text() == "1"
 
 
-@pytest.mark.parametrize("broken", [make_tar({"a": b"x" * 999})[:-40], make_zip({"a": b"x"})[:-9]])
+@pytest.mark.parametrize(
+    "broken", [make_tar({"a": b"x" * 999})[:-40], make_zip({"a": b"x"})[:-9]], ids=["tar", "zip"]
+)
 def test_broken_archives_stay_as_they_are(broken: bytes) -> None:
     assert normalise(broken) == broken
