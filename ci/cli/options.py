@@ -17,6 +17,9 @@ def add_pipeline_options(parser: argparse.ArgumentParser) -> None:
     """Which pipelines, with which parameters."""
     parser.add_argument("pipelines", nargs="*", metavar="PIPELINE", help="default: all")
     parser.add_argument(
+        "--all", action="store_true", help="every pipeline, whatever the settings name"
+    )
+    parser.add_argument(
         "--parameter",
         action="append",
         default=[],
@@ -131,6 +134,14 @@ def settle_trigger(arguments: argparse.Namespace, shell: Shell) -> "Trigger":
     if arguments.pull_request < 1:
         raise UsageError("a pull request has a number above 0", where="--pull-request")
     return replace(trigger, pull_request=arguments.pull_request, event=Event.PULL_REQUEST)
+
+
+def settle_pipelines(arguments: argparse.Namespace, project: "Project") -> list[str]:
+    """The names that the arguments choose; all of them where they choose none."""
+    from ci.project.select import select_pipelines
+
+    names = [] if arguments.all else arguments.pipelines
+    return [pipeline.name for pipeline in select_pipelines(project, names)]
 
 
 def settle_deadline(text: str | None) -> float | None:

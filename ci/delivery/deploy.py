@@ -88,8 +88,10 @@ def deploy(
     stage: Stage,
     *,
     plans: Mapping[str, PlanSection] | None = None,
+    remarks: Mapping[str, Sequence[str]] | None = None,
 ) -> Ended:
-    """Bring the jobs to SageMaker, follow their executions, report each."""
+    """Bring the jobs to SageMaker, follow their executions, report each. `plans` and `remarks`
+    go into the reports, by the pipeline's name."""
     environment = session.project.environments[session.environment]
     adapter = session.adapter(jobs[0].target.region)
     policy = options.on_cancel or environment.on_cancel
@@ -97,7 +99,12 @@ def deploy(
     with Cancellation(policy, _stopper(adapter)) as cancellation:
         delivery = Delivery(session, adapter, stage, cancellation, deadline=deadline)
         for job in jobs:
-            delivery.start(job, again=options.again, plan=(plans or {}).get(job.name))
+            delivery.start(
+                job,
+                again=options.again,
+                plan=(plans or {}).get(job.name),
+                remarks=(remarks or {}).get(job.name, ()),
+            )
         if options.detach:
             return delivery.conclude(ExitCode.OK)
         error = delivery.follow()
@@ -141,11 +148,18 @@ class Delivery:
         self._ends = None if deadline is None else self._clock() + deadline
         self._accounts: dict[str, Account] = {}
 
-    def start(self, job: Job, *, again: bool = False, plan: PlanSection | None = None) -> None:
+    def start(
+        self,
+        job: Job,
+        *,
+        again: bool = False,
+        plan: PlanSection | None = None,
+        remarks: Sequence[str] = (),
+    ) -> None:
         """Start the job's execution, or find the one it has; then say that it runs."""
         if again:
             job = job.rerun(next_again(self._adapter.executions, job.identity))
-        notes = self._stop_superseded(job)
+        notes = [*remarks, *self._stop_superseded(job)]
         started = ensure_execution(self._adapter, job.bundle, job.run, tell=self._stage.tell)
         self._cancellation.watch(started.arn)
         self.take_up(started.arn, job, plan=plan, notes=notes)

@@ -21,6 +21,7 @@ from ci.plan.tree import naming_field, render_path
 SIGNS = {Kind.ADDED: "+", Kind.REMOVED: "-", Kind.CHANGED: "~", Kind.RENAMED: "~"}
 _MOST_NAMES = 6
 _AROUND = 40
+_SHORT = 80
 
 
 def summary(plan: Plan) -> str:
@@ -56,6 +57,26 @@ def _changes(plan: Plan) -> str:
         if changes:
             parts.append(f"{_count(len(changes), noun)} {_common_kind(changes)}")
     return ", ".join(parts)
+
+
+def differences(plan: Plan) -> Iterator[str]:
+    """One line for each thing that differs, without values of code: `step Train changed:
+    HyperParameters.depth`."""
+    if not plan.exists:
+        yield "the pipeline is not deployed"
+        return
+    for setting in plan.settings:
+        pair = f"{shown(setting.old, _SHORT)} -> {shown(setting.new, _SHORT)}"
+        yield f"{visible(setting.name)} {setting.kind}: {pair}"
+    for parameter in plan.parameters:
+        yield f"parameter {visible(parameter.name)} {parameter.kind}"
+    for function in plan.functions:
+        yield f"function {visible(function.name)} {function.kind}"
+    for step in plan.steps:
+        paths = [render_path(c.path).removeprefix("Arguments.") for c in step.changes]
+        files = [file.path for code in step.code for file in code.files]
+        what = f": {names([*files, *paths])}" if files or paths else ""
+        yield f"step {visible(step.name)} {step.kind}{what}"
 
 
 def _by_kind(steps: Sequence[StepChange]) -> list[tuple[str, int]]:

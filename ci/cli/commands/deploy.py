@@ -1,6 +1,7 @@
 """`deploy`: compile, upsert, start, follow, judge, report."""
 
 import argparse
+from typing import TYPE_CHECKING
 
 from ci.cli.options import (
     add_follow_options,
@@ -8,9 +9,17 @@ from ci.cli.options import (
     add_place_options,
     settle_deadline,
     settle_on_cancel,
+    settle_pipelines,
     settle_session,
 )
 from ci.cli.shell import Shell
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ci.delivery.job import Job
+    from ci.delivery.planning import Planned
+    from ci.delivery.session import Session
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +30,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--on-cancel", choices=("stop", "detach"), help="what a signal does with the execution"
     )
+    parser.add_argument(
+        "--plan",
+        action="append",
+        default=[],
+        metavar="DIGEST|FOLDER",
+        help="apply this reviewed plan and nothing else; one for each pipeline, or a folder of"
+        " plan --out",
+    )
     add_follow_options(parser)
 
 
@@ -28,9 +45,8 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
     from ci.cli.following import finish, make_stage
     from ci.cli.reporting import Reporter
     from ci.delivery.deploy import Options, deploy, prepare_jobs
-    from ci.delivery.planning import describe_plan, plan_job
+    from ci.delivery.planning import describe_plan, plan_pipeline
     from ci.delivery.session import parse_overrides
-    from ci.project.select import select_pipelines
 
     options = Options(
         overrides=parse_overrides(arguments.parameter),
@@ -40,12 +56,46 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
         on_cancel=settle_on_cancel(arguments.on_cancel),
     )
     session = settle_session(arguments, shell)
-    names = [each.name for each in select_pipelines(session.project, arguments.pipelines)]
+    names = settle_pipelines(arguments, session.project)
     shell.say(f"Compiling {', '.join(names)} for {session.environment}")
     jobs = prepare_jobs(session, names, options)
     adapter = session.adapter(jobs[0].target.region)
-    plans = {job.name: describe_plan(plan_job(session, adapter, job)) for job in jobs}
+    planned = {job.name: plan_pipeline(session, adapter, job) for job in jobs}
+    jobs, remarks = _reviewed(arguments, shell, session, jobs, planned)
+    plans = {name: describe_plan(each.plan) for name, each in planned.items()}
     reporter = Reporter(arguments, shell, session, several=len(jobs) > 1)
     with make_stage(arguments, shell, reporter, title=", ".join(names)) as stage:
-        ended = deploy(session, jobs, options, stage, plans=plans)
+        ended = deploy(session, jobs, options, stage, plans=plans, remarks=remarks)
     return finish(ended, reporter)
+
+
+def _reviewed(
+    arguments: argparse.Namespace,
+    shell: Shell,
+    session: "Session",
+    jobs: "tuple[Job, ...]",
+    planned: "Mapping[str, Planned]",
+) -> "tuple[tuple[Job, ...], Mapping[str, Sequence[str]]]":
+    """The jobs as they were reviewed, and what their reports have to say of the review."""
+    from ci.delivery.planning import PULL_REQUEST
+    from ci.delivery.reviewed import compare_with_comment, require_reviewed
+
+    if arguments.plan:
+        return require_reviewed(jobs, planned, arguments.plan, shell.cwd), {}
+    if session.environment == PULL_REQUEST or session.trigger.pull_request is not None:
+        return jobs, {}
+    from ci.delivery.forging import open_comments
+    from ci.report.redact import Redactor
+
+    comments = open_comments(
+        session.trigger,
+        session.environ,
+        redactor=Redactor(shell.secrets),
+        warn=lambda problem: shell.warn(f"warning: {problem}"),
+        sleep=shell.sleep,
+    )
+    policy = session.project.environments[session.environment].on_unreviewed
+    remarks = {name: compare_with_comment(each, comments, policy) for name, each in planned.items()}
+    for remark in (remark for found in remarks.values() for remark in found):
+        shell.workflow("warning", remark)
+    return jobs, remarks

@@ -2,54 +2,92 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ci.cli.options import add_pipeline_options, add_place_options, settle_session
+from ci.cli.options import (
+    add_pipeline_options,
+    add_place_options,
+    settle_pipelines,
+    settle_session,
+)
 from ci.cli.shell import Shell
-from ci.errors import ExitCode
+from ci.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from ci.delivery.job import Job
-    from ci.plan.model import Plan
+    from ci.delivery.planning import Planned
+    from ci.delivery.session import Session
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_pipeline_options(parser)
     add_place_options(parser)
     parser.add_argument(
-        "--out", metavar="FOLDER", help="write the bundle that was planned, one folder a pipeline"
+        "--out",
+        metavar="FOLDER",
+        help="write the plan and its bundle, one folder a pipeline; deploy --plan takes it",
+    )
+    parser.add_argument(
+        "--against",
+        metavar="FOLDER",
+        help="compare with what --out wrote, and not with what is deployed",
     )
     parser.add_argument("--markdown", metavar="FILE", help="write the plan as Markdown")
 
 
 def run(arguments: argparse.Namespace, shell: Shell) -> int:
     from ci.delivery.deploy import Options, prepare_jobs
-    from ci.delivery.planning import plan_job
+    from ci.delivery.planning import planned_session
+    from ci.delivery.recorded import write_plan
     from ci.delivery.session import parse_overrides
     from ci.plan.document import plan_to_json
     from ci.plan.render import render_markdown, render_terminal
-    from ci.project.select import select_pipelines
 
-    session = settle_session(arguments, shell)
-    names = [each.name for each in select_pipelines(session.project, arguments.pipelines)]
+    session = planned_session(settle_session(arguments, shell))
+    names = settle_pipelines(arguments, session.project)
     jobs = prepare_jobs(session, names, Options(overrides=parse_overrides(arguments.parameter)))
-    adapter = session.adapter(jobs[0].target.region)
-    documents: list[Any] = []
-    texts: list[str] = []
-    for job in jobs:
-        plan: Plan = plan_job(session, adapter, job)
-        documents.append(plan_to_json(plan))
-        texts.append(render_markdown(plan))
-        shell.say(render_terminal(plan, color=shell.color).rstrip("\n"))
+    plans = _make_plans(arguments, shell, session, jobs)
+    for planned in plans:
+        shell.say(render_terminal(planned.plan, color=shell.color).rstrip("\n"))
         if arguments.out:
-            _write_bundle(job, shell.cwd / arguments.out / job.name)
+            write_plan(planned, shell.cwd / arguments.out / planned.target.pipeline.name)
     if arguments.markdown:
-        (shell.cwd / arguments.markdown).write_text("\n".join(texts), encoding="utf-8")
-    shell.emit({"plans": documents})
+        texts = [render_markdown(planned.plan) for planned in plans]
+        _write(shell.cwd / arguments.markdown, "\n".join(texts))
+    shell.emit({"plans": [plan_to_json(planned.plan) for planned in plans]})
     return ExitCode.OK
 
 
-def _write_bundle(job: "Job", folder: Path) -> None:
-    from ci.compile.store import write_bundle
+def _make_plans(
+    arguments: argparse.Namespace, shell: Shell, session: "Session", jobs: "tuple[Job, ...]"
+) -> "list[Planned]":
+    from ci.delivery.planning import plan_against, plan_pipeline
+    from ci.delivery.recorded import as_baseline, find_recorded
+    from ci.plan.model import Baseline
 
-    write_bundle(job.bundle, folder)
+    if arguments.against:
+        folder = shell.cwd / arguments.against
+        recorded = [(job, find_recorded(folder, job.name)) for job in jobs]
+        return [
+            plan_against(
+                job.target,
+                job.bundle,
+                as_baseline(found, job.target.role),
+                baseline=Baseline.RECORDED,
+            )
+            for job, found in recorded
+        ]
+    adapter = session.adapter(jobs[0].target.region)
+    if not adapter.clients.has_credentials():
+        shell.warn("warning: no AWS credentials are at hand: the plan is compared with nothing")
+    return [plan_pipeline(session, adapter, job) for job in jobs]
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"the plan cannot be written: {error.strerror}", where=str(file)
+        ) from error
