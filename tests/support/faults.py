@@ -1,7 +1,8 @@
 """A proxy in front of an endpoint that breaks chosen calls, and tells of each one.
 
 Faults are chosen by operation and by count. A hook sees every call before and after it took
-effect, so that a test can kill the caller at that very moment.
+effect, so that a test can kill the caller at that very moment. What a caller did not live to send
+has no effect: a call whose caller is gone after the first hook goes no further.
 """
 
 import http.client
@@ -148,6 +149,9 @@ class _Handler(BaseHTTPRequestHandler):
         operation = self._operation()
         number, fault = self.faults.arrive(operation)
         self.faults.tell(number, operation, Phase.BEFORE)
+        if self._abandoned():
+            self.close_connection = True
+            return None
         if fault is Fault.RESET:
             return self._reset()
         if fault in _ANSWERS:
@@ -163,7 +167,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(status, headers, answer, truncated=fault is Fault.TRUNCATED)
         return None
 
-    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = do  # noqa: N815 - http.server's names
+    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = do_PATCH = do  # noqa: N815 - http.server's names
 
     def _operation(self) -> str:
         named = self.headers.get("X-Amz-Target")
@@ -204,6 +208,14 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.dumps({"__type": code, "message": message}).encode()
         kept = [("Content-Type", "application/x-amz-json-1.1"), ("x-amzn-RequestId", "0")]
         self._answer(status, kept, body, truncated=False)
+
+    def _abandoned(self) -> bool:
+        try:
+            return not self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
 
     def _reset(self) -> None:
         """RST instead of FIN: what a caller sees when a host on the way dies."""

@@ -1,0 +1,294 @@
+"""`deploy` killed at every call it makes to AWS and to the forge, before and after the call takes
+effect, and run again: one execution, one comment, the right verdict, every time."""
+
+import os
+import select
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import pytest
+from support.endpoint import client
+from support.faults import Faults, Hook, Phase, faulty_proxy
+from support.forking import Forks, warm_process
+from support.github import FakeGitHub, serve_github
+from support.github_job import pull_request_environ
+from support.scratch import BUCKET, PROJECT, Result, Scratch, new_scratch, quality_definition
+
+from ci.local.lifecycle import down, up
+from ci.report.marker import parse_marker
+
+pytestmark = [pytest.mark.endpoint, pytest.mark.slow]
+
+ROLE = "role: arn:aws:iam::000000000000:role/sagemaker-gitops-local\n"
+LANES = 2
+# How often a poll happens is a matter of time; every other call is made in every run.
+POLLS = frozenset({"DescribePipelineExecution", "ListPipelineExecutionSteps"})
+
+MODULE = '''
+"""Uploads a file by plain HTTP, as an SDK does, and names it in the definition."""
+import json
+import os
+import urllib.request
+from pathlib import Path
+
+class Pipeline:
+    def __init__(self, document):
+        self.document = document
+
+    def definition(self):
+        return json.dumps(self.document)
+
+def get_pipeline(default_bucket, pipeline_name):
+    here = Path(__file__).parent
+    address = f"{os.environ['AWS_ENDPOINT_URL']}/{default_bucket}/code/settings.json"
+    body = json.dumps({"of": pipeline_name}).encode()  # another artifact for each pull request
+    signed = {"Authorization": "AWS4-HMAC-SHA256 Credential=x/20260101/us-east-1/s3/aws4_request"}
+    urllib.request.urlopen(urllib.request.Request(address, body, signed, method="PUT")).close()
+    document = json.loads((here / "definition.json").read_text())
+    inputs = [{"InputName": "settings", "S3Input": {
+        "S3Uri": f"s3://{default_bucket}/code/settings.json", "S3DataType": "S3Prefix",
+        "LocalPath": "/opt/ml/processing/settings", "S3InputMode": "File"}}]
+    document["Steps"][0]["Arguments"]["ProcessingInputs"] = inputs
+    return Pipeline(document)
+'''
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """The `occurrence`-th call to `operation`, before or after it takes effect."""
+
+    operation: str
+    occurrence: int
+    phase: Phase
+
+
+@dataclass(slots=True, kw_only=True)
+class Lane:
+    """What one run at a time needs of its own: a process to fork from, and proxies to kill at."""
+
+    forks: Forks
+    aws: Faults
+    forge: Faults
+    pidfd: int = -1
+
+    def run(self, case: "Case", source: Scratch, *more: str, at: Point | None = None) -> Result:
+        self.aws.hook = self._hook(self.aws, "", at)
+        self.forge.hook = self._hook(self.forge, "forge ", at)
+        self.aws.calls.clear()
+        self.forge.calls.clear()
+        environ = pull_request_environ(
+            self.forks.folder,
+            number=case.number,
+            commit=case.commits[source.root],
+            forge=self.forge.address,
+            aws=self.aws.address,
+        )
+        report = str(self.forks.folder / "report")
+        return self.forks.run(
+            ["deploy", "--json", "--poll", "0.05", "--report", report, *more],
+            cwd=source.root,
+            environ={"PATH": os.environ["PATH"], "HOME": str(self.forks.folder), **environ},
+            begun=self._begun,
+        )
+
+    def calls(self) -> Iterator[tuple[str, int]]:
+        """Each call of the last run with its occurrence."""
+        for faults, prefix in ((self.aws, ""), (self.forge, "forge ")):
+            for number, operation in enumerate(faults.calls, 1):
+                yield prefix + operation, faults.calls[:number].count(operation)
+
+    def _begun(self, pid: int) -> None:
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+        self.pidfd = os.pidfd_open(pid)
+
+    def _hook(self, faults: Faults, prefix: str, at: Point | None) -> Hook:
+        def hook(number: int, operation: str, phase: Phase) -> None:
+            occurrence = faults.calls[:number].count(operation)
+            here = Point(operation=prefix + operation, occurrence=occurrence, phase=phase)
+            if here == at:
+                signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+                select.select([self.pidfd], [], [], 10)
+
+        return hook
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A pull request of its own: its number, and its commit in each source."""
+
+    number: int
+    commits: dict[Path, str]
+
+
+@dataclass(slots=True, kw_only=True)
+class World:
+    """One endpoint and one forge for all lanes; `old` and `new` are two commits' work trees."""
+
+    old: Scratch
+    new: Scratch
+    github: FakeGitHub
+    sagemaker: Any
+    lanes: "SimpleQueue[Lane]"
+    numbers: Iterator[int] = field(default_factory=lambda: count(1))
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    superseded: list[str] = field(default_factory=list)
+
+    def new_case(self) -> Case:
+        with self.lock:
+            number = next(self.numbers)
+        commits = {tree.root: tree.git("rev-parse", "HEAD") for tree in (self.old, self.new)}
+        self.github.commits[number] = [commits[self.old.root], commits[self.new.root]]
+        return Case(number=number, commits=commits)
+
+    def executions(self, case: Case) -> list[dict[str, Any]]:
+        listed: list[dict[str, Any]] = self.sagemaker.list_pipeline_executions(
+            PipelineName=f"quality-pr-{case.number}"
+        )["PipelineExecutionSummaries"]
+        return listed
+
+    def check(self, case: Case, done: Result) -> None:
+        """One execution of the new commit, one package, one comment, all telling the same."""
+        assert done.code == 0, done.err
+        report, commit = done.report, case.commits[self.new.root]
+        assert report["verdict"]["outcome"] == "approval_pending"
+        assert report["verdict"]["metrics"][0]["value"] == 1.5
+        arn = report["execution"]["arn"]
+        of_commit = [
+            item["PipelineExecutionArn"]
+            for item in self.executions(case)
+            if commit in item["PipelineExecutionDescription"]
+        ]
+        assert of_commit == [arn]
+        packages = self.sagemaker.list_model_packages(
+            ModelPackageGroupName=f"quality-pr-{case.number}"
+        )["ModelPackageSummaryList"]
+        assert [item["ModelPackageArn"] for item in packages] == [report["model_package"]["arn"]]
+        metadata = self.sagemaker.describe_model_package(
+            ModelPackageName=packages[0]["ModelPackageArn"]
+        )["CustomerMetadataProperties"]
+        assert metadata["sagemaker-gitops:commit"] == commit
+        [body] = self.github.bodies(case.number)
+        marker = parse_marker(body)
+        assert marker is not None
+        assert (marker.execution, marker.commit, marker.state) == (arn, commit, "final")
+        assert "v1 is awaiting approval" in body
+        assert "warning" not in done.err
+
+    def sweep(self, prepare: Callable[[Lane, Case], None]) -> int:
+        """Run once unkilled to learn the calls, then once for each point; their count."""
+
+        def in_lane(work: Callable[[Lane], Any]) -> Any:
+            lane = self.lanes.get()
+            try:
+                return work(lane)
+            finally:
+                self.lanes.put(lane)
+
+        def whole(lane: Lane) -> list[tuple[str, int]]:
+            case = self.new_case()
+            prepare(lane, case)
+            self.check(case, lane.run(case, self.new))
+            return list(lane.calls())
+
+        def killed(lane: Lane, point: Point) -> bool:
+            case = self.new_case()
+            prepare(lane, case)
+            died = lane.run(case, self.new, at=point).code == -signal.SIGKILL
+            assert died or point.operation in POLLS, point
+            try:
+                self.check(case, lane.run(case, self.new))
+            except AssertionError as error:
+                raise AssertionError(f"after a kill at {point}") from error
+            return died
+
+        calls = in_lane(whole)
+        points = [
+            Point(operation=operation, occurrence=occurrence, phase=phase)
+            for operation, occurrence in calls
+            for phase in Phase
+        ]
+        with ThreadPoolExecutor(LANES) as pool:
+            return sum(pool.map(lambda point: in_lane(lambda lane: killed(lane, point)), points))
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("sweep")
+    home = folder / "local"
+    with ExitStack() as stack:
+        endpoint = up(home, images=())
+        stack.callback(down, home)
+        client(endpoint, "s3").create_bucket(Bucket=BUCKET)
+        github = stack.enter_context(serve_github())
+        lanes: SimpleQueue[Lane] = SimpleQueue()
+        for number in range(LANES):
+            lanes.put(
+                Lane(
+                    forks=stack.enter_context(warm_process(folder / f"lane-{number}")),
+                    aws=stack.enter_context(faulty_proxy(endpoint.address)),
+                    forge=stack.enter_context(faulty_proxy(github.address)),
+                )
+            )
+        old = new_scratch(folder / "old", PROJECT + ROLE)
+        old.define(quality_definition(2.0, script="import time; time.sleep(600)"))
+        old.commit("old")
+        new = new_scratch(
+            folder / "new",
+            PROJECT.replace("definition: definition.json", "source: pipeline.py:get_pipeline")
+            + ROLE,
+        )
+        script = "open('/opt/ml/processing/settings/settings.json').read()"
+        new.define(quality_definition(1.5, script=script))
+        new.write("pipeline.py", MODULE)
+        new.commit("new")
+        yield World(
+            old=old,
+            new=new,
+            github=github,
+            sagemaker=client(endpoint, "sagemaker"),
+            lanes=lanes,
+        )
+
+
+def test_a_pull_request_killed_anywhere_and_run_again(
+    world: World, record_property: Callable[[str, object], None]
+) -> None:
+    points = world.sweep(lambda _lane, _case: None)
+    record_property("kill points", points)
+    print(f"kill points: {points}")
+    assert points >= 60
+
+
+def test_a_newer_commit_killed_anywhere_and_run_again(
+    world: World, record_property: Callable[[str, object], None]
+) -> None:
+    """The pipeline is there already, and the older commit's execution is running."""
+
+    def prepare(lane: Lane, case: Case) -> None:
+        started = lane.run(case, world.old, "--detach")
+        assert started.code == 0, started.err
+        world.superseded.append(started.report["execution"]["arn"])
+
+    points = world.sweep(prepare)
+    record_property("kill points", points)
+    print(f"kill points: {points}")
+    assert points >= 60
+    end = time.monotonic() + 30
+    while left := [arn for arn in world.superseded if _status(world, arn) != "Stopped"]:
+        assert time.monotonic() < end, left
+        time.sleep(0.1)
+
+
+def _status(world: World, arn: str) -> str:
+    described = world.sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
+    return str(described["PipelineExecutionStatus"])
