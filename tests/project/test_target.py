@@ -252,3 +252,15 @@ def test_any_glob_answers(pattern: str, path: str) -> None:
 
 def test_a_glob_of_many_stars_answers_at_once() -> None:
     assert not matches_glob("*" * 50 + "x", "a" * 5000)
+
+
+def test_what_a_pull_request_has_of_its_own_carries_its_number() -> None:
+    def tags(environment: str) -> dict[str, str]:
+        pull = replace(trigger(branch="topic"), pull_request=7)
+        target = resolve_target(
+            project(), pipeline="abalone", environment=environment, trigger=pull
+        )
+        return dict(target.tags)
+
+    assert tags("pull_request")["sagemaker-gitops:pull-request"] == "7"
+    assert "sagemaker-gitops:pull-request" not in tags("main")
