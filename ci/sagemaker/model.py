@@ -106,6 +106,7 @@ class PipelineVersion:
     display_name: str | None = None
     description: str | None = None
     created: datetime | None = None
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,3 +142,12 @@ class ModelPackage:
     metrics_uri: str | None = None
     model_data: str | None = None
     created: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A message of a queue. `sent` is in epoch seconds, None where the service does not tell."""
+
+    handle: str
+    body: str
+    sent: float | None = None

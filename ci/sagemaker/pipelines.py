@@ -108,9 +108,13 @@ class Pipelines:
 
     def names(self, prefix: str = "") -> tuple[str, ...]:
         """Every pipeline whose name starts with `prefix`."""
+        return tuple(self.arns(prefix))
+
+    def arns(self, prefix: str = "") -> dict[str, str]:
+        """The ARN of every pipeline whose name starts with `prefix`, by name."""
         request = {"PipelineNamePrefix": prefix} if prefix else {}
         pages = self._clients.pages(_SERVICE, "ListPipelines", request, items="PipelineSummaries")
-        return tuple(item["PipelineName"] for item in pages)
+        return {item["PipelineName"]: item["PipelineArn"] for item in pages}
 
     def versions(self, name: str, *, limit: int | None = None) -> tuple[PipelineVersion, ...]:
         """Newest first. Empty where the installed botocore knows no versions."""
@@ -131,6 +135,7 @@ class Pipelines:
                     display_name=item.get("PipelineVersionDisplayName"),
                     description=item.get("PipelineVersionDescription"),
                     created=item.get("CreationTime"),
+                    aliases=tuple(item.get("PipelineVersionAliases") or ()),
                 )
             )
             if limit is not None and len(found) >= limit:
@@ -154,6 +159,27 @@ class Pipelines:
             },
             where=f"{arn} version {version}",
             retry_on=_CONFLICT,
+        )
+
+    def knows_aliases(self) -> bool:
+        """Whether the installed botocore can move an alias."""
+        operation = "UpdatePipelineVersion"
+        return self._clients.knows(_SERVICE, operation) and self._clients.takes(
+            _SERVICE, operation, "PipelineVersionAliasOperations"
+        )
+
+    def change_alias(self, arn: str, version: int, operation: str, alias: str) -> None:
+        """`Add` or `Remove` an alias of a version. One that another version holds has to be
+        removed there first."""
+        self._clients.call(
+            _SERVICE,
+            "UpdatePipelineVersion",
+            {
+                "PipelineArn": arn,
+                "PipelineVersionId": version,
+                "PipelineVersionAliasOperations": {operation: [alias]},
+            },
+            where=f"{arn} version {version}",
         )
 
     def tags(self, arn: str) -> dict[str, str]:

@@ -1,0 +1,176 @@
+"""Moves an alias among the versions of a pipeline: promote, and back.
+
+An alias stands at one version at most, and the service wants it removed before it is added
+elsewhere: for the moment between the two calls it stands nowhere. Where the second call fails it
+is put back.
+"""
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from ci.errors import AwsError, UsageError
+from ci.execution.find import find_executions
+from ci.execution.identity import parse_description
+from ci.sagemaker.adapter import SageMaker
+from ci.sagemaker.model import DeployedPipeline, PipelineVersion
+
+_ALIAS = re.compile(r"[a-zA-Z0-9._-]{1,128}")
+_COMMIT = re.compile(r"[0-9a-f]{7,40}")
+_LONGEST_NUMBER = 6
+_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """An alias from one version to another. `old` None: no version holds it."""
+
+    alias: str
+    old: PipelineVersion | None
+    new: PipelineVersion
+
+    @property
+    def needed(self) -> bool:
+        return self.old is None or self.old.number != self.new.number
+
+
+def plan_promotion(aws: SageMaker, pipeline_name: str, *, to: str, alias: str) -> Move:
+    """The move that `promote` makes. UsageError for a version or commit that is not there."""
+    versions = read_versions(aws, pipeline_name, alias)
+    found = find_version(versions, to)
+    if found is None and _COMMIT.fullmatch(to):
+        # A commit that left the definition as it was made no version: it ran an older one.
+        found = _version_run_for(aws, pipeline_name, to, versions)
+    if found is None:
+        raise _missing(pipeline_name, to, versions)
+    return Move(alias=alias, old=held_by(versions, alias), new=found)
+
+
+def plan_rollback(aws: SageMaker, pipeline_name: str, *, to: str | None, alias: str) -> Move:
+    """The move that `rollback` makes: to the version before the alias's, or to any. UsageError
+    where the alias stands nowhere or there is no version before."""
+    if to is not None:
+        return plan_promotion(aws, pipeline_name, to=to, alias=alias)
+    versions = read_versions(aws, pipeline_name, alias)
+    current = held_by(versions, alias)
+    if current is None:
+        raise UsageError(
+            f"no version has the alias {alias!r}, so there is none to go back from",
+            where=pipeline_name,
+            why=f"there are {_listed(versions)}",
+            fix=f"sagemaker-gitops promote PIPELINE --to VERSION --alias {alias}",
+        )
+    before = version_before(versions, current)
+    if before is None:
+        raise UsageError(
+            f"version {current.number} has the alias {alias!r}, and there is none before it",
+            where=pipeline_name,
+            fix="Name a version: --to VERSION",
+        )
+    return Move(alias=alias, old=current, new=before)
+
+
+def move_alias(aws: SageMaker, deployed: DeployedPipeline, move: Move) -> None:
+    """Make the move; nothing where the alias stands there already."""
+    if not move.needed:
+        return
+    pipelines = aws.pipelines
+    if move.old is not None:
+        pipelines.change_alias(deployed.arn, move.old.number, "Remove", move.alias)
+    try:
+        pipelines.change_alias(deployed.arn, move.new.number, "Add", move.alias)
+    except BaseException:
+        with suppress(AwsError):
+            if move.old is not None:
+                pipelines.change_alias(deployed.arn, move.old.number, "Add", move.alias)
+        raise
+
+
+def read_versions(aws: SageMaker, pipeline_name: str, alias: str) -> tuple[PipelineVersion, ...]:
+    """All versions, newest first. UsageError for an alias that cannot be one, or where the
+    installed botocore knows none."""
+    if not _ALIAS.fullmatch(alias) or alias.isdigit():
+        raise UsageError(
+            f"{alias!r} cannot be an alias",
+            where="--alias",
+            why="it has 1 to 128 of a-z A-Z 0-9 . _ - and is not a number",
+        )
+    if not aws.pipelines.knows_aliases():
+        raise UsageError(
+            "the installed botocore does not know aliases of pipeline versions",
+            why="UpdatePipelineVersion takes no PipelineVersionAliasOperations there",
+            fix='pip install --upgrade "boto3>=1.44"',
+        )
+    return aws.pipelines.versions(pipeline_name)
+
+
+def find_version(versions: Sequence[PipelineVersion], text: str) -> PipelineVersion | None:
+    """By number, or by the commit in its label (7 digits are enough); the newest of several.
+
+    What could be both is a version where there is one of this number.
+    """
+    if text.isascii() and text.isdigit():
+        number = next((each for each in versions if str(each.number) == text), None)
+        if number is not None or len(text) <= _LONGEST_NUMBER:
+            return number
+    if not _COMMIT.fullmatch(text):
+        return None
+    return next((each for each in versions if (commit_of(each) or "").startswith(text)), None)
+
+
+def held_by(versions: Sequence[PipelineVersion], alias: str) -> PipelineVersion | None:
+    return next((each for each in versions if alias in each.aliases), None)
+
+
+def version_before(
+    versions: Sequence[PipelineVersion], current: PipelineVersion
+) -> PipelineVersion | None:
+    """The newest of those that are older; numbers may have gaps."""
+    older = [each for each in versions if each.number < current.number]
+    return max(older, key=lambda each: each.number, default=None)
+
+
+def commit_of(version: PipelineVersion) -> str | None:
+    """The commit in a version's label; None where someone else wrote it, or nobody."""
+    record = parse_description(version.description)
+    return None if record is None else record.commit
+
+
+def _version_run_for(
+    aws: SageMaker, pipeline_name: str, commit: str, versions: Sequence[PipelineVersion]
+) -> PipelineVersion | None:
+    found = next(iter(find_executions(aws.executions, pipeline_name, commit=commit)), None)
+    if found is None:
+        return None
+    number = aws.executions.poll_snapshot(found[0].arn).version_id
+    return next((each for each in versions if each.number == number), None)
+
+
+def _missing(pipeline_name: str, text: str, versions: Sequence[PipelineVersion]) -> UsageError:
+    known = f"there are {_listed(versions)}" if versions else "it has no versions"
+    return UsageError(
+        f"{text!r} is neither a version of this pipeline nor a commit that made or ran one",
+        where=pipeline_name,
+        why=known,
+        fix="--to VERSION, or --to COMMIT with at least 7 digits",
+    )
+
+
+def _listed(versions: Sequence[PipelineVersion]) -> str:
+    told = [
+        f"{each.number} ({commit[:12]})" if (commit := commit_of(each)) else str(each.number)
+        for each in versions[:_SHOWN]
+    ]
+    more = f" and {len(versions) - _SHOWN} more" if len(versions) > _SHOWN else ""
+    return "the versions " + ", ".join(told) + more
+
+
+def require_pipeline(aws: SageMaker, pipeline_name: str) -> DeployedPipeline:
+    """UsageError where it is not deployed."""
+    deployed = aws.pipelines.find(pipeline_name)
+    if deployed is None:
+        raise UsageError(
+            "there is no such pipeline", where=pipeline_name, fix="sagemaker-gitops deploy"
+        )
+    return deployed
