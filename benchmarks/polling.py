@@ -1,24 +1,36 @@
 """Calls and delay of following an execution, by simulation: `python benchmarks/polling.py`.
 
-For each length and spread of durations, executions are drawn log-normally and followed with
-fixed intervals and with `ci.execution.pace`, with ten past durations as history and with none.
-The delay is from the end to the poll that sees it. Prints the table of docs/polling.md.
+Executions of several shapes, lengths and spreads are drawn, each step log-normal by itself, and
+followed at fixed intervals and by `ci.execution.pace`, with five past executions as history and
+with none. The delay is from the end to the poll that sees it. Calls are those of
+`ci.execution.follow`: one for each look, three around the first and last, and those that learn
+the history. Prints the table of docs/polling.md; `--seed N` draws other executions.
 """
 
 import math
 import random
 import statistics
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
-from ci.execution.pace import Expectation, learn, next_interval
+from ci.execution.pace import AT_BEGIN, History, Milestone, Past, learn, next_interval
 
 LENGTHS = {"5 min": 300.0, "1 h": 3600.0, "8 h": 28_800.0, "30 h": 108_000.0}
 SPREADS = (0.05, 0.15, 0.50)
-HISTORY = 10
+# The share of the run time that each step takes, one after the other.
+SHAPES: Mapping[str, tuple[float, ...]] = {
+    "five even steps": (0.2, 0.2, 0.2, 0.2, 0.2),
+    "training 80 %": (0.08, 0.80, 0.08, 0.01, 0.03),
+    "one step": (1.0,),
+}
+PASTS = 5
+LEARNING = 1 + PASTS  # the listing, and the steps of each
+AROUND = 3  # the execution itself at first; itself and its steps again at its end
 SEED = 20_250
 
-Interval = Callable[[float], float]
+Look = Callable[[float, Mapping[Milestone, float]], float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,70 +51,88 @@ def draw(chance: random.Random, typical: float, spread: float) -> float:
     return chance.lognormvariate(math.log(typical) - sigma**2 / 2, sigma)
 
 
-def poll_times(interval: Interval) -> Iterator[float]:
-    now = 0.0
-    while True:
-        now += interval(now)
-        yield now
+def draw_execution(
+    chance: random.Random, typical: float, spread: float, shape: Sequence[float]
+) -> Past:
+    ends = list(accumulate(draw(chance, typical * share, spread) for share in shape))
+    reached = dict(AT_BEGIN)
+    for number, (begin, end) in enumerate(zip([0.0, *ends], ends, strict=False)):
+        reached[f"step-{number}", False] = begin
+        reached[f"step-{number}", True] = end
+    return Past(seconds=ends[-1], milestones=reached)
 
 
-def follow_one(length: float, interval: Interval) -> tuple[int, float]:
-    for calls, now in enumerate(poll_times(interval), start=1):
-        if now >= length:
-            return calls, now - length
-    raise AssertionError
+def follow_one(execution: Past, interval: Look) -> tuple[int, float]:
+    """Looks, and the delay of the last."""
+    ahead = sorted(execution.milestones.items(), key=lambda item: item[1], reverse=True)
+    reached: dict[Milestone, float] = {}
+    now, looks = 0.0, 0
+    while now < execution.seconds:
+        while ahead and ahead[-1][1] <= now:
+            reached.update([ahead.pop()])
+        now += interval(now, reached)
+        looks += 1
+    return looks, now - execution.seconds
 
 
-def measure(lengths: list[float], choose: Callable[[int], Interval]) -> Result:
-    found = [follow_one(length, choose(number)) for number, length in enumerate(lengths)]
+def measure(
+    executions: Sequence[Past], choose: Callable[[int], Look], *, extra: int = AROUND
+) -> Result:
+    found = [follow_one(past, choose(number)) for number, past in enumerate(executions)]
     return Result(
-        calls=statistics.fmean(calls for calls, _ in found),
+        calls=statistics.fmean(looks for looks, _ in found) + extra,
         delay=statistics.fmean(delay for _, delay in found),
     )
 
 
-def paced(expected: Expectation | None, chance: random.Random) -> Interval:
-    return lambda now: next_interval(now, expected, chance=chance.random())
+def paced(history: History | None, chance: random.Random) -> Look:
+    return lambda now, reached: next_interval(now, history, reached, chance=chance.random())
 
 
-def fixed(seconds: float, chance: random.Random) -> Interval:
-    """From a random phase on: an end stands in no relation to the beat of the polls."""
-    first = chance.random()
-    return lambda now: seconds if now else seconds * first
+def fixed(typical: float, seconds: float) -> Result:
+    """Exact: an end stands in no relation to the beat of the polls."""
+    return Result(calls=typical / seconds + 0.5 + AROUND, delay=seconds / 2)
 
 
-def simulate(typical: float, spread: float, samples: int) -> dict[str, Result]:
-    chance = random.Random(f"{SEED} {typical} {spread}")
-    lengths = [draw(chance, typical, spread) for _ in range(samples)]
-    pasts = [learn([draw(chance, typical, spread) for _ in range(HISTORY)]) for _ in lengths]
+def simulate(
+    typical: float, spread: float, shape: Sequence[float], samples: int, *, seed: int = SEED
+) -> dict[str, Result]:
+    chance = random.Random(f"{seed} {typical} {spread} {shape}")
+
+    def one() -> Past:
+        return draw_execution(chance, typical, spread, shape)
+
+    executions = [one() for _ in range(samples)]
+    histories = [learn([one() for _ in range(PASTS)]) for _ in executions]
     return {
-        "fixed 10 s": measure(lengths, lambda _number: fixed(10.0, chance)),
-        "fixed 30 s": measure(lengths, lambda _number: fixed(30.0, chance)),
-        "no history": measure(lengths, lambda _number: paced(None, chance)),
-        "history": measure(lengths, lambda number: paced(pasts[number], chance)),
+        "fixed 10 s": fixed(typical, 10.0),
+        "fixed 30 s": fixed(typical, 30.0),
+        "no history": measure(executions[: samples // 4], lambda _number: paced(None, chance)),
+        "history": measure(
+            executions, lambda number: paced(histories[number], chance), extra=AROUND + LEARNING
+        ),
     }
 
 
 def samples_for(typical: float) -> int:
-    return 400 if typical < 10_000 else 120
+    return 600 if typical < 10_000 else 160
 
 
-def table() -> Iterator[str]:
-    yield "| length | varies by | how | calls | mean delay (s) | calls × delay, fixed 10 s = 1 |"
-    yield "|---|---|---|---:|---:|---:|"
-    for name, typical in LENGTHS.items():
-        for spread in SPREADS:
-            found = simulate(typical, spread, samples_for(typical))
-            # By theory half the run time; measured it would carry the noise of both.
-            base = typical / 2
-            for how, result in found.items():
-                share = result.product / base
-                yield (
-                    f"| {name} | {spread:.0%} | {how} | {result.calls:,.0f}"
-                    f" | {result.delay:.1f} | {share:.2f} |"
-                )
+def table(seed: int) -> Iterator[str]:
+    yield "| length | steps | vary by | how | calls | mean delay (s) | product, fixed 10 s = 1 |"
+    yield "|---|---|---|---|---:|---:|---:|"
+    for length, typical in LENGTHS.items():
+        for shape, shares in SHAPES.items():
+            for spread in SPREADS:
+                found = simulate(typical, spread, shares, samples_for(typical), seed=seed)
+                for how, result in found.items():
+                    share = result.product / found["fixed 10 s"].product
+                    yield (
+                        f"| {length} | {shape} | {spread:.0%} | {how} | {result.calls:,.0f}"
+                        f" | {result.delay:.1f} | {share:.2f} |"
+                    )
 
 
 if __name__ == "__main__":
-    for line in table():
+    for line in table(int(sys.argv[-1]) if "--seed" in sys.argv else SEED):
         print(line)

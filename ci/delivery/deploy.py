@@ -16,11 +16,10 @@ from ci.delivery.job import Job, prepare_job
 from ci.delivery.session import Session
 from ci.errors import AwsError, DeadlineReached, ExitCode, GitOpsError, Interrupted
 from ci.execution.cancel import Cancellation
-from ci.execution.find import next_again, past_durations, superseded_executions
-from ci.execution.follow import Surroundings, attach_command, follow
+from ci.execution.find import learn_histories, next_again, superseded_executions
+from ci.execution.follow import Means, Surroundings, attach_command, follow
 from ci.execution.identity import derived_token, parameter_text
 from ci.execution.model import Change
-from ci.execution.pace import Expectation, learn
 from ci.execution.start import ensure_execution
 from ci.metrics.facts import Facts
 from ci.metrics.steps import failed_steps
@@ -182,14 +181,14 @@ class Delivery:
     def follow(self) -> GitOpsError | None:
         """Wait for all to end. What comes first instead, a deadline or a signal, is returned."""
         names = {account.job.target.pipeline_name for account in self._accounts.values()}
-        known = {name: _expectation(self._adapter, name) for name in names}
+        known = learn_histories(self._adapter.executions, names)
         try:
             snapshots = follow(
                 self._adapter.executions,
                 list(self._accounts),
                 emit=self._stage.show.change,
                 deadline=self._left(),
-                expectations={name: past for name, past in known.items() if past is not None},
+                means=Means(histories=known),
                 cancelled=self._cancellation.requested,
                 surroundings=replace(self._stage.surroundings, sleep=self._cancellation.sleep),
             )
@@ -278,21 +277,6 @@ class Delivery:
 
     def _left(self) -> float | None:
         return None if self._ends is None else max(0.0, self._ends - self._clock())
-
-
-def _expectation(adapter: SageMaker, pipeline_name: str) -> Expectation | None:
-    """What past executions say of how long this one takes; knowing it only saves calls."""
-
-    def seconds(arn: str) -> float | None:
-        past = adapter.executions.poll_snapshot(arn)
-        if past.started is None or past.modified is None:
-            return None
-        return (past.modified - past.started).total_seconds()
-
-    try:
-        return learn(past_durations(adapter.executions.summaries(pipeline_name), seconds))
-    except AwsError:
-        return None
 
 
 def _stopper(adapter: SageMaker) -> Callable[[str, str], None]:

@@ -1,21 +1,25 @@
 """Finds executions by what they are of: commit, pull request. No local file is needed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from itertools import islice
 
-from ci.errors import UsageError
+from ci.errors import AwsError, UsageError
 from ci.execution.identity import (
     ExecutionRecord,
     Identity,
     execution_token,
     parse_description,
 )
+from ci.execution.pace import History, Past, learn, milestones
 from ci.sagemaker.executions import Executions
-from ci.sagemaker.model import ExecutionSummary
+from ci.sagemaker.model import ExecutionStatus, ExecutionSummary, StepSnapshot
 
 _SEARCHED = 1000
 _SHORTEST_COMMIT = 7
+_PASTS = 5
+_MOST_LEARNED = 10  # pipelines
+_PAST_SEARCHED = 100  # one page
 
 Found = tuple[ExecutionSummary, ExecutionRecord]
 
@@ -69,13 +73,38 @@ def next_again(executions: Executions, identity: Identity) -> int:
     return again
 
 
-def past_durations(
-    summaries: Iterator[ExecutionSummary], ended: Callable[[str], float | None], *, limit: int = 10
-) -> list[float]:
-    """Seconds that the newest finished executions took; `ended` gives one's duration by ARN."""
-    done = (item for item in islice(summaries, _SEARCHED) if item.status.terminal)
-    durations = (ended(item.arn) for item in islice(done, limit))
-    return [seconds for seconds in durations if seconds is not None]
+def fetch_history(executions: Executions, pipeline_name: str) -> History | None:
+    """What the newest executions that succeeded say of how long the next one takes.
+
+    At most one call for the listing and one for each of `_PASTS`. Nothing depends on it: where
+    AWS does not answer, what was read until then serves.
+    """
+    pasts = []
+    try:
+        listed = islice(executions.poll_summaries_lazily(pipeline_name), _PAST_SEARCHED)
+        done = (item for item in listed if item.status is ExecutionStatus.SUCCEEDED)
+        for item in islice(done, _PASTS):
+            past = _past(item, executions.poll_steps(item.arn))
+            if past is not None:
+                pasts.append(past)
+    except AwsError:
+        pass
+    return learn(pasts)
+
+
+def learn_histories(executions: Executions, names: Collection[str]) -> dict[str, History]:
+    """Of pipelines by name; of none where there are so many that asking costs more than it
+    saves."""
+    if len(names) > _MOST_LEARNED:
+        return {}
+    found = {name: fetch_history(executions, name) for name in names}
+    return {name: history for name, history in found.items() if history is not None}
+
+
+def _past(summary: ExecutionSummary, steps: tuple[StepSnapshot, ...]) -> Past | None:
+    reached = milestones(summary.started, steps)
+    last = max(reached.values())
+    return Past(seconds=last, milestones=reached) if last > 0 else None
 
 
 def _matching(

@@ -1,11 +1,14 @@
 """Follows executions to their real end: when to look, at what, and what to do when AWS is away.
 
 One loop for any number of executions. A few are looked at one by one: their steps, and the
-execution itself when a step changed. Many of one pipeline are looked at through one listing, and
+execution itself when none runs. Many of one pipeline are looked at through one listing, and
 only those whose status changed (and one more each round, for its steps) in full, so that calls
-grow with changes. A poll that fails is made up for by the next one.
+grow with changes; and however many pipelines there are, looks keep `SPACING` between them. A
+poll that fails is made up for by the next one. Where events come from a queue, they say whom to
+look at, and looking without one only makes sure.
 """
 
+import math
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,8 +17,9 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from ci.errors import AwsError, DeadlineReached, Interrupted
+from ci.execution.events import Notice, is_news
 from ci.execution.model import Change, ChangeKind, FollowState
-from ci.execution.pace import Expectation, next_interval
+from ci.execution.pace import LONGEST, History, milestones, next_interval
 from ci.execution.reduce import reduce, step_ended
 from ci.sagemaker.arn import pipeline_of
 from ci.sagemaker.model import ExecutionSnapshot, ExecutionStatus, ExecutionSummary, StepSnapshot
@@ -23,6 +27,10 @@ from ci.sagemaker.retry import is_expired, is_transient
 
 PATIENCE = 1800.0  # seconds without a single good answer before following is given up
 CREDENTIAL_PATIENCE = 300.0  # the same when it is the credentials that are refused
+SPACING = 0.5  # seconds between two looks on average, whatever the number of executions
+QUIET = 600.0  # seconds between two looks that only make sure, while a queue brings the events
+_SLOT = 20.0  # seconds that one call has to itself while nothing changes
+_ANNOUNCED = 5.0  # seconds between looks once an end was announced that cannot be read yet
 _FEW = 4
 _FULL_LOOK = 10  # every so many polls the execution is read even though no step changed
 _APPEARS_WITHIN = 60.0  # a new execution may not be readable at once
@@ -35,6 +43,8 @@ class Watch(Protocol):
 
     def poll_snapshot(self, arn: str) -> ExecutionSnapshot: ...
 
+    def poll_execution(self, arn: str) -> ExecutionSnapshot: ...
+
     def poll_steps(self, arn: str) -> tuple[StepSnapshot, ...]: ...
 
     def poll_summaries(
@@ -44,14 +54,40 @@ class Watch(Protocol):
     def renew(self) -> None: ...
 
 
+class Events(Protocol):
+    """Notices of changes that come by themselves (`ci.execution.events`)."""
+
+    @property
+    def trusted(self) -> bool:
+        """Whether they are known to arrive; until then, looks make sure often."""
+
+    def take(self) -> Sequence[Notice]:
+        """Those that have come since. Does not wait, and never raises."""
+
+    def settle(self, notices: Sequence[Notice]) -> None:
+        """They were acted upon."""
+
+    def rest(self, seconds: float) -> None:
+        """Make no call for so long."""
+
+
+class Tails(Protocol):
+    """What shows the logs of running steps; decides itself how often. Never raises."""
+
+    def look(self, steps: Iterable[StepSnapshot]) -> None: ...
+
+
 @dataclass(slots=True, kw_only=True)
 class _Followed:
-    """One execution. `born` is the clock's reading when it started."""
+    """One execution. `born` and `seen` are the clock's readings when it started, and when its
+    steps were read last. `announced`: an event told its end."""
 
     state: FollowState
     snapshot: ExecutionSnapshot | None = None
     born: float = 0.0
+    seen: float = 0.0
     polls: int = 0
+    announced: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -83,6 +119,16 @@ class Surroundings:
     interval: float | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What following can do with beside looking: `histories` are by pipeline name
+    (`ci.execution.pace`), `events` say whom to look at, `tails` shows logs."""
+
+    histories: Mapping[str, History] = field(default_factory=dict)
+    events: Events | None = None
+    tails: Tails | None = None
+
+
 def attach_command(arn: str) -> str:
     return f"sagemaker-gitops attach {arn}"
 
@@ -93,18 +139,18 @@ def follow(
     *,
     emit: Callable[[Change], None],
     deadline: float | None = None,
-    expectations: Mapping[str, Expectation] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
     surroundings: Surroundings | None = None,
+    means: Means | None = None,
 ) -> dict[str, ExecutionSnapshot]:
     """The last snapshot of each execution, once all have ended.
 
-    `deadline` is in seconds from now. `expectations` are by pipeline name (`ci.execution.pace`).
+    `deadline` is in seconds from now.
     Raises DeadlineReached (also when AWS stayed away longer than patience), Interrupted once
     `cancelled()`, AwsError for a refusal that waiting does not cure.
     """
     around = surroundings or Surroundings()
-    follower = _Follower(watch, arns, emit, expectations or {}, around)
+    follower = _Follower(watch, arns, emit, around, means or Means())
     return follower.run(None if deadline is None else around.clock() + deadline, cancelled)
 
 
@@ -114,13 +160,15 @@ class _Follower:
         watch: Watch,
         arns: Iterable[str],
         emit: Callable[[Change], None],
-        expectations: Mapping[str, Expectation],
         around: Surroundings,
+        means: Means,
     ) -> None:
         self._watch = watch
         self._emit = emit
-        self._expectations = expectations
         self._around = around
+        self._histories = means.histories
+        self._events = means.events
+        self._tails = means.tails
         self._begun = around.clock()
         self._groups: dict[str, _Group] = {}
         for arn in arns:
@@ -135,13 +183,17 @@ class _Follower:
     ) -> dict[str, ExecutionSnapshot]:
         while groups := [group for group in self._groups.values() if group.pending()]:
             group = min(groups, key=lambda item: item.due)
-            self._wait(group.due if deadline is None else min(group.due, deadline))
+            until = group.due if deadline is None else min(group.due, deadline)
+            due = self._wait(until, cancelled)
             if cancelled():
                 raise Interrupted("Following was interrupted", fix=self._attach())
+            if not due:
+                continue
             late = deadline is not None and self._around.clock() >= deadline
             self._look(group)
             if late and any(item.pending() for item in self._groups.values()):
                 raise self._still_running("The deadline came while it was still running")
+        self._show_logs()
         return {
             arn: item.snapshot
             for group in self._groups.values()
@@ -149,10 +201,44 @@ class _Follower:
             if item.snapshot is not None
         }
 
-    def _wait(self, until: float) -> None:
-        seconds = until - self._around.clock()
-        if seconds > 0:
-            self._around.sleep(seconds)
+    def _wait(self, until: float, cancelled: Callable[[], bool]) -> bool:
+        """Whether the time has come; False after events that came first."""
+        slice_ = 1.0 if self._events else 5.0 if self._tails else math.inf
+        while not cancelled():
+            self._show_logs()
+            notices = self._events.take() if self._events else ()
+            if notices:
+                self._heed(notices)
+                return False
+            left = until - self._around.clock()
+            if left <= 0:
+                return True
+            self._around.sleep(min(left, slice_))
+        return False
+
+    def _show_logs(self) -> None:
+        if self._tails is not None:
+            groups = self._groups.values()
+            items = [item for group in groups for item in group.members.values()]
+            self._tails.look(step for item in items for step in item.state.steps.values())
+
+    def _heed(self, notices: Sequence[Notice]) -> None:
+        """Read what the notices are about, as far as they tell something new."""
+        for notice in notices:
+            group = self._groups.get(pipeline_of(notice.arn))
+            item = None if group is None else group.members.get(notice.arn)
+            if group is None or item is None or not is_news(item.state, notice):
+                continue
+            try:
+                self._read(group, item)
+            except AwsError as error:
+                self._bear(group, error, progressed=False)
+                continue
+            if notice.terminal and not item.state.terminal:
+                item.announced = True
+                group.due = min(group.due, self._around.clock() + _ANNOUNCED)
+        if self._events is not None:
+            self._events.settle(notices)
 
     def _look(self, group: _Group) -> None:
         answers = group.answers
@@ -169,18 +255,29 @@ class _Follower:
             self._tell_group(group, ChangeKind.RECOVERED, None)
         group.trouble_since, group.failures = None, 0
         group.due = self._around.clock() + self._interval(group)
+        if self._events is not None and self._events.trusted:
+            self._events.rest(_SLOT * (group.answers - answers))
 
     def _look_closely(self, group: _Group, item: _Followed) -> None:
+        """The steps; the execution too when none of them runs, and every so often. Its status is
+        read before the steps, so that those of an ended one are never older than its end."""
         item.polls += 1
-        running = any(not step_ended(step.status) for step in item.state.steps.values())
-        if running and item.snapshot is not None and item.polls % _FULL_LOOK:
+        if item.snapshot is None:
+            return self._read(group, item)
+        if _running(item.state):
             steps = self._watch.poll_steps(item.state.arn)
             group.answers += 1
-            seen = replace(item.snapshot, steps=steps)
-            after, _ = reduce(item.state, seen)
-            if after == item.state:
-                return
-        self._read(group, item)
+            self._take(item, replace(item.snapshot, steps=steps))
+            if _running(item.state) and item.polls % _FULL_LOOK:
+                return None
+        snapshot = self._watch.poll_execution(item.state.arn)
+        group.answers += 1
+        if snapshot.status.terminal or not _running(item.state):
+            steps = self._watch.poll_steps(item.state.arn)
+            group.answers += 1
+            snapshot = replace(snapshot, steps=steps)
+        self._take(item, snapshot)
+        return None
 
     def _look_over(self, group: _Group) -> None:
         """Every pending execution that was not seen yet in full, then by the listing."""
@@ -201,28 +298,46 @@ class _Follower:
 
     def _read(self, group: _Group, item: _Followed) -> None:
         snapshot = self._watch.poll_snapshot(item.state.arn)
-        group.answers += 1
+        group.answers += 2
         if item.snapshot is None and snapshot.started is not None:
             age = max(0.0, self._around.wall() - snapshot.started.timestamp())
             item.born = self._around.clock() - age
+        self._take(item, snapshot)
+
+    def _take(self, item: _Followed, snapshot: ExecutionSnapshot) -> None:
         item.state, changes = reduce(item.state, snapshot)
         item.snapshot = replace(snapshot, steps=tuple(item.state.steps.values()))
+        item.seen = self._around.clock()
         for change in changes:
             self._emit(change)
 
     def _interval(self, group: _Group) -> float:
-        """The shortest of what its running executions ask for; a step that has just begun or
-        ended says nothing of when the next one will."""
+        """The shortest of what its running executions ask for, but for the room that all of
+        them together leave it."""
         pending = group.pending()
         if self._around.interval is not None:
             return self._around.interval
+        if any(item.announced for item in pending):
+            return _ANNOUNCED
+        others = [other for other in self._groups.values() if other.pending()]
+        if self._events is not None and self._events.trusted:
+            return QUIET * max(1, len(others))
+        looks = sum(len(each) if len(each := other.pending()) <= _FEW else 3 for other in others)
         if any(item.state.status is ExecutionStatus.STOPPING for item in pending):
-            return 2.0
-        now, expected = self._around.clock(), self._expectations.get(group.pipeline)
-        chance = self._around.chance()
-        return min(
-            (next_interval(now - item.born, expected, chance=chance) for item in pending),
-            default=0.0,
+            wanted = 2.0
+        else:
+            chance = self._around.chance()
+            wanted = min((self._paced(group, item, chance) for item in pending), default=0.0)
+        return max(wanted, LONGEST if self._events else 0.0, looks * SPACING)
+
+    def _paced(self, group: _Group, item: _Followed, chance: float) -> float:
+        started = None if item.snapshot is None else item.snapshot.started
+        return next_interval(
+            self._around.clock() - item.born,
+            self._histories.get(group.pipeline),
+            milestones(started, tuple(item.state.steps.values())),
+            seen=item.seen - item.born,
+            chance=chance,
         )
 
     def _bear(self, group: _Group, error: AwsError, *, progressed: bool) -> None:
@@ -270,6 +385,10 @@ class _Follower:
 
     def _attach(self) -> str:
         return "\n".join(attach_command(arn) for arn in self._running()[:5])
+
+
+def _running(state: FollowState) -> bool:
+    return any(not step_ended(step.status) for step in state.steps.values())
 
 
 def _oldest(items: Iterable[_Followed]) -> datetime | None:

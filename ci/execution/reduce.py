@@ -22,6 +22,11 @@ def step_ended(status: str) -> bool:
     return status in _ENDS
 
 
+def step_rank(status: str) -> int:
+    """How far within one attempt; a status that is not known counts as running."""
+    return _ENDED if step_ended(status) else _RANK.get(status, 2)
+
+
 def reduce(
     state: FollowState, snapshot: ExecutionSnapshot
 ) -> tuple[FollowState, tuple[Change, ...]]:
@@ -60,8 +65,7 @@ def _forward(before: ExecutionStatus | None, after: ExecutionStatus) -> Executio
 
 
 def _position(step: StepSnapshot) -> tuple[int, int]:
-    rank = _ENDED if step_ended(step.status) else _RANK.get(step.status, 2)
-    return step.attempts, rank
+    return step.attempts, step_rank(step.status)
 
 
 def _newer(before: StepSnapshot, after: StepSnapshot) -> StepSnapshot:

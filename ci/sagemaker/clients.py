@@ -32,13 +32,15 @@ class Clients:
         endpoint: str | None,
         attempts: int = _ATTEMPTS,
         sleep: Callable[[float], None] = time.sleep,
+        parent: "Clients | None" = None,
     ) -> None:
         self.region = region
         self.endpoint = endpoint
         self.sleep = sleep
         self._environ = environ
         self._attempts = attempts
-        self._lock = threading.RLock()
+        self._parent = parent
+        self._lock = parent._lock if parent else threading.RLock()  # noqa: SLF001 - its own kind
         self._session: Any = None
         self._made: dict[str, Any] = {}
         self._once: Clients | None = None
@@ -55,6 +57,7 @@ class Clients:
                     endpoint=self.endpoint,
                     attempts=1,
                     sleep=self.sleep,
+                    parent=self,
                 )
             return self._once
 
@@ -163,9 +166,7 @@ class Clients:
         return getattr(self.client(service), xform_name(operation))
 
     def _make(self, service: str) -> Any:
-        if self._session is None:
-            self._session = self._open_session()
-        client = self._session.client(
+        client = self._opened().client(
             service, region_name=self.region, endpoint_url=self.endpoint, config=self._config()
         )
         client.meta.events.register("before-parse", _refuse_broken_json)
@@ -177,10 +178,20 @@ class Clients:
         return Config(
             retries={"mode": "standard", "total_max_attempts": self._attempts},
             connect_timeout=5,
-            read_timeout=20 if self._attempts == 1 else 60,
+            # A long poll of a queue answers after 20 s by itself.
+            read_timeout=30 if self._attempts == 1 else 60,
             max_pool_connections=16,
             user_agent_extra=f"sagemaker-gitops/{__version__}",
         )
+
+    def _opened(self) -> Any:
+        """One session for both ways to call: opening it, and reading a service's model in it,
+        take longer than most calls."""
+        if self._parent is not None:
+            return self._parent._opened()  # noqa: SLF001 - its own kind
+        if self._session is None:
+            self._session = self._open_session()
+        return self._session
 
     def _open_session(self) -> Any:
         import boto3

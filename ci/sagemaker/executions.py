@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from ci.errors import AwsError
 from ci.sagemaker.clients import Clients
@@ -74,6 +75,14 @@ class Executions:
     ) -> tuple[ExecutionSummary, ...]:
         return tuple(self._summaries(self._clients.once, pipeline_name, after))
 
+    def poll_summaries_lazily(self, pipeline_name: str) -> Iterator[ExecutionSummary]:
+        """Newest first, page after page as they are taken."""
+        return self._summaries(self._clients.once, pipeline_name, None)
+
+    def poll_execution(self, arn: str) -> ExecutionSnapshot:
+        """The execution without its steps."""
+        return parse_execution(self._describe(self._clients.once, arn), ())
+
     def renew(self) -> None:
         """Look credentials up anew: those in use have expired."""
         self._clients.renew()
@@ -95,7 +104,12 @@ class Executions:
         *,
         limit: int = 1000,
     ) -> ExecutionSummary | None:
-        """The newest execution that `wanted` takes, among the newest `limit`."""
+        """The newest execution that `wanted` takes, among the newest `limit`.
+
+        One call for each 100 executions that the pipeline had. No bound by age: how long the
+        service keeps a request token is not documented, and what an execution says of itself
+        is what makes a commit that is run again after months still the same execution.
+        """
         for number, summary in enumerate(self.summaries(pipeline_name)):
             if number >= limit:
                 return None
@@ -156,10 +170,12 @@ class Executions:
                 raise
 
     def _snapshot(self, clients: Clients, arn: str) -> ExecutionSnapshot:
-        answer = clients.call(
+        return parse_execution(self._describe(clients, arn), self._steps(clients, arn))
+
+    def _describe(self, clients: Clients, arn: str) -> dict[str, Any]:
+        return clients.call(
             _SERVICE, "DescribePipelineExecution", {"PipelineExecutionArn": arn}, where=arn
         )
-        return parse_execution(answer, self._steps(clients, arn))
 
     def _steps(self, clients: Clients, arn: str) -> tuple[StepSnapshot, ...]:
         pages = clients.pages(

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from support.simulated import Simulated, execution_arn
 
 from ci.errors import AwsError, DeadlineReached, Interrupted
-from ci.execution.follow import follow
+from ci.execution.follow import SPACING, Means, follow
 from ci.execution.model import Change, ChangeKind
-from ci.execution.pace import learn
+from ci.execution.pace import Past, learn
 
 ARN = execution_arn("demo", 1)
 HOUR = 3600.0
@@ -38,12 +38,27 @@ def test_eight_hours_in_a_moment_with_flat_memory_and_few_calls() -> None:
         grown.append(tracemalloc.get_traced_memory()[0])
         return False
 
-    history = [8 * HOUR * factor for factor in (0.9, 1.0, 1.1, 1.05, 0.95)]
-    found = changes_of(service, cancelled=watch_memory, expectations={"demo": learn(history)})
+    pasts = [
+        Past(
+            seconds=8 * HOUR * factor,
+            milestones={
+                ("step-0", False): 0,
+                ("step-0", True): HOUR / 2 * factor,
+                ("step-1", False): HOUR / 2 * factor,
+                ("step-1", True): 7.5 * HOUR * factor,
+                ("step-2", False): 7.5 * HOUR * factor,
+                ("step-2", True): 8 * HOUR * factor,
+            },
+        )
+        for factor in (0.9, 1.0, 1.1, 1.05, 0.95)
+    ]
+    history = learn(pasts)
+    assert history is not None
+    found = changes_of(service, cancelled=watch_memory, means=Means(histories={"demo": history}))
     tracemalloc.stop()
     assert found[-1].status == "Succeeded"
-    assert service.now - 8 * HOUR < 60
-    assert sum(service.calls.values()) < 2200
+    assert service.now - 8 * HOUR < 10
+    assert service.calls.total() < 700
     assert max(grown[20:]) - min(grown[20:]) < 300_000
 
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from ci.errors import AwsError
@@ -49,6 +49,13 @@ class Simulated:
 
     def poll_snapshot(self, arn: str) -> ExecutionSnapshot:
         self._arrive("snapshot")
+        return self._snapshot(arn)
+
+    def poll_execution(self, arn: str) -> ExecutionSnapshot:
+        self._arrive("execution")
+        return replace(self._snapshot(arn), steps=())
+
+    def _snapshot(self, arn: str) -> ExecutionSnapshot:
         status = self._status(arn)
         return ExecutionSnapshot(
             arn=arn,
