@@ -23,6 +23,7 @@ from ci.local.engine.failure import StepFailure
 MARK = "SAGEMAKER_GITOPS_STEP"
 _SCRIPT = Path(__file__).with_name("launcher.py")
 _LINK = Path("/opt/ml")
+_MOST_BYTES = 60_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,13 +93,16 @@ class Isolation:
             "log": str(launch.log),
             "directory": launch.directory,
         }
-        (launch.folder / "launch.json").write_text(json.dumps(spec), encoding="utf-8")
-        future: Future[int] = Future()
         key = str(launch.folder)
+        order = json.dumps({"run": key, **spec}).encode()
+        if len(order) > _MOST_BYTES:
+            (launch.folder / "launch.json").write_text(json.dumps(spec), encoding="utf-8")
+            order = json.dumps({"run": key}).encode()
+        future: Future[int] = Future()
         with self._lock:
             self._waiting[key] = future
         try:
-            self._tell(run=key)
+            self._tell(order)
         except OSError as error:
             with self._lock:
                 self._waiting.pop(key, None)
@@ -116,7 +120,7 @@ class Isolation:
 
     def signal(self, folder: Path, number: int) -> None:
         with suppress(OSError):
-            self._tell(signal=str(folder), number=number)
+            self._tell(json.dumps({"signal": str(folder), "number": number}).encode())
 
     def close(self) -> None:
         """End the launcher, and every step with it."""
@@ -135,10 +139,10 @@ class Isolation:
         if channel is not None:
             channel.close()
 
-    def _tell(self, **order: object) -> None:
+    def _tell(self, order: bytes) -> None:
         if self._channel is None:
             raise BrokenPipeError("not started")
-        self._channel.send(json.dumps(order).encode())
+        self._channel.send(order)
 
     def _listen(self, channel: socket.socket, mode: Future[str]) -> None:
         while True:
@@ -160,7 +164,8 @@ class Isolation:
             mode.set_result("none")
         with self._lock:
             lost, self._waiting = self._waiting, {}
-        for future in lost.values():
+        for folder, future in lost.items():
+            end_leftovers(Path(folder))
             future.set_exception(StepFailure.internal("The step launcher ended before the step."))
 
 
@@ -173,17 +178,21 @@ def read_refusal(folder: Path) -> str | None:
 
 def end_leftovers(folder: Path) -> bool:
     """Kill what is left of the program that was started in `folder`, if it still is that one."""
-    try:
-        own = json.loads((folder / "process").read_text(encoding="ascii"))
-        pid, start = int(own["pid"]), str(own["start"])
-    except (OSError, ValueError, KeyError):
-        return False
-    left = [pid] if start_time(pid) == start else []
-    left += [other for other in _marked(folder) if other != pid]
+    left = {*_recorded(folder), *_marked(folder)}
     for process in left:
         with suppress(ProcessLookupError, PermissionError):
             os.kill(process, signal.SIGKILL)
     return bool(left)
+
+
+def _recorded(folder: Path) -> list[int]:
+    """The program itself. Not recorded where launcher and engine were killed as it started."""
+    try:
+        own = json.loads((folder / "process").read_text(encoding="ascii"))
+        pid, start = int(own["pid"]), str(own["start"])
+    except (OSError, ValueError, KeyError):
+        return []
+    return [pid] if start_time(pid) == start else []
 
 
 def start_time(pid: int) -> str | None:

@@ -1,20 +1,24 @@
-"""The process that starts step processes: small, so that a fork costs a millisecond.
+"""The process that starts step processes: small, and alone in its thread, as namespaces want it.
 
 Run as a script with the standard library alone. It speaks with the engine over the socket given
 as file descriptor 3, one JSON object a packet:
 
     <- {"hello": mode}                 once: how /opt/ml is given to steps (see `_probe`)
-    -> {"run": folder}                 start what `launch.json` in the folder says
+    -> {"run": folder, ...}            start a program: argv, env, log, directory; where they are
+                                       not in the packet, they are in the folder's `launch.json`
     <- {"ended": folder, "code": n}    exit code, or minus the signal's number
     -> {"signal": folder, "number": n} signal the step's process group
 
-A step's folder holds `ml` (bound at /opt/ml), `process` (pid and start time, written before the
-step's program runs), `log`, and `refused` when it could not be started. When the engine is gone
-the socket ends, and every step ends with it.
+A step's folder holds `ml` (bound at /opt/ml), `process` (pid and start time), `log`, and `refused`
+when it could not be started. When the engine is gone the socket ends, and every step ends with it.
+
+No step waits for a fork of this interpreter: the launcher itself goes into a mount namespace made
+beforehand, binds the step's folder there, spawns the program, and comes back.
 """
 
 import contextlib
 import ctypes
+import errno
 import json
 import os
 import select
@@ -22,14 +26,19 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 _NEWNS, _NEWUSER = 0x00020000, 0x10000000
 _BIND, _REC, _SLAVE = 0x1000, 0x4000, 0x80000
-_SET_PDEATHSIG, _SET_CHILD_SUBREAPER = 1, 36
+_SET_CHILD_SUBREAPER = 36
 _MARK = "SAGEMAKER_GITOPS_STEP"
 _ML = "/opt/ml"
+_OWN = "/proc/self/ns/mnt"
+_MOST_BYTES = 1 << 20
+_LOG_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 _NO_PROGRAM, _NO_START = 127, 126
-_RESTORED = (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE)
+_OUTLIVED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_RESTORED = (signal.SIGCHLD, *_OUTLIVED, signal.SIGPIPE, signal.SIGXFSZ)
 
 
 class _Libc:
@@ -40,6 +49,9 @@ class _Libc:
 
     def unshare(self, flags: int) -> None:
         self._check(self._libc.unshare(flags), "unshare")
+
+    def enter(self, namespace: int) -> None:
+        self._check(self._libc.setns(namespace, _NEWNS), "setns")
 
     def mount(self, source: str, target: str, kind: str | None, flags: int) -> None:
         code = self._libc.mount(
@@ -109,8 +121,9 @@ def _works(libc: _Libc, mode: str, staging: str) -> bool:
     if pid == 0:
         try:
             _prepare(libc, mode, staging)
-            libc.unshare(_NEWNS)
-            libc.mount(str(Path(staging).parent), _ML, None, _BIND | _REC)
+            namespaces = _Namespaces(libc)
+            namespaces.bind(str(Path(staging).parent))
+            namespaces.leave()
         except OSError:
             os._exit(1)
         os._exit(0)
@@ -120,6 +133,26 @@ def _works(libc: _Libc, mode: str, staging: str) -> bool:
     return True
 
 
+class _Namespaces:
+    """One mount namespace a step. This process stands in the next one, which is still empty."""
+
+    def __init__(self, libc: _Libc) -> None:
+        self._libc = libc
+        self._base = os.open(_OWN, os.O_RDONLY)
+        libc.unshare(_NEWNS)
+
+    def bind(self, folder: str) -> None:
+        self._libc.mount(folder, _ML, None, _BIND | _REC)
+
+    def leave(self) -> int:
+        """Go over to a fresh one. The one left lives until the number that is returned is closed:
+        to take a namespace down costs a millisecond, which no step should end with."""
+        used = os.open(_OWN, os.O_RDONLY)
+        self._libc.enter(self._base)
+        self._libc.unshare(_NEWNS)
+        return used
+
+
 def _start_time(pid: int | str) -> str:
     """Field 22 of /proc/<pid>/stat: with the pid it names a process once and for all."""
     text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
@@ -127,15 +160,16 @@ def _start_time(pid: int | str) -> str:
 
 
 class Launcher:
-    """Keeps one forked copy of itself in waiting, so that no step waits for a fork."""
+    """`_steps` maps the pid of each running program to its folder and its namespace."""
 
     def __init__(self, channel: socket.socket, wanted: str, home: str) -> None:
-        self._libc = _Libc()
         self._channel = channel
-        self._pids: dict[int, str] = {}
-        self._spare: tuple[int, int] | None = None
-        self._libc.prctl(_SET_CHILD_SUBREAPER, 1)
-        self._mode = _probe(self._libc, wanted, f"{home}/staging")
+        self._steps: dict[int, tuple[str, int | None]] = {}
+        self._children = os.open(f"/proc/self/task/{os.getpid()}/children", os.O_RDONLY)
+        libc = _Libc()
+        libc.prctl(_SET_CHILD_SUBREAPER, 1)
+        self._mode = _probe(libc, wanted, f"{home}/staging")
+        self._namespaces = _Namespaces(libc) if self._mode in ("root", "user") else None
 
     def serve(self) -> None:
         """Until the engine is gone."""
@@ -143,11 +177,11 @@ class Launcher:
         os.set_blocking(wake, False)
         os.set_blocking(woken, False)
         signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
+        for number in (signal.SIGCHLD, *_OUTLIVED):
+            signal.signal(number, lambda *_: None)
+        os.umask(0o022)
+        self._channel.set_inheritable(False)
         self._send(hello=self._mode)
-        self._spare = self._fork()
         poller = select.poll()
         poller.register(wake, select.POLLIN)
         poller.register(self._channel, select.POLLIN)
@@ -162,89 +196,67 @@ class Launcher:
 
     def _receive(self) -> bool:
         try:
-            packet = self._channel.recv(65536)
+            packet = self._channel.recv(_MOST_BYTES)
         except ConnectionError:
             return False
         if not packet:
             return False
         order = json.loads(packet)
         if "run" in order:
-            self._run(order["run"])
+            self._run(order["run"], order)
         else:
-            for pid, folder in self._pids.items():
+            for pid, (folder, _) in self._steps.items():
                 if folder == order["signal"]:
                     _kill_group(pid, order["number"])
         return True
 
-    def _run(self, folder: str) -> None:
+    def _run(self, folder: str, order: dict[str, Any]) -> None:
         try:
-            pid, order = self._spare or self._fork()
-        except OSError as error:
-            _refuse(folder, f"fork: {error.strerror}")
-            self._send(ended=folder, code=_NO_START)
-            return
-        self._spare = None
-        self._pids[pid] = folder
-        try:
-            os.write(order, os.fsencode(folder))
-        except BrokenPipeError:
-            _refuse(folder, "the process in waiting was killed")
-        os.close(order)
-        with contextlib.suppress(OSError):
-            self._spare = self._fork()
-
-    def _fork(self) -> tuple[int, int]:
-        """A new copy in waiting: its pid, and where its order goes."""
-        order, ours = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            os.close(ours)
-            code = _NO_START
-            try:
-                code = self._become(order)
-            finally:
-                os._exit(code)
-        os.close(order)
-        return pid, ours
-
-    def _become(self, order: int) -> int:
-        """In the forked copy: wait for a step's folder, then turn into its program. Returns only
-        where there is none, or that fails."""
-        os.setsid()
-        self._libc.prctl(_SET_PDEATHSIG, signal.SIGKILL)
-        self._channel.close()
-        signal.set_wakeup_fd(-1)
-        for number in _RESTORED:
-            signal.signal(number, signal.SIG_DFL)
-        os.umask(0o022)
-        if self._mode in ("root", "user"):
-            self._libc.unshare(_NEWNS)
-            self._libc.mount("none", "/", None, _REC | _SLAVE)
-        process = json.dumps({"pid": os.getpid(), "start": _start_time("self")})
-        folder = os.fsdecode(os.read(order, 65536))
-        if not folder:
-            return 0
-        try:
-            return self._exec(folder, process)
+            spec = order if "argv" in order else json.loads(_read(f"{folder}/launch.json"))
+            pid = self._spawn(folder, spec)
         except (OSError, ValueError) as error:
             _refuse(folder, f"{type(error).__name__}: {error}")
-            return _NO_START
+            self._send(ended=folder, code=_NO_START)
+            self._forsake()
+            return
+        if pid is None:
+            self._send(ended=folder, code=_NO_PROGRAM)
+            self._forsake()
+            return
+        self._steps[pid] = (folder, None)
+        with contextlib.suppress(OSError):
+            _write(f"{folder}/process", json.dumps({"pid": pid, "start": _start_time(pid)}))
+        if self._namespaces is not None:
+            self._steps[pid] = (folder, self._namespaces.leave())
 
-    def _exec(self, folder: str, process: str) -> int:
-        spec = json.loads(_read(f"{folder}/launch.json"))
-        _write(f"{folder}/process", process)
-        log = os.open(spec["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        if self._mode in ("root", "user"):
-            self._libc.mount(f"{folder}/ml", _ML, None, _BIND | _REC)
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
+    def _spawn(self, folder: str, spec: dict[str, Any]) -> int | None:
+        """The program's pid. None where there is no such program."""
+        if self._namespaces is not None:
+            self._namespaces.bind(f"{folder}/ml")
         os.chdir(spec["directory"])
         try:
-            os.execvpe(spec["argv"][0], spec["argv"], spec["env"])  # noqa: S606 - no shell wanted
+            return os.posix_spawn(
+                _find(spec["argv"][0], spec["env"]),
+                spec["argv"],
+                spec["env"],
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_OPEN, 1, spec["log"], _LOG_FLAGS, 0o644),
+                    (os.POSIX_SPAWN_DUP2, 1, 2),
+                ],
+                setsid=True,
+                setsigdef=_RESTORED,
+            )
         except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
             _refuse(folder, f"{spec['argv'][0]}: {error.strerror}")
-        return _NO_PROGRAM
+            return None
+        finally:
+            os.chdir("/")
+
+    def _forsake(self) -> None:
+        """Go on from a namespace that no program was started in."""
+        if self._namespaces is not None:
+            os.close(self._namespaces.leave())
 
     def _reap(self) -> None:
         while True:
@@ -254,29 +266,27 @@ class Launcher:
                 return
             if pid == 0:
                 return
-            if self._spare is not None and self._spare[0] == pid:
-                os.close(self._spare[1])
-                self._spare = None
-                continue
-            folder = self._pids.pop(pid, None)
+            folder, namespace = self._steps.pop(pid, (None, None))
             if folder is not None:
                 _kill_group(pid, signal.SIGKILL)
                 self._end_orphans(folder)
                 self._send(ended=folder, code=os.waitstatus_to_exitcode(status))
+            if namespace is not None:
+                os.close(namespace)
 
     def _end_orphans(self, folder: str) -> None:
         """What a step left running outside its process group ends with the step, as in a
         container."""
         mark = f"{_MARK}={folder}".encode()
-        for pid in _children():
-            if pid not in self._pids and mark in _environ(pid):
+        for pid in self._list_children():
+            if pid not in self._steps and mark in _environ(pid):
                 _kill(pid, signal.SIGKILL)
 
     def _end_all(self) -> None:
-        for pid in self._pids:
+        for pid in self._steps:
             _kill_group(pid, signal.SIGKILL)
         for _ in range(100):
-            left = _children()
+            left = self._list_children()
             if not left:
                 return
             for pid in left:
@@ -286,17 +296,26 @@ class Launcher:
             except ChildProcessError:
                 return
 
+    def _list_children(self) -> list[int]:
+        try:
+            return [int(pid) for pid in os.pread(self._children, 1 << 20, 0).split()]
+        except OSError:
+            return []
+
     def _send(self, **message: object) -> None:
         with contextlib.suppress(OSError):
             self._channel.send(json.dumps(message).encode())
 
 
-def _children() -> list[int]:
-    try:
-        text = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii")
-    except OSError:
-        return []
-    return [int(pid) for pid in text.split()]
+def _find(program: str, env: dict[str, str]) -> str:
+    """Where the program is that a name without a slash means, on the step's own PATH."""
+    if "/" in program:
+        return program
+    for folder in os.get_exec_path(env):
+        file = os.path.join(folder, program)  # noqa: PTH118 - on the way to every step
+        if os.access(file, os.X_OK) and not os.path.isdir(file):  # noqa: PTH112 - as above
+            return file
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), program)
 
 
 def _environ(pid: int) -> list[bytes]:
