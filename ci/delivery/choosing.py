@@ -1,13 +1,11 @@
 """Decides what `auto` does: from a trigger and the environments to one action. Pure."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from ci.project.model import Environment, Project
 from ci.project.names import template_fields
 from ci.project.target import choose_environment, find_environment
-from ci.sagemaker.credentials import find_web_identity
 from ci.trigger.model import Event, Trigger
 
 
@@ -107,17 +105,3 @@ def _nothing(reason: str) -> Choice:
 def is_isolated(environment: Environment) -> bool:
     """Whether each pull request has a pipeline of its own in this environment."""
     return "pull_request" in template_fields(environment.pipeline_name)
-
-
-_CREDENTIALS = (
-    "AWS_ACCESS_KEY_ID",
-    "AWS_PROFILE",
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-)
-
-
-def has_credentials(environ: Mapping[str, str]) -> bool:
-    """Whether the environment shows a way to speak to AWS. An instance's own does not show."""
-    return find_web_identity(environ) is not None or any(map(environ.get, _CREDENTIALS))

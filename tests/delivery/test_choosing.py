@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from support.scratch import PROJECT
 
-from ci.delivery.choosing import Action, choose_action, has_credentials
+from ci.delivery.choosing import Action, choose_action
 from ci.errors import UsageError
 from ci.project.load import load_project
 from ci.project.model import Project
@@ -103,25 +103,3 @@ def test_an_unknown_environment_is_refused_before_anything_else(project: Project
 def test_a_run_by_hand_on_a_branch_needs_an_environment(project: Project) -> None:
     with pytest.raises(UsageError, match="no environment follows"):
         choose_action(project, trigger(Event.MANUAL))
-
-
-@pytest.mark.parametrize(
-    ("environ", "expected"),
-    [
-        ({}, False),
-        ({"AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, False),
-        ({"AWS_ACCESS_KEY_ID": "AKIA"}, True),
-        ({"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/x"}, True),
-        ({"SAGEMAKER_GITOPS_ROLE_TO_ASSUME": "arn"}, False),
-        (
-            {
-                "SAGEMAKER_GITOPS_ROLE_TO_ASSUME": "arn",
-                "ACTIONS_ID_TOKEN_REQUEST_URL": "https://x",
-                "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "t",
-            },
-            True,
-        ),
-    ],
-)
-def test_credentials_are_seen_in_the_environment(environ: dict[str, str], expected: bool) -> None:
-    assert has_credentials(environ) is expected

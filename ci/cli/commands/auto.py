@@ -4,7 +4,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ci.cli.commands import cleanup, deploy
-from ci.cli.options import settle_project, settle_session, settle_trigger
+from ci.cli.options import settle_pipelines, settle_project, settle_session, settle_trigger
 from ci.cli.shell import Shell
 from ci.errors import ExitCode
 
@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, shell: Shell) -> int:
-    from ci.delivery.choosing import Action, choose_action, has_credentials
+    from ci.delivery.choosing import Action, choose_action
 
     trigger = settle_trigger(arguments, shell)
     project = settle_project(arguments, shell)
@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
         project,
         trigger,
         named=arguments.environment,
-        credentials=arguments.local or has_credentials(shell.environ),
+        credentials=not trigger.from_fork or arguments.local or _has_credentials(shell),
     )
     shell.say(f"{_told(trigger)}: {choice.reason}")
     if choice.action is Action.NOTHING:
@@ -34,13 +34,19 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
     arguments.environment = choice.environment
     if choice.action is Action.CLEANUP:
         return cleanup.run(arguments, shell)
-    if choice.touched and not arguments.pipelines:
+    if choice.touched and not (arguments.pipelines or arguments.all):
         arguments.pipelines = _touched(project, trigger, shell)
         if not arguments.pipelines:
             return _nothing(shell, "the commit touches no pipeline")
     if choice.action is Action.PLAN:
         return _plan(arguments, shell)
     return deploy.run(arguments, shell)
+
+
+def _has_credentials(shell: Shell) -> bool:
+    from ci.sagemaker.clients import open_clients
+
+    return open_clients("us-east-1", shell.environ).has_credentials()
 
 
 def _told(trigger: "Trigger") -> str:
@@ -78,10 +84,9 @@ def _plan(arguments: argparse.Namespace, shell: Shell) -> int:
     from ci.delivery.deploy import Options, prepare_jobs
     from ci.delivery.planning import describe_plan, plan_job
     from ci.delivery.session import parse_overrides
-    from ci.project.select import select_pipelines
 
     session = settle_session(arguments, shell)
-    names = [each.name for each in select_pipelines(session.project, arguments.pipelines)]
+    names = settle_pipelines(arguments, session.project)
     shell.say(f"Planning {', '.join(names)} for {session.environment}")
     options = Options(overrides=parse_overrides(arguments.parameter))
     jobs = prepare_jobs(session, names, options)
