@@ -1,7 +1,7 @@
 """Gathers what every command of the main job needs before it can decide anything."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ci.errors import UsageError
@@ -29,6 +29,7 @@ class Session:
     environ: Mapping[str, str]
     role_default: str | None
     region_default: str | None
+    _adapters: dict[str, SageMaker] = field(default_factory=dict, repr=False, compare=False)
 
     def target(self, pipeline: str, overrides: Mapping[str, str] | None = None) -> Target:
         return resolve_target(
@@ -42,7 +43,10 @@ class Session:
         )
 
     def adapter(self, region: str) -> SageMaker:
-        return SageMaker(open_clients(region, self.environ))
+        """One for each region: what it has opened serves every part of the job."""
+        if region not in self._adapters:
+            self._adapters[region] = SageMaker(open_clients(region, self.environ))
+        return self._adapters[region]
 
 
 def open_project(cwd: Path, file: Path | None) -> Project:
