@@ -1,5 +1,6 @@
 """Options and fixtures that every test may use."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-golden", action="store_true", help="write golden files instead of comparing"
     )
+
+
+def pytest_configure() -> None:
+    # A test that compiles must not be answered by an earlier run, nor leave anything in $HOME.
+    os.environ["SAGEMAKER_GITOPS_COMPILE_CACHE"] = "off"
 
 
 @pytest.fixture

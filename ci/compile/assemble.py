@@ -5,8 +5,8 @@ from pathlib import Path
 
 from ci.compile.archive import normalise
 from ci.compile.bundle import Artifact, Bundle, Function
+from ci.compile.compiled import Compiled
 from ci.compile.digest import bundle_digest
-from ci.compile.process import Compiled
 from ci.compile.rewrite import rewrite
 from ci.definition.canonical import canonical_bytes
 from ci.errors import CompileError

@@ -10,7 +10,9 @@ import yaml
 
 from ci.compile.assemble import assemble
 from ci.compile.bundle import Bundle
-from ci.compile.process import Compiled, compile_module
+from ci.compile.cache import cache_folder, find, keep, request_key
+from ci.compile.child import Job, plan_child
+from ci.compile.compiled import Compiled
 from ci.definition.canonical import canonical_bytes
 from ci.definition.read import read_json
 from ci.errors import CompileError
@@ -41,9 +43,9 @@ def compile_pipeline(
     match source:
         case DefinitionSource():
             document = read_definition_file(source.file)
-            compiled = Compiled(document=document)
+            return _assemble(Compiled(document=document), target, folder)
         case ModuleSource():
-            compiled = compile_module(
+            job = plan_child(
                 target,
                 source,
                 root=root or find_root(target, source),
@@ -52,6 +54,30 @@ def compile_pipeline(
                 memory=memory,
                 scratch=folder,
             )
+            return _compile_or_find(job, target, cache_folder(environ), folder)
+
+
+def _compile_or_find(job: Job, target: Target, cache: Path | None, folder: Path) -> Bundle:
+    if cache is None or not job.hermetic:
+        return _assemble(_compile(job, target), target, folder)
+    key = request_key(job.request, job.environment, job.python, target, folder)
+    found = find(cache, key, folder)
+    if found is not None:
+        return found
+    compiled = _compile(job, target)
+    bundle = _assemble(compiled, target, folder)
+    if compiled.reads is not None:
+        keep(cache, key, bundle, compiled.reads)
+    return bundle
+
+
+def _compile(job: Job, target: Target) -> Compiled:
+    from ci.compile.process import compile_module  # brings a server, which a cached bundle spares
+
+    return compile_module(job, target)
+
+
+def _assemble(compiled: Compiled, target: Target, folder: Path) -> Bundle:
     return assemble(compiled, bucket=target.bucket, prefix=target.prefix, folder=folder)
 
 

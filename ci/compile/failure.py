@@ -51,6 +51,15 @@ def died(source: str, status: int, log: Path) -> CompileError:
     return CompileError(what, where=source, why=_with_tail(why, log))
 
 
+def meddled(source: str, error: Exception) -> CompileError:
+    return CompileError(
+        "What the compile gave back is not what it gives.",
+        where=source,
+        why=f"the module changed what compiles it ({type(error).__name__}: {error})",
+        fix="Build the pipeline with the SDK alone.",
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """Where a compile took place: `source` is `file:function` from `root`, `python` the

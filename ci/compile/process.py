@@ -2,122 +2,53 @@
 
 import json
 import os
+import shlex
 import signal
 import socket
+import stat
 import subprocess
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
 from ci.compile import failure
+from ci.compile.cache import Reads
 from ci.compile.capture import serve
-from ci.compile.interpreter import child_environment, find_python, live_environment
+from ci.compile.child import Job
+from ci.compile.compiled import Compiled
 from ci.compile.services import Capture, function_arn
 from ci.compile.volatile import settle
 from ci.definition.read import read_json
-from ci.project.model import CompileMode, ModuleSource, Target
-
-# The child's package is put on its path only until it is imported: no module of `ci` is.
-_START = (
-    "import sys; sys.path[0] == '' and sys.path.pop(0); sys.path.insert(0, sys.argv.pop(1));"
-    " import sagemaker_gitops_child.__main__ as child; del sys.path[0]; child.main()"
-)
-_CHILD = ["-c", _START, str(Path(__file__).parent)]
+from ci.project.model import Target
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Compiled:
-    """What a source came to. `uploads` holds contents by `s3://` URI, `folders` the URIs that
-    stand for all below them, `functions` (ARN, zip, configuration) by name."""
-
-    document: object
-    uploads: Mapping[str, bytes] = field(default_factory=dict)
-    folders: tuple[str, ...] = ()
-    functions: Mapping[str, tuple[str, bytes, Mapping[str, object]]] = field(default_factory=dict)
-    volatile: tuple[str, ...] = ()
-    masks: tuple[str, ...] = ()
-    isolation: str = "none: no code was run"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Job:
-    """One child to run: the command, its environment, the request it is sent."""
-
-    command: list[str]
-    environment: Mapping[str, str]
-    request: Mapping[str, Any]
-    source: str
-    hermetic: bool
-    timeout: float
-    log: Path
-
-
-def compile_module(
-    target: Target,
-    source: ModuleSource,
-    *,
-    root: Path,
-    environ: Mapping[str, str],
-    timeout: float,
-    memory: int,
-    scratch: Path,
-) -> Compiled:
+def compile_module(job: Job, target: Target) -> Compiled:
     """Run the module's function in a child and collect what it made. See `compile_pipeline`."""
-    pipeline = target.pipeline
-    if not source.file.is_file():
-        raise failure.no_source(source.file, root)
-    hermetic = pipeline.compile is CompileMode.HERMETIC
+    scratch = Path(job.request["scratch"])
     for name in ("home", "tmp", "uploads"):
         (scratch / name).mkdir()
-    environment = (
-        child_environment(
-            environ, passed=pipeline.pass_environment, scratch=scratch, region=target.region
-        )
-        if hermetic
-        else live_environment(environ, scratch=scratch, region=target.region)
-    )
-    job = _Job(
-        command=[*find_python(pipeline.python, root=root, environ=environ), *_CHILD],
-        environment=environment,
-        request={
-            "file": str(source.file),
-            "function": source.function,
-            "root": str(root),
-            "working_directory": str(pipeline.working_directory or root),
-            "scratch": str(scratch),
-            "kwargs": dict(pipeline.kwargs),
-            "region": target.region,
-            "role": target.role,
-            "account": target.account,
-            "bucket": target.bucket,
-            "pipeline_name": target.pipeline_name,
-            "hermetic": hermetic,
-            "memory": memory,
-        },
-        source=f"{_relative(source.file, root)}:{source.function}",
-        hermetic=hermetic,
-        timeout=timeout,
-        log=scratch / "log",
-    )
     capture = Capture(
         role=target.role, account=target.account, region=target.region, bucket=target.bucket
     )
+    began = time.time_ns()
     reply = _run(job, capture)
-    if "error" in reply:
-        raise failure.from_reply(
-            reply,
-            refused=capture.refused,
-            place=failure.Place(root=root, source=job.source, python=job.command[0], log=job.log),
-        )
-    return _collect(reply, capture, job)
+    place = failure.Place(
+        root=Path(job.request["root"]), source=job.source, python=job.python[0], log=job.log
+    )
+    try:
+        if "error" in reply:
+            raise failure.from_reply(reply, refused=capture.refused, place=place)
+        return _collect(reply, capture, job, began)
+    except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
+        raise failure.meddled(job.source, error) from None
 
 
-def _collect(reply: Mapping[str, Any], capture: Capture, job: _Job) -> Compiled:
+def _collect(reply: Mapping[str, Any], capture: Capture, job: Job, began: int) -> Compiled:
+    folder = Path(job.request["scratch"]) / "uploads"
     uploads = {
-        f"s3://{bucket}/{key}": Path(file).read_bytes() for bucket, key, file in reply["objects"]
+        f"s3://{bucket}/{key}": _upload(folder, name) for bucket, key, name in reply["objects"]
     }
     uploads |= {f"s3://{bucket}/{key}": body for (bucket, key), body in capture.objects.items()}
     document = read_json(reply["definition"], where=job.source)
@@ -133,10 +64,36 @@ def _collect(reply: Mapping[str, Any], capture: Capture, job: _Job) -> Compiled:
         volatile=settled.steps,
         masks=settled.masks,
         isolation=reply["isolation"],
+        reads=_reads(reply, job, began),
     )
 
 
-def _run(job: _Job, capture: Capture) -> dict[str, Any]:
+def _upload(folder: Path, name: object) -> bytes:
+    """A file that the child left. User code may have told any name and made any link: only a
+    regular file of this folder is read."""
+    file = folder / str(int(str(name)))
+    descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with open(descriptor, "rb") as stream:  # noqa: PTH123  no path: a descriptor
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValueError(name)
+        return stream.read()
+
+
+def _reads(reply: Mapping[str, Any], job: Job, began: int) -> Reads | None:
+    """What the child read, with the environment that it ran in; None for a live compile."""
+    told = reply["reads"]
+    if told is None:
+        return None
+    executable, blind = told["executable"], told["blind"]
+    if job.python != [executable]:
+        blind = blind or f"{shlex.join(job.python)} decides by itself which Python it starts"
+    paths = [(kind, path) for kind, path in told["paths"]]
+    paths += [("file", job.request["file"]), ("program", executable)]
+    paths += [("packages", path) for path in told["packages"]]
+    return Reads(began=began, paths=tuple(sorted(set(paths))), blind=blind)
+
+
+def _run(job: Job, capture: Capture) -> dict[str, Any]:
     ours, theirs = socket.socketpair()
     with ExitStack() as stack:
         stack.enter_context(ours)
@@ -160,7 +117,7 @@ def _run(job: _Job, capture: Capture) -> dict[str, Any]:
 
 def _converse(
     ours: socket.socket,
-    job: _Job,
+    job: Job,
     capture: Capture,
     process: subprocess.Popen[bytes],
     stack: ExitStack,
@@ -185,7 +142,11 @@ def _converse(
     except TimeoutError:
         raise failure.too_slow(job.source, job.timeout, job.log) from None
     except (ConnectionError, ValueError):
-        raise failure.died(job.source, process.wait(), job.log) from None
+        try:
+            status = process.wait(max(deadline - time.monotonic(), 0.001))
+        except subprocess.TimeoutExpired:  # the module closed the socket, and goes on
+            raise failure.too_slow(job.source, job.timeout, job.log) from None
+        raise failure.died(job.source, status, job.log) from None
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -193,7 +154,3 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-
-
-def _relative(file: Path, root: Path) -> str:
-    return str(file.relative_to(root)) if file.is_relative_to(root) else str(file)

@@ -22,6 +22,7 @@ from .isolation import (
     listen,
     name_temporary_files,
 )
+from .reads import Reads
 from .sdk import Finder, Mends, Uploads
 from .source import compile_source, describe_error, versions
 
@@ -51,6 +52,9 @@ def main() -> None:
     keep_source_folders_clean()
     name_temporary_files()
     uploads = Uploads(Path(request["scratch"]) / "uploads")
+    reads = Reads([request["scratch"]]) if request["hermetic"] else None
+    if reads is not None:
+        reads.watch()
     sys.meta_path.insert(0, Finder(Mends(request, uploads).apply))
     reply: dict[str, Any] = {}
     try:
@@ -62,6 +66,7 @@ def main() -> None:
         reached=reached,
         objects=uploads.objects,
         folders=uploads.folders,
+        reads=reads and reads.report(),
         versions=versions(),
     )
     for stream in (sys.stdout, sys.stderr):

@@ -69,8 +69,8 @@ class Uuids:
 
 
 class Uploads:
-    """What the SDK uploads, put into a folder instead: `(bucket, key, file)`, and the URIs that
-    name a whole folder of them."""
+    """What the SDK uploads, put into a folder instead: `(bucket, key, name there)`, and the URIs
+    that name a whole folder of them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -78,9 +78,9 @@ class Uploads:
         self.folders: list[str] = []
 
     def upload(self, source: Path, bucket: str, key: str) -> None:
-        file = self.folder / str(len(self.objects))
-        shutil.copyfile(source, file)
-        self.objects.append((bucket, key, str(file)))
+        name = str(len(self.objects))
+        shutil.copyfile(source, self.folder / name)
+        self.objects.append((bucket, key, name))
 
     def upload_data(
         self, session: Any, path: str, bucket: str | None = None, key_prefix: str = "data", **_: Any
