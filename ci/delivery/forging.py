@@ -87,7 +87,8 @@ def job_outputs(reports: Sequence[Report], file: Path | None, redactor: Redactor
     told = [report_to_json(report, redactor=redactor) for report in reports]
     first = next((each for each in told if not _succeeded(each)), told[0])
     execution, verdict = first.get("execution") or {}, first.get("verdict") or {}
-    package, plan = first.get("model_package") or {}, first.get("plan")
+    package = first.get("model_package") or {}
+    plans = [report.plan for report in reports if report.plan is not None]
     values = {
         "execution-arn": execution.get("arn"),
         "status": execution.get("status"),
@@ -95,7 +96,7 @@ def job_outputs(reports: Sequence[Report], file: Path | None, redactor: Redactor
         "metrics": json.dumps({each["name"]: each for each in verdict.get("metrics") or ()}),
         "model-package-arn": package.get("arn"),
         "approval": package.get("approval"),
-        "changes": None if plan is None else str(bool(plan.get("markdown"))).lower(),
+        "changes": str(any(plan.markdown for plan in plans)).lower() if plans else None,
         "report": None if file is None else str(file),
     }
     return {name: value for name, value in values.items() if value is not None}
