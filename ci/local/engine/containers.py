@@ -127,11 +127,12 @@ class Exit:
 
 
 def make_folder(attempt: Attempt, names: Sequence[str]) -> None:
-    """A fresh folder for an attempt; one of an earlier try at the same attempt is removed."""
-    if attempt.folder.exists():
-        shutil.rmtree(attempt.folder)
-    for name in ("home", "tmp", *(f"ml/{name}" for name in names)):
-        (attempt.folder / name).mkdir(parents=True, exist_ok=True)
+    """What a container finds in the fresh folder of an attempt: `names` are under /opt/ml."""
+    root = str(attempt.folder)
+    for name in ("home", "tmp", "ml"):
+        os.mkdir(f"{root}/{name}")  # noqa: PTH102 - on the way to every step
+    for name in names:
+        os.makedirs(f"{root}/ml/{name}", exist_ok=True)  # noqa: PTH103 - as above
 
 
 def run(host: Host, attempt: Attempt, program: Program) -> Exit:

@@ -1,7 +1,7 @@
 """The step engine: what the API calls to run, stop and retry executions.
 
-Records are the whole state. Each execution under way has one thread that decides and one thread
-a running step; nothing else needs to survive a kill, since the records say what is done.
+Records are the whole state. Each execution under way has a thread, and one more for each step
+that runs beside another; none needs to survive a kill, since the records say what is done.
 """
 
 import os
@@ -24,6 +24,7 @@ from ci.local.engine.transfer import Transfer
 from ci.local.store import Document, Store
 
 _PARALLEL = 50
+_COMING_TO_ITS_END = 10.0
 _ALIVE = ("Executing", "Stopping")
 _UNDONE = ("Starting", "Executing", "Stopping", "Failed", "Stopped")
 
@@ -123,6 +124,8 @@ class Engine:
 
     def retry(self, execution_arn: str) -> None:
         """Go on from the failed or stopped steps of a terminal execution; succeeded steps stay."""
+        if self._is_over(execution_arn):
+            self.wait(execution_arn, _COMING_TO_ITS_END)
         with self._lock, self._store.transaction():
             record = self._store.get("execution", execution_arn)
             if record is None or execution_arn in self._runs:
@@ -135,6 +138,10 @@ class Engine:
             record["LastModifiedTime"] = self._clock()
             self._store.put("execution", execution_arn, record)
         self.submit(execution_arn)
+
+    def _is_over(self, arn: str) -> bool:
+        record = self._store.get("execution", arn)
+        return record is not None and record["PipelineExecutionStatus"] not in _ALIVE
 
     def resume_all(self) -> None:
         """After a start: end what a killed endpoint left running, and go on with its executions.
@@ -181,6 +188,7 @@ class Engine:
         finally:
             with self._lock:
                 self._runs.pop(run.arn, None)
+                self._threads.pop(run.arn, None)
 
     def _refuse(self, arn: str, reason: str) -> None:
         self._mark(arn, "Failed", FailureReason=reason[:1300])

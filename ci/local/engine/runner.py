@@ -1,8 +1,12 @@
-"""One execution from its first step to its end: asks `schedule`, starts steps, writes records."""
+"""One execution from its first step to its end: asks `schedule`, starts steps, writes records.
 
-import queue
+Whoever ends a step asks what comes next and does it in the same thread: a chain runs in one
+thread, and threads are added where steps may run side by side.
+"""
+
 import re
 import secrets
+import sqlite3
 import string
 import threading
 import traceback
@@ -10,6 +14,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +26,12 @@ from ci.local.engine.failure import StepFailure, StepStopped
 from ci.local.engine.resolve import Scope, Unresolved, parameter_values, resolve
 from ci.local.engine.retry import next_delay
 from ci.local.engine.schedule import Progress, State, build_nodes, decide
-from ci.local.engine.steps import CONTAINERS, Result, Services, Task, perform
+from ci.local.engine.steps import CONTAINERS, JobRecord, Result, Services, Task, perform
 from ci.local.store import Document
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9-]+")
 _LETTERS = string.ascii_letters + string.digits
+_TRY_AGAIN = 1.0
 _FAILED = "Step failure: One or multiple steps failed."
 _SPOKEN = {State.SUCCEEDED: "Succeeded", State.FAILED: "Failed", State.STOPPED: "Stopped"}
 
@@ -59,7 +65,7 @@ def step_folder(home: Path, execution: str, step: str) -> Path:
 
 
 class Run:
-    """The execution under way. `wait` returns when it is over, or the endpoint closes."""
+    """The execution under way."""
 
     def __init__(self, execution: Document, services: Services, limits: Limits, home: Path) -> None:
         self.arn = str(execution["PipelineExecutionArn"])
@@ -70,44 +76,69 @@ class Run:
         self._definition = parse_definition(str(execution["Definition"]))
         self._nodes = build_nodes(self._definition)
         self._parameters = parameter_values(self._definition, execution.get("Parameters") or {})
+        given = execution.get("ParallelismConfiguration") or {}
+        self._parallel = int(given.get("MaxParallelExecutionSteps") or limits.parallel)
         self._stopping = threading.Event()
         self._lock = threading.Lock()
+        self._ending = False
+        self._over = threading.Event()
+        self._records: dict[str, Document] = {}
         self._signals: dict[str, StopSignal] = {}
-        self._done: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._states: dict[str, State] = {}
         self._outcomes: dict[str, bool] = {}
         self._properties: dict[str, Document] = {}
         self._fail_message: str | None = None
         self._finished: list[Path] = []
+        self._property_files = {
+            name: node.step.property_files
+            for name, node in self._nodes.items()
+            if node.step.property_files
+        }
         self._load()
 
     def loop(self) -> None:
-        """Start what may start until nothing is left to do. Runs in a thread of its own."""
-        try:
-            self._loop()
-        finally:
-            for folder in self._finished:
-                self._limits.sweep(folder)
+        """Start what may start until nothing is left to do. Runs in a thread of its own; returns
+        when the execution is over, or the endpoint closes."""
+        self._go_on()
+        self._over.wait()
+        for folder in self._finished:
+            self._limits.sweep(folder)
 
-    def _loop(self) -> None:
-        parallel = self._parallel()
-        while not self._limits.closing.is_set():
+    def _go_on(self) -> None:
+        """Steps from here to where no more may start."""
+        names = self._advance()
+        while names:
+            first, *others = names
+            for name in others:
+                threading.Thread(
+                    target=self._branch, args=(name,), name=f"step {name}", daemon=True
+                ).start()
+            self._work(first)
+            names = self._advance()
+
+    def _branch(self, name: str) -> None:
+        self._work(name)
+        self._go_on()
+
+    def _advance(self) -> tuple[str, ...]:
+        """The steps to start now, marked as running. Records the end where that has come."""
+        with self._lock:
+            if self._ending or self._limits.closing.is_set():
+                return ()
             progress = Progress(
-                states=dict(self._states),
-                outcomes=dict(self._outcomes),
+                states=self._states,
+                outcomes=self._outcomes,
                 stopping=self._stopping.is_set(),
                 failed_by_step=self._fail_message is not None,
             )
-            decision = decide(self._nodes, progress, parallel=parallel)
-            if decision.status is not None:
-                self._end(decision.status)
-                return
+            decision = decide(self._nodes, progress, parallel=self._parallel)
             for name in decision.start:
                 self._states[name] = State.RUNNING
-                threading.Thread(
-                    target=self._work, args=(name,), name=f"step {name}", daemon=True
-                ).start()
-            self._done.get()
+            self._ending = decision.status is not None
+        if decision.status is not None:
+            self._end(decision.status)
+            self._over.set()
+        return decision.start
 
     def stop(self) -> None:
         with self._lock:
@@ -115,12 +146,13 @@ class Run:
             signals = dict(self._signals)
         for name, signal in signals.items():
             if self._states.get(name) is State.RUNNING:
-                self._write(name, StepStatus="Stopping")
+                self._write(name, {"StepStatus": "Stopping"})
             threading.Thread(target=signal.request, daemon=True).start()
-        self._done.put(None)
+        self._advance()
 
     def wake(self) -> None:
-        self._done.put(None)
+        """Return from `loop`: the endpoint closes."""
+        self._over.set()
 
     def _load(self) -> None:
         """What earlier steps left; steps that were under way are to run again."""
@@ -137,10 +169,6 @@ class Run:
             if state is State.FAILED and self._nodes[name].step.type == "Fail":
                 self._fail_message = str(body.get("FailureReason", ""))
 
-    def _parallel(self) -> int:
-        given = self._record.get("ParallelismConfiguration") or {}
-        return int(given.get("MaxParallelExecutionSteps") or self._limits.parallel)
-
     def _end(self, status: str) -> None:
         store = self._services.store
         body = store.get("execution", self.arn)
@@ -150,10 +178,20 @@ class Run:
         body["LastModifiedTime"] = self._services.host.clock()
         if status in ("Failed", "CompletedWithFailures"):
             body["FailureReason"] = self._fail_message or _FAILED
-        store.put("execution", self.arn, body)
+        self._insist(lambda: store.put("execution", self.arn, body))
+
+    def _insist(self, write: Callable[[], None]) -> None:
+        """Write what must not be lost: where the disk is full, again until it is not."""
+        while not self._limits.closing.is_set():
+            try:
+                write()
+            except sqlite3.OperationalError:
+                self._limits.closing.wait(_TRY_AGAIN)
+            else:
+                return
 
     def _work(self, name: str) -> None:
-        """A step in its thread, whatever happens in it."""
+        """A step from its start to its record's end, whatever happens in it."""
         step = self._nodes[name].step
         signal = StopSignal()
         with self._lock:
@@ -173,17 +211,15 @@ class Run:
             self._properties[name] = result.properties
             if result.outcome is not None:
                 self._outcomes[name] = result.outcome
-            self._finish(
-                step,
-                State.SUCCEEDED,
-                {"Metadata": result.metadata, "Properties": result.properties},
-            )
+            changes = {"Metadata": result.metadata, "Properties": result.properties}
+            self._finish(step, State.SUCCEEDED, changes, job=result.job)
         finally:
             with self._lock:
                 self._signals.pop(name, None)
-            self._done.put(name)
+                self._records.pop(name, None)
 
     def _begin(self, step: Step) -> Document:
+        """The step's record. It is written with the first that there is to tell of the step."""
         record: Document = {
             "StepName": step.name,
             "StepStatus": "Executing",
@@ -193,19 +229,32 @@ class Run:
         for key, name in (("DisplayName", "StepDisplayName"), ("Description", "StepDescription")):
             if step.raw.get(key):
                 record[name] = step.raw[key]
-        self._services.store.put("step", self._key(step.name), record, parent=self.arn)
+        with self._lock:
+            self._records[step.name] = record
         return record
 
-    def _finish(self, step: Step, state: State, changes: Document) -> None:
-        if self._limits.closing.is_set():
-            return
-        changes["EndTime"] = self._services.host.clock()
-        self._write(step.name, StepStatus=_SPOKEN[state], **changes)
-        self._states[step.name] = state
+    def _finish(
+        self, step: Step, state: State, changes: Document, *, job: JobRecord | None = None
+    ) -> None:
+        ended = {"StepStatus": _SPOKEN[state], "EndTime": self._services.host.clock()}
+        self._insist(lambda: self._write(step.name, changes | ended, job=job))
+        with self._lock:
+            if not self._limits.closing.is_set():
+                self._states[step.name] = state
 
-    def _write(self, name: str, **changes: Any) -> None:
-        with suppress(KeyError):
-            self._services.store.update("step", self._key(name), **changes)
+    def _write(self, name: str, changes: Document, *, job: JobRecord | None = None) -> None:
+        """Write the step's record, and its job's with it. One that has ended stays as it is."""
+        store = self._services.store
+        with self._lock:
+            record = self._records.get(name)
+            if record is None or "EndTime" in record:
+                return
+            changed = record | changes
+            with store.transaction():
+                if job is not None:
+                    store.put(*job)
+                store.put("step", self._key(name), changed, parent=self.arn)
+            self._records[name] = changed
 
     def _key(self, name: str) -> str:
         return f"{self.arn}#{name}"
@@ -230,7 +279,7 @@ class Run:
             if signal.wait(delay):
                 raise StepStopped
             retries += 1
-            self._write(step.name, AttemptCount=retries + 1)
+            self._write(step.name, {"AttemptCount": retries + 1})
 
     def _attempt(self, step: Step, signal: StopSignal) -> Result:
         """One attempt, with every error told as a StepFailure."""
@@ -249,10 +298,15 @@ class Run:
             raise StepFailure.internal(f"{type(error).__name__}: {error}") from None
 
     def _attempt_folder(self, step: Step) -> Path:
+        """A fresh folder, numbered after those of earlier attempts."""
         folder = step_folder(self._home, self.arn, step.name)
         folder.mkdir(parents=True, exist_ok=True)
-        numbers = [int(f.name) for f in folder.iterdir() if f.name.isdigit()]
-        return folder / str(max(numbers, default=0) + 1)
+        for number in count(1):
+            attempt = folder / str(number)
+            with suppress(FileExistsError):
+                attempt.mkdir()
+                return attempt
+        raise AssertionError
 
     def _once(self, step: Step, signal: StopSignal, folder: Path) -> Result:
         job = job_name(self.arn, step.name)
@@ -267,12 +321,14 @@ class Run:
             scope=scope,
             attempt=Attempt(job=job, folder=folder, stop=signal),
             execution=self.arn,
-            announce=lambda metadata: self._write(step.name, Metadata=metadata),
+            announce=lambda metadata, job=None: self._write(
+                step.name, {"Metadata": metadata}, job=job
+            ),
         )
         signal.check()
         if step.type not in CONTAINERS:
             return perform(task, self._services)
-        self._take_container(signal)
+        self._take_container(step, signal)
         try:
             result = perform(task, self._services)
         finally:
@@ -282,7 +338,10 @@ class Run:
         self._finished.append(folder)
         return result
 
-    def _take_container(self, signal: StopSignal) -> None:
+    def _take_container(self, step: Step, signal: StopSignal) -> None:
+        if self._limits.containers.acquire(blocking=False):
+            return
+        self._write(step.name, {})
         while not self._limits.containers.acquire(timeout=0.2):
             signal.check()
             if self._limits.closing.is_set():
@@ -305,7 +364,9 @@ class Run:
             age = self._services.host.clock() - found["EndTime"]
             if age > cache.parse_duration(str(config["ExpireAfter"])):
                 return None
-        self._write(step.name, CacheHitResult={"SourcePipelineExecutionArn": found["ExecutionArn"]})
+        hit = {"CacheHitResult": {"SourcePipelineExecutionArn": found["ExecutionArn"]}}
+        with self._lock:
+            self._records[step.name] = self._records[step.name] | hit
         return Result(metadata=found["Metadata"], properties=found["Properties"])
 
     def _remember(self, step: Step, key: str, result: Result) -> None:
@@ -339,11 +400,7 @@ class Run:
             parameters=self._parameters,
             variables=variables,
             properties=dict(self._properties),
-            property_files={
-                name: node.step.property_files
-                for name, node in self._nodes.items()
-                if node.step.property_files
-            },
+            property_files=self._property_files,
             read_text=self._services.host.transfer.read_text,
         )
 

@@ -5,7 +5,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from ci.definition.model import Step
 from ci.local.context import ApiError
@@ -16,29 +16,36 @@ from ci.local.engine.resolve import Scope, resolve, to_text
 from ci.local.store import Document, Store
 
 CONTAINERS = frozenset({"Processing", "Training"})
+JobRecord = tuple[str, str, Document]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What a step leaves: the API's metadata, what references to it resolve in, and a
-    condition's outcome."""
+    """What a step leaves: the API's metadata, what references to it resolve in, a condition's
+    outcome, and the record (kind, key, body) of the job it ran."""
 
     metadata: Document = field(default_factory=dict)
     properties: Document = field(default_factory=dict)
     outcome: bool | None = None
+    job: JobRecord | None = None
+
+
+class Announce(Protocol):
+    """Told the metadata of a step as soon as it is known, and the record of the job it runs."""
+
+    def __call__(self, metadata: Document, job: JobRecord | None = None) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One attempt at one step. `arguments` are resolved, but for a condition's. `announce` is
-    told the metadata as soon as it is known."""
+    """One attempt at one step. `arguments` are resolved, but for a condition's."""
 
     step: Step
     arguments: Mapping[str, Any]
     scope: Scope
     attempt: Attempt
     execution: str
-    announce: Callable[[Document], None]
+    announce: Announce
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,38 +91,38 @@ def _job(task: Task, services: Services) -> Result:
     body = module.describe(task.arguments, host, attempt.job)
     metadata = {f"{kind}Job": {"Arn": body[f"{kind}JobArn"]}}
     body[f"{kind}StartTime"] = host.clock()
-    with store.transaction():
-        store.put(record, attempt.job, body)
-        task.announce(metadata)
+    task.announce(metadata, (record, attempt.job, dict(body)))
 
-    def finish(status: str, **changes: Any) -> Document:
+    def finish(status: str, **changes: Any) -> JobRecord:
         now = host.clock()
         ended = {f"{kind}JobStatus": status, f"{kind}EndTime": now, "LastModifiedTime": now}
         if kind == "Training":
             seconds = max(1, round(now - body["TrainingStartTime"]))
             ended |= {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
             ended["SecondaryStatus"] = changes.pop("SecondaryStatus", status)
-        return store.update(record, attempt.job, **{**ended, **changes})
+        return record, attempt.job, body | ended | changes
 
     try:
         changes = module.execute(body, host, attempt)
     except StepStopped:
-        finish("Stopped")
+        store.put(*finish("Stopped"))
         raise
     except StepFailure as failure:
         timed_out = "MaxRuntimeExceeded" in failure.reason
         more = {"SecondaryStatus": "MaxRuntimeExceeded"} if timed_out else {}
-        finish(
+        end = finish(
             "Stopped" if timed_out else "Failed",
             FailureReason=failure.reason.removeprefix("ClientError: "),
             **(more if kind == "Training" else {}),
         )
+        store.put(*end)
         reason = failure.reason
         if reason.startswith("AlgorithmError"):
             reason = f"ClientError: {reason}"
         raise StepFailure(reason, kind=failure.kind) from None
     status = {"SecondaryStatus": "Completed"} if kind == "Training" else {}
-    return Result(metadata=metadata, properties=finish("Completed", **changes, **status))
+    job = finish("Completed", **changes, **status)
+    return Result(metadata=metadata, properties=job[2], job=job)
 
 
 def _lambda(task: Task, services: Services) -> Result:
