@@ -11,6 +11,7 @@ import math
 import random
 import statistics
 import sys
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -89,6 +90,21 @@ def paced(history: History | None, chance: random.Random) -> Look:
     return lambda now, reached: next_interval(now, history, reached, chance=chance.random())
 
 
+def unpaced(executions: Sequence[Past], chance: random.Random) -> Result:
+    """Without history a schedule takes no notice of the execution: one serves for all."""
+    last = max(past.seconds for past in executions)
+    times = [0.0]
+    while times[-1] < last:
+        times.append(times[-1] + next_interval(times[-1], None, chance=chance.random()))
+    looks = [bisect_left(times, past.seconds) for past in executions]
+    return Result(
+        calls=statistics.fmean(looks) + AROUND,
+        delay=statistics.fmean(
+            times[look] - past.seconds for look, past in zip(looks, executions, strict=True)
+        ),
+    )
+
+
 def fixed(typical: float, seconds: float) -> Result:
     """Exact: an end stands in no relation to the beat of the polls."""
     return Result(calls=typical / seconds + 0.5 + AROUND, delay=seconds / 2)
@@ -103,11 +119,12 @@ def simulate(
         return draw_execution(chance, typical, spread, shape)
 
     executions = [one() for _ in range(samples)]
+    more = [one() for _ in range(2000)]
     histories = [learn([one() for _ in range(PASTS)]) for _ in executions]
     return {
         "fixed 10 s": fixed(typical, 10.0),
         "fixed 30 s": fixed(typical, 30.0),
-        "no history": measure(executions[: samples // 4], lambda _number: paced(None, chance)),
+        "no history": unpaced([*executions, *more], chance),
         "history": measure(
             executions, lambda number: paced(histories[number], chance), extra=AROUND + LEARNING
         ),
@@ -119,18 +136,31 @@ def samples_for(typical: float) -> int:
 
 
 def table(seed: int) -> Iterator[str]:
-    yield "| length | steps | vary by | how | calls | mean delay (s) | product, fixed 10 s = 1 |"
-    yield "|---|---|---|---|---:|---:|---:|"
-    for length, typical in LENGTHS.items():
-        for shape, shares in SHAPES.items():
-            for spread in SPREADS:
-                found = simulate(typical, spread, shares, samples_for(typical), seed=seed)
-                for how, result in found.items():
-                    share = result.product / found["fixed 10 s"].product
-                    yield (
-                        f"| {length} | {shape} | {spread:.0%} | {how} | {result.calls:,.0f}"
-                        f" | {result.delay:.1f} | {share:.2f} |"
-                    )
+    """Two tables: what needs no knowledge, and what a history gains."""
+    results = {
+        (length, shape, spread): simulate(
+            typical, spread, SHAPES[shape], samples_for(typical), seed=seed
+        )
+        for length, typical in LENGTHS.items()
+        for shape in SHAPES
+        for spread in SPREADS
+    }
+    yield "| length | how | calls | mean delay (s) | product, fixed 10 s = 1 |"
+    yield "|---|---|---:|---:|---:|"
+    for length in LENGTHS:
+        found = results[length, "five even steps", 0.15]
+        for how in ("fixed 10 s", "fixed 30 s", "no history"):
+            yield f"| {length} | {how} | {told(found[how], found['fixed 10 s'])} |"
+    yield ""
+    yield "| length | steps | vary by | calls | mean delay (s) | product, fixed 10 s = 1 |"
+    yield "|---|---|---|---:|---:|---:|"
+    for (length, shape, spread), found in results.items():
+        share = told(found["history"], found["fixed 10 s"])
+        yield f"| {length} | {shape} | {spread:.0%} | {share} |"
+
+
+def told(result: Result, base: Result) -> str:
+    return f"{result.calls:,.0f} | {result.delay:.1f} | {result.product / base.product:.2f}"
 
 
 if __name__ == "__main__":

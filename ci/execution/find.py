@@ -1,6 +1,6 @@
 """Finds executions by what they are of: commit, pull request. No local file is needed."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -50,15 +50,35 @@ def find_executions(
 
 
 def superseded_executions(
-    executions: Executions, pipeline_name: str, *, pull_request: int, commit: str
+    executions: Executions,
+    pipeline_name: str,
+    *,
+    pull_request: int,
+    commit: str,
+    commit_order: Callable[[], Sequence[str]] = tuple,
 ) -> list[Found]:
-    """Running executions of this pull request for another commit than `commit`."""
+    """Running executions of this pull request that are for an older commit than `commit`.
+
+    `commit_order` gives the pull request's commits, oldest first, and is asked only where it
+    matters; a commit that is no longer among them is older. Where it says nothing, what was
+    started after an execution of `commit` is taken for newer: an old job run again stops nothing.
+    """
+    running: list[Found] = []
+    after_ours: list[Found] | None = None
 
     def wanted(record: ExecutionRecord) -> bool:
-        return record.pull_request == pull_request and record.commit != commit
+        return record.pull_request == pull_request
 
-    found = _matching(executions, pipeline_name, wanted)
-    return [pair for pair in found if not pair[0].status.terminal]
+    for found in _matching(executions, pipeline_name, wanted):
+        if found[1].commit == commit:
+            after_ours = list(running) if after_ours is None else after_ours
+        elif not found[0].status.terminal:
+            running.append(found)
+    place = {each: number for number, each in enumerate(commit_order() if running else ())}
+    ours = place.get(commit)
+    if ours is None:
+        return [found for found in running if found not in (after_ours or ())]
+    return [found for found in running if place.get(found[1].commit, -1) < ours]
 
 
 def next_again(executions: Executions, identity: Identity) -> int:

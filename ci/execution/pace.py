@@ -19,7 +19,7 @@ from ci.sagemaker.model import StepSnapshot
 
 SHORTEST = 2.0  # seconds between two polls
 LONGEST = 60.0
-_GROWTH = 0.08  # without history the interval is SHORTEST times this power of the elapsed seconds
+_GROWTH = 0.07  # without history the interval is SHORTEST times this power of the elapsed seconds
 _DENSEST = 4.0  # seconds between polls where the end of a long execution is most likely
 _SHARE = 50.0  # polls there in one standard deviation, within the bounds
 _LEAST_SPREAD = 0.02  # the standard deviation of the log of durations is never taken below this
@@ -114,13 +114,15 @@ def next_interval(
     """
     plain = _unknown(elapsed)
     if history is not None:
-        plain = _expected(elapsed, history, reached, elapsed if seen is None else seen)
+        plain = _expected(
+            elapsed, history, {**AT_BEGIN, **reached}, elapsed if seen is None else seen
+        )
     return min(LONGEST, max(SHORTEST, plain * (0.9 + 0.2 * chance)))
 
 
 def _unknown(elapsed: float) -> float:
     """Any schedule whose interval grows as t ** g has 1 / (1 - g) times the product of a fixed
-    one, at whatever time the end comes: 1.09."""
+    one, at whatever time the end comes: 1.075."""
     return float(SHORTEST * max(1.0, elapsed) ** _GROWTH)
 
 

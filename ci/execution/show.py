@@ -38,6 +38,9 @@ class Show(Protocol):
     def log(self, title: str, lines: Sequence[str]) -> None:
         """Show the last lines of a step's log."""
 
+    def lines(self, step: str, lines: Sequence[str]) -> None:
+        """Show what a running step wrote since."""
+
 
 class PlainShow:
     """Lines for CI and files. `groups` wraps them in GitHub's foldable log groups."""
@@ -73,6 +76,10 @@ class PlainShow:
             self._write("| " + clean(line, limit=None))
         self._close()
         self._open(f"{self._title}, continued")
+
+    def lines(self, step: str, lines: Sequence[str]) -> None:
+        for line in lines:
+            self._write(f"{clean(step)} | {clean(line, limit=None)}")
 
     def _open(self, title: str) -> None:
         self._write(f"::group::{clean(title)}" if self._groups else clean(title))
@@ -130,6 +137,10 @@ class LiveShow:
         self._say(title)
         for line in lines or ("(the log is empty)",):
             self._say("| " + clean(line, limit=None))
+
+    def lines(self, step: str, lines: Sequence[str]) -> None:
+        for line in lines:
+            self._say(f"{clean(step)} | {clean(line, limit=None)}")
 
     def render(self) -> Any:
         """The table as it is now; rich asks for it twice a second."""

@@ -8,6 +8,7 @@ from ci.sagemaker.jobs import Jobs
 from ci.sagemaker.logs import Logs
 from ci.sagemaker.packages import Packages
 from ci.sagemaker.pipelines import Pipelines
+from ci.sagemaker.queue import Queue
 from ci.sagemaker.removal import Removal
 
 
@@ -24,3 +25,6 @@ class SageMaker:
         self.functions = Functions(clients)
         self.logs = Logs(clients)
         self.removal = Removal(clients)
+
+    def queue(self, url: str) -> Queue:
+        return Queue(self.clients, url)

@@ -1,7 +1,7 @@
-"""The last lines of a step's log: which CloudWatch group and stream, across pages."""
+"""A step's log, its last lines or what is new: which CloudWatch group and stream, across pages."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ci.errors import AwsError
@@ -11,6 +11,9 @@ from ci.sagemaker.model import StepSnapshot
 
 _SERVICE = "logs"
 _PAGES = 20  # at most, for one tail
+_NEW_PAGES = 5  # at most, for what is new in one stream at once
+_FIRST_LINES = 100  # of a stream that is met for the first time
+_LOOK_AGAIN = 6  # every so many times, a step is asked for further streams
 _NOT_FOUND = frozenset({"ResourceNotFoundException", "ResourceNotFound"})
 
 # Group by the resource type in the job's ARN; streams start with `<job name>/`.
@@ -27,6 +30,14 @@ class LogPlace:
 
     group: str
     prefix: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogCursor:
+    """How far a step's log was read: a token for each stream, and how often it was asked for."""
+
+    tokens: Mapping[str, str | None] = field(default_factory=dict)
+    asked: int = 0
 
 
 def find_place(step: StepSnapshot) -> LogPlace | None:
@@ -63,6 +74,47 @@ class Logs:
             return tails[0][1]
         return tuple(line for name, tail in tails if tail for line in (f"[{name}]", *tail))
 
+    def advance(self, step: StepSnapshot, cursor: LogCursor) -> tuple[LogCursor, tuple[str, ...]]:
+        """What the step wrote since `cursor`, and the cursor after it; at first its last lines.
+
+        At most one listing and `_NEW_PAGES` pages a stream: more is there the next time. Of
+        several streams each line bears its stream's name.
+        """
+        place = find_place(step)
+        if place is None:
+            return cursor, ()
+        tokens = dict(cursor.tokens)
+        lines: list[str] = []
+        try:
+            if not tokens or cursor.asked % _LOOK_AGAIN == 0:
+                tokens = dict.fromkeys(self._streams(place, step)) | tokens
+            for stream, token in tokens.items():
+                tokens[stream], found = self._new(place.group, stream, step, token)
+                label = f"[{stream.rpartition('/')[2]}] " if len(tokens) > 1 else ""
+                lines += [label + line for line in found]
+        except AwsError as error:
+            if error.code not in _NOT_FOUND:
+                raise
+        return LogCursor(tokens=tokens, asked=cursor.asked + 1), tuple(lines)
+
+    def _new(
+        self, group: str, stream: str, step: StepSnapshot, token: str | None
+    ) -> tuple[str | None, list[str]]:
+        request = _events_request(group, stream, step)
+        request |= {"limit": _FIRST_LINES} if token is None else {"nextToken": token}
+        lines: list[str] = []
+        for _ in range(_NEW_PAGES):
+            answer = self._clients.call(
+                _SERVICE, "GetLogEvents", request, where=f"{group}/{stream}"
+            )
+            lines += _lines(answer)
+            following = answer.get("nextForwardToken") or token
+            if token is None or following == token:
+                return following, lines
+            token = following
+            request["nextToken"] = token
+        return token, lines
+
     def _streams(self, place: LogPlace, step: StepSnapshot) -> list[str]:
         if place.prefix is not None:
             found = self._describe(place.group, {"logStreamNamePrefix": place.prefix})
@@ -88,26 +140,32 @@ class Logs:
 
     def _tail(self, group: str, stream: str, step: StepSnapshot, lines: int) -> tuple[str, ...]:
         """Pages from the end backwards: a page may be empty although earlier ones are not."""
-        request: dict[str, object] = {
-            "logGroupName": group,
-            "logStreamName": stream,
-            "startFromHead": False,
-            "limit": min(lines, 10_000),
-        }
-        if ":lambda:" in (step.job or ""):
-            request |= _window(step)
+        request = _events_request(group, stream, step) | {"limit": min(lines, 10_000)}
         found: list[str] = []
         for _ in range(_PAGES):
             answer = self._clients.call(
                 _SERVICE, "GetLogEvents", request, where=f"{group}/{stream}"
             )
-            messages = [event["message"].rstrip("\n") for event in answer.get("events") or ()]
-            found = [line for text in messages for line in text.splitlines()] + found
+            found = _lines(answer) + found
             token = answer.get("nextBackwardToken")
             if len(found) >= lines or not token or token == request.get("nextToken"):
                 break
             request["nextToken"] = token
         return tuple(found[-lines:])
+
+
+def _events_request(group: str, stream: str, step: StepSnapshot) -> dict[str, object]:
+    request: dict[str, object] = {
+        "logGroupName": group,
+        "logStreamName": stream,
+        "startFromHead": False,
+    }
+    return request | _window(step) if ":lambda:" in (step.job or "") else request
+
+
+def _lines(answer: Mapping[str, Any]) -> list[str]:
+    messages = [event["message"].rstrip("\n") for event in answer.get("events") or ()]
+    return [line for text in messages for line in text.splitlines()]
 
 
 def _window(step: StepSnapshot) -> dict[str, object]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from support.simulated import Simulated, execution_arn
 
 from ci.errors import AwsError, DeadlineReached, Interrupted
-from ci.execution.follow import SPACING, Means, follow
+from ci.execution.follow import Means, follow
 from ci.execution.model import Change, ChangeKind
 from ci.execution.pace import Past, learn
 
