@@ -28,17 +28,15 @@ _NOTE = (
 
 
 def comment_files(places: list[Path]) -> list[Path]:
-    """The Markdown files that were named, and those in the folders that were. UsageError where
-    there is none, or more than a plan can leave."""
+    """The Markdown files that were named, and those in the folders that were; a folder that is
+    not there holds none. UsageError where there are more than a plan can leave."""
     found: list[Path] = []
     for place in places:
-        found += sorted(place.glob("*.md")) if place.is_dir() else [place]
-    if not found or len(found) > _MOST_FILES:
+        found += [place] if place.suffix == ".md" else sorted(place.glob("*.md"))
+    if len(found) > _MOST_FILES:
         raise UsageError(
-            f"{len(found)} comment files were found",
+            f"{len(found)} comment files were found, and a plan leaves {_MOST_FILES} at most",
             where=", ".join(map(str, places)),
-            why=f"a plan leaves between 1 and {_MOST_FILES}",
-            fix="args: FOLDER, where the artifact was downloaded to",
         )
     return found
 

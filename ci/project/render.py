@@ -9,7 +9,7 @@ from ci.project.discover import Found
 from ci.project.document import parse_document
 
 SCHEMA_LINE = "# yaml-language-server: $schema="
-WORKFLOWS = ("pull-request", "main", "closed")
+WORKFLOWS = ("pull-request", "main", "closed", "fork-plan", "fork-comment")
 PLACEHOLDER = "your-org/sagemaker-gitops@0000000000000000000000000000000000000000"
 
 

@@ -70,6 +70,10 @@ class FakeGitHub:
             }
             return self.number
 
+    def open_pulls(self, head: str) -> list[dict[str, Any]]:
+        """Open pull requests by `owner:branch`, as `pulls` holds them under that name."""
+        return self.pulls.get(head, [])
+
     def bodies(self, pull_request: int = 42) -> list[str]:
         with self.lock:
             return [c["body"] for c in self.comments.values() if c["pull"] == pull_request]
@@ -159,7 +163,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "GET" and login in self.github.readers:
             return 403, {"message": "Resource not accessible by integration"}
         with self.github.lock:
-            return self._repository(login, path.removeprefix(f"/repos/{REPOSITORY}"), body)
+            path = path.removeprefix(f"/repos/{REPOSITORY}")
+            return self._pulls() if path == "/pulls" else self._repository(login, path, body)
 
     def _graphql(self, login: str, body: Any) -> Answer:
         if "viewer" in body["query"]:
@@ -184,6 +189,9 @@ class _Handler(BaseHTTPRequestHandler):
             unknown = {"message": f"No commit found for SHA: {found[1]}"}
             return (200, github.pulls[found[1]]) if found[1] in github.pulls else (422, unknown)
         return 404, {"message": "Not Found"}
+
+    def _pulls(self) -> Answer:
+        return 200, self.github.open_pulls(parse_qs(urlsplit(self.path).query)["head"][0])
 
     def _comments(self, login: str, number: int, body: Any) -> Answer:
         github = self.github

@@ -31,6 +31,10 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
     if forge is None:
         raise UsageError("there is no token to post with", fix="github-token: ${{ github.token }}")
     files = comment_files([shell.cwd / place for place in arguments.places])
+    if not files:
+        shell.say("Nothing to post: the other workflow left no plan")
+        shell.emit({"pull_request": None, "comments": []})
+        return int(ExitCode.OK)
     number = find_pull_request(forge, trigger, read_event(shell.environ))
     results = []
     for file in files:
