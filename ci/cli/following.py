@@ -30,6 +30,9 @@ def make_stage(
             tell=shell.say,
             show=show,
             publish=reporter.publish,
+            commit_order=reporter.commit_order,
+            queue=arguments.queue or None,
+            logs=arguments.logs,
             now=lambda: datetime.fromtimestamp(shell.clock(), UTC),
             surroundings=Surroundings(
                 clock=time.monotonic,
@@ -43,5 +46,5 @@ def make_stage(
 
 def finish(ended: "Ended", reporter: Reporter) -> int:
     """Show the reports, then what ended the run early; the exit code."""
-    reporter.conclude(ended.reports, ended.error)
-    return int(ended.code)
+    unwritten = reporter.conclude(ended.reports, ended.error)
+    return int(ended.code) or int(unwritten)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +23,8 @@ def run_process() -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    # A job that is cancelled ends like one whose Ctrl-C is pressed: children gone, code 130.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     code = main(sys.argv[1:], os.environ, stdout=sys.stdout, stderr=sys.stderr)
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.flush()

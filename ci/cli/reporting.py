@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ci.cli.outcome import tell_error
 from ci.cli.shell import Shell
 from ci.cli.workflow import write_outputs
-from ci.errors import GitOpsError, UsageError
+from ci.errors import ExitCode, GitOpsError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,16 +44,26 @@ class Reporter:
                 sleep=shell.sleep,
             )
         self._file: Path | None = None
+        self._unwritten: GitOpsError | None = None
+
+    def commit_order(self) -> "Sequence[str]":
+        return () if self._comments is None else self._comments.commit_order()
 
     def publish(self, report: "Report") -> None:
-        """Bring files and comment to this report."""
-        self._file = self._files.write(report)
+        """Bring files and comment to this report. Files that cannot be written end nothing: an
+        execution may be running, and the comment is still there to tell of it."""
+        try:
+            self._file, self._unwritten = self._files.write(report), None
+        except UsageError as error:
+            if self._unwritten is None:
+                self._warn(str(error))
+            self._unwritten = error
         if self._comments is not None:
             self._comments.post(report)
 
-    def conclude(self, reports: "Sequence[Report]", error: GitOpsError | None = None) -> None:
-        """What a command shows at its end; `error` is what ended it early."""
-        from ci.delivery.forging import job_outputs, write_job_summary
+    def conclude(self, reports: "Sequence[Report]", error: GitOpsError | None = None) -> ExitCode:
+        """What a command shows at its end; `error` is what ended it early. The code says whether
+        all of it could be written."""
         from ci.report.document import report_to_json
         from ci.report.terminal import render_terminal
 
@@ -61,18 +71,24 @@ class Reporter:
             shown = render_terminal(report, color=self._shell.color, redactor=self._redactor)
             self._shell.say(shown.rstrip("\n"))
         try:
-            write_job_summary(reports, self._shell.environ, self._redactor)
-            write_outputs(self._shell.environ, job_outputs(reports, self._file, self._redactor))
+            self._write_job_files(reports)
         except OSError as broken:
-            raise UsageError(
+            self._unwritten = UsageError(
                 f"the job's files cannot be written: {broken.strerror}", where=str(broken.filename)
-            ) from broken
-
+            )
         documents = [report_to_json(report, redactor=self._redactor) for report in reports]
-        if error is None:
+        told = error or self._unwritten
+        if told is None:
             self._shell.emit({"reports": documents})
         else:
-            tell_error(error, self._shell, reports=documents)
+            tell_error(told, self._shell, reports=documents)
+        return ExitCode.OK if self._unwritten is None else self._unwritten.exit_code
+
+    def _write_job_files(self, reports: "Sequence[Report]") -> None:
+        from ci.delivery.forging import job_outputs, write_job_summary
+
+        write_job_summary(reports, self._shell.environ, self._redactor)
+        write_outputs(self._shell.environ, job_outputs(reports, self._file, self._redactor))
 
     def _warn(self, problem: str) -> None:
         self._shell.warn(f"warning: {problem}")

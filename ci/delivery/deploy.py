@@ -1,7 +1,7 @@
 """The main job: start what was prepared, follow it to its end, read back, and report.
 
-Whatever ends it early (a deadline, a signal) is kept beside the reports and not raised, so that
-the reports are written first.
+Whatever ends it early once an execution runs (a deadline, a signal, a refusal) is kept beside the
+reports and not raised, so that the reports are written first and say how to go on.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,12 +14,14 @@ from ci.delivery.account import Account, effective_parameters, make_report
 from ci.delivery.evidence import Waiting, gather_facts
 from ci.delivery.job import Job, prepare_job
 from ci.delivery.session import Session
+from ci.delivery.watching import open_means
 from ci.errors import AwsError, DeadlineReached, ExitCode, GitOpsError, Interrupted
 from ci.execution.cancel import Cancellation
-from ci.execution.find import learn_histories, next_again, superseded_executions
-from ci.execution.follow import Means, Surroundings, attach_command, follow
+from ci.execution.find import next_again, superseded_executions
+from ci.execution.follow import Surroundings, attach_command, follow
 from ci.execution.identity import derived_token, parameter_text
 from ci.execution.model import Change
+from ci.execution.retry import retry_failed
 from ci.execution.start import ensure_execution
 from ci.metrics.facts import Facts
 from ci.metrics.steps import failed_steps
@@ -30,6 +32,7 @@ from ci.report.model import LogTail, PlanSection, Report
 from ci.sagemaker.adapter import SageMaker
 from ci.sagemaker.logs import find_place
 from ci.sagemaker.model import ExecutionSnapshot
+from ci.sagemaker.retry import is_expired
 
 _LOG_LINES = 40
 
@@ -40,6 +43,7 @@ class Options:
 
     overrides: Mapping[str, str] = field(default_factory=dict)
     again: bool = False
+    retry_failed: bool = False
     detach: bool = False
     deadline: float | None = None
     on_cancel: OnCancel | None = None
@@ -52,17 +56,23 @@ class Show(Protocol):
 
     def log(self, title: str, lines: Sequence[str]) -> None: ...
 
+    def lines(self, step: str, lines: Sequence[str]) -> None: ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """The world around a deployment. `publish` is handed every report worth showing, the running
-    ones included; `surroundings` are what `follow` waits with."""
+    ones included; `surroundings` are what `follow` waits with; `commit_order` gives the pull
+    request's commits, oldest first, as far as they are known."""
 
     tell: Callable[[str], None]
     show: Show
     publish: Callable[[Report], None]
     now: Callable[[], datetime]
     surroundings: Surroundings
+    commit_order: Callable[[], Sequence[str]] = tuple
+    queue: str | None = None
+    logs: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,18 +107,23 @@ def deploy(
     deadline = options.deadline if options.deadline is not None else environment.deadline
     with Cancellation(policy, _stopper(adapter)) as cancellation:
         delivery = Delivery(session, adapter, stage, cancellation, deadline=deadline)
-        for job in jobs:
-            delivery.start(
-                job,
-                again=options.again,
-                plan=(plans or {}).get(job.name),
-                remarks=(remarks or {}).get(job.name, ()),
-            )
-        if options.detach:
+        error: GitOpsError | None = None
+        try:
+            for job in jobs:
+                delivery.start(
+                    job,
+                    again=options.again,
+                    retry=options.retry_failed,
+                    plan=(plans or {}).get(job.name),
+                    remarks=(remarks or {}).get(job.name, ()),
+                )
+        except GitOpsError as early:
+            if not delivery.started:
+                raise
+            error = early
+        if options.detach and error is None and not cancellation.requested():
             return delivery.conclude(ExitCode.OK)
-        error = delivery.follow()
-        delivery.read_back(error)
-    return delivery.conclude(delivery.verdict_code(environment.require_approval), error)
+        return delivery.finish(environment.require_approval, error)
 
 
 def attach(
@@ -122,9 +137,7 @@ def attach(
         delivery = Delivery(session, adapter, stage, cancellation, deadline=deadline)
         for arn, job in jobs.items():
             delivery.take_up(arn, job)
-        error = delivery.follow()
-        delivery.read_back(error)
-    return delivery.conclude(delivery.verdict_code(environment.require_approval), error)
+        return delivery.finish(environment.require_approval)
 
 
 class Delivery:
@@ -152,17 +165,47 @@ class Delivery:
         job: Job,
         *,
         again: bool = False,
+        retry: bool = False,
         plan: PlanSection | None = None,
         remarks: Sequence[str] = (),
     ) -> None:
         """Start the job's execution, or find the one it has; then say that it runs."""
+        if self._cancellation.requested():
+            raise Interrupted("Interrupted before the execution was started", where=job.name)
         if again:
             job = job.rerun(next_again(self._adapter.executions, job.identity))
+        elif retry:
+            job = job.rerun(max(0, next_again(self._adapter.executions, job.identity) - 1))
         notes = [*remarks, *self._stop_superseded(job)]
         started = ensure_execution(self._adapter, job.bundle, job.run, tell=self._stage.tell)
+        if retry and not started.created:
+            # Before it is watched: a signal that comes meanwhile stops what goes on.
+            self._retry(started.arn)
         self._cancellation.watch(started.arn)
-        self.take_up(started.arn, job, plan=plan, notes=notes)
+        try:
+            self.take_up(started.arn, job, plan=plan, notes=notes)
+        except AwsError as error:
+            raise DeadlineReached(
+                "The execution was started, and cannot be read",
+                where=started.arn,
+                why=str(error),
+                fix=attach_command(started.arn),
+            ) from error
         self._publish(started.arn)
+
+    def _retry(self, arn: str) -> None:
+        retry_failed(
+            self._adapter.executions, arn, tell=self._stage.tell, sleep=self._cancellation.sleep
+        )
+
+    @property
+    def started(self) -> bool:
+        return bool(self._accounts)
+
+    def finish(self, require_approval: bool, error: GitOpsError | None = None) -> Ended:
+        """Follow (unless `error` has ended this run already), read back, judge, report."""
+        error = self.read_back(error or self.follow())
+        return self.conclude(self.verdict_code(require_approval), error)
 
     def take_up(
         self, arn: str, job: Job, *, plan: PlanSection | None = None, notes: Sequence[str] = ()
@@ -179,35 +222,55 @@ class Delivery:
         )
 
     def follow(self) -> GitOpsError | None:
-        """Wait for all to end. What comes first instead, a deadline or a signal, is returned."""
-        names = {account.job.target.pipeline_name for account in self._accounts.values()}
-        known = learn_histories(self._adapter.executions, names)
+        """Wait for all to end. What comes first instead (a deadline, a signal, a refusal that
+        waiting does not cure) is returned."""
+        stage, arns = self._stage, list(self._accounts)
+        lines = stage.show.lines if stage.logs else None
         try:
-            snapshots = follow(
-                self._adapter.executions,
-                list(self._accounts),
-                emit=self._stage.show.change,
-                deadline=self._left(),
-                means=Means(histories=known),
-                cancelled=self._cancellation.requested,
-                surroundings=replace(self._stage.surroundings, sleep=self._cancellation.sleep),
-            )
-        except (DeadlineReached, Interrupted) as early:
+            with open_means(
+                self._adapter, arns, queue=stage.queue, show_lines=lines, clock=self._clock
+            ) as means:
+                snapshots = follow(
+                    self._adapter.executions,
+                    arns,
+                    emit=stage.show.change,
+                    deadline=self._left(),
+                    means=means,
+                    cancelled=self._cancellation.requested,
+                    surroundings=replace(stage.surroundings, sleep=self._cancellation.sleep),
+                )
+        except (DeadlineReached, Interrupted, AwsError) as early:
             return early
         for arn, snapshot in snapshots.items():
             self._learn(arn, facts=Facts(execution=snapshot))
         return None
 
-    def read_back(self, early: GitOpsError | None) -> None:
-        """What a verdict needs; after an early end only how far the executions are."""
+    def read_back(self, early: GitOpsError | None) -> GitOpsError | None:
+        """What a verdict needs; after an early end only how far the executions are. What ended
+        this run, or kept it from reading, is returned."""
+        if isinstance(early, Interrupted):
+            self._cancellation.wait_sent()
+        ended = early
         for arn, account in self._accounts.items():
             execution = self._latest(arn) if early else _execution(account)
             if execution.status.terminal:
-                self._read_ended(arn, execution)
+                ended = self._read_ended(arn, execution) or ended
                 continue
-            how = "was cancelled" if isinstance(early, Interrupted) else "came to its deadline"
-            note = f"This run {how}. To go on: {attach_command(arn)}"
+            note = self._how_it_goes_on(arn, early)
             self._learn(arn, facts=Facts(execution=execution), notes=(*account.notes, note))
+        return ended
+
+    def _how_it_goes_on(self, arn: str, early: GitOpsError | None) -> str:
+        if arn in self._cancellation.stopped:
+            return "This run was cancelled, and asked the execution to stop."
+        onwards = f"The execution runs on. To go on: {attach_command(arn)}"
+        if isinstance(early, Interrupted):
+            problems = "".join(f" It could not be stopped: {p}." for p in self._problems())
+            return f"This run was cancelled.{problems} {onwards}"
+        return f"This run has ended: {early.what if early else 'no reason is known'}. {onwards}"
+
+    def _problems(self) -> list[str]:
+        return [str(error).splitlines()[0] for error in self._cancellation.problems[:1]]
 
     def conclude(self, code: ExitCode, error: GitOpsError | None = None) -> Ended:
         reports = tuple(self._publish(arn) for arn in self._accounts)
@@ -220,7 +283,25 @@ class Delivery:
         order = (ExitCode.FAILED, ExitCode.APPROVAL, ExitCode.RUNNING)
         return next((code for code in order if code in codes), ExitCode.OK)
 
-    def _read_ended(self, arn: str, execution: ExecutionSnapshot) -> None:
+    def _read_ended(self, arn: str, execution: ExecutionSnapshot) -> AwsError | None:
+        """Read what it left behind. What keeps this program from that is returned: then the
+        report says how the execution ended, and that no more is known."""
+        try:
+            try:
+                self._gather(arn, execution)
+            except AwsError as error:
+                if not is_expired(error):
+                    raise
+                self._adapter.executions.renew()
+                self._gather(arn, execution)
+        except AwsError as error:
+            why = error.what.splitlines()[0]
+            self._learn(arn, facts=Facts(execution=execution, unread=why))
+            return error
+        self._learn(arn, logs=self._read_logs(execution))
+        return None
+
+    def _gather(self, arn: str, execution: ExecutionSnapshot) -> None:
         job = self._accounts[arn].job
         waiting = Waiting(sleep=self._cancellation.sleep, left=self._left)
         facts = gather_facts(
@@ -228,7 +309,7 @@ class Delivery:
         )
         if facts.package is not None:
             stamp_package(self._adapter.packages, facts.package.arn, _provenance(job, arn))
-        self._learn(arn, facts=facts, logs=self._read_logs(execution))
+        self._learn(arn, facts=facts)
 
     def _read_logs(self, execution: ExecutionSnapshot) -> tuple[LogTail, ...]:
         """The ends of failed steps' logs. One that cannot be read is no reason to fail."""
@@ -258,10 +339,15 @@ class Delivery:
         if number is None or job.target.environment.on_cancel is not OnCancel.STOP:
             return []
         executions, name = self._adapter.executions, job.target.pipeline_name
+        others = superseded_executions(
+            executions,
+            name,
+            pull_request=number,
+            commit=job.trigger.commit,
+            commit_order=self._stage.commit_order,
+        )
         notes = []
-        for summary, record in superseded_executions(
-            executions, name, pull_request=number, commit=job.trigger.commit
-        ):
+        for summary, record in others:
             executions.stop(summary.arn, token=derived_token("stop", summary.arn))
             notes.append(f"Stopped the execution of {record.commit[:12]}: this commit is newer.")
             self._stage.tell(notes[-1])
@@ -276,6 +362,9 @@ class Delivery:
         return report
 
     def _left(self) -> float | None:
+        """Seconds that may still be waited; None without a bound, none at all after a signal."""
+        if self._cancellation.requested():
+            return 0.0
         return None if self._ends is None else max(0.0, self._ends - self._clock())
 
 

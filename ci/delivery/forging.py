@@ -43,6 +43,13 @@ class Comments:
             self._warned.add(problem)
             self.warn(problem)
 
+    def commit_order(self) -> tuple[str, ...]:
+        """The pull request's commits, oldest first; none where the forge does not tell."""
+        try:
+            return self.forge.commit_order(self.pull_request)
+        except ForgeError:
+            return ()
+
 
 def open_comments(
     trigger: Trigger,

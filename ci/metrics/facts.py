@@ -23,7 +23,8 @@ class Facts:
 
     `expected_group` is the model package group in which a package was wanted, None where the
     environment does not register. `champion` is the latest approved package from before the
-    execution. `endpoint` is None where nothing was to be deployed.
+    execution. `endpoint` is None where nothing was to be deployed. `unread` says what kept this
+    program from reading the rest: then nothing but the execution is known.
     """
 
     execution: ExecutionSnapshot
@@ -33,6 +34,7 @@ class Facts:
     package: ModelPackage | None = None
     champion: ModelPackage | None = None
     endpoint: EndpointFact | None = None
+    unread: str | None = None
 
     @property
     def production(self) -> ModelPackage | None:

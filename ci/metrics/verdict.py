@@ -126,6 +126,9 @@ def _completed_with_failures(facts: Facts) -> str:
 
 
 def _succeeded(facts: Facts) -> tuple[Outcome, str]:
+    if facts.unread is not None:
+        told = f"succeeded, but what it left behind could not be read: {_short(facts.unread)}"
+        return Outcome.UNVERIFIED, _sentence(told)
     outcome, judgement = _judge(facts)
     parts = [*_metric_words(facts), *_gate_words(facts.gates), *judgement]
     if cached_everything(facts.execution):
