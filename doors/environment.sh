@@ -7,7 +7,9 @@
 # the next run. Nothing outside of FOLDER and CACHE is written: the job's own Python stays as it is.
 set -euo pipefail
 
-source_root=$1 folder=$2 cache=$3
+source_root=$(cd "$1" && pwd) folder=$2 cache=$3
+mkdir -p "$folder" "$cache"
+folder=$(cd "$folder" && pwd) cache=$(cd "$cache" && pwd)
 
 fail() {
   printf '::error title=sagemaker-gitops::%s\n' "$*" >&2
@@ -44,7 +46,10 @@ lock=$source_root/requirements/run.txt
 key=$("$python" -I -c 'import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest()[:16])' "$lock")
 export UV_CACHE_DIR=$cache/$key
 # The job's own settings for uv are about the job's own packages.
-unset UV_PROJECT_ENVIRONMENT UV_SYSTEM_PYTHON UV_PYTHON UV_CONSTRAINT UV_OVERRIDE VIRTUAL_ENV
+unset UV_PROJECT_ENVIRONMENT UV_SYSTEM_PYTHON UV_PYTHON UV_CONSTRAINT UV_OVERRIDE VIRTUAL_ENV \
+  UV_EXCLUDE_NEWER UV_NO_BINARY UV_REQUIRE_HASHES
+# So are those in its pyproject.toml and uv.toml, which uv finds from the current folder upwards.
+cd /
 
 "$uv" venv --quiet --no-project --allow-existing --python "$python" "$folder/environment" >&2 ||
   fail "the environment could not be made in $folder"

@@ -78,7 +78,8 @@ def expression_type(
             if step is None:
                 return None
             if step.type in ("Lambda", "Callback"):
-                return _declared_outputs(step).get(str(reference.tokens[-1:][0]))
+                declared = _declared_outputs(step)
+                return declared.get(str(reference.tokens[-1])) if reference.tokens else None
             found = resolve_property(step.type, reference.tokens)
             return found.type if isinstance(found, Resolved) else None
         case _:

@@ -82,7 +82,10 @@ def _find_uv(environ: Mapping[str, str]) -> str:
 
 
 def _run_uv(command: list[str], environ: Mapping[str, str]) -> None:
-    result = subprocess.run(command, capture_output=True, text=True, env=environ, check=False)
+    # In the root folder: settings for uv that a repository holds are about that repository.
+    result = subprocess.run(
+        command, capture_output=True, text=True, env=environ, cwd="/", check=False
+    )
     if result.returncode != 0:
         raise LocalError(
             "The emulator of the local endpoint could not be installed",

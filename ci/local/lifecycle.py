@@ -4,6 +4,7 @@ A running server holds a lock on its folder, so it is the lock that tells, never
 process that may be another's by now.
 """
 
+import contextlib
 import fcntl
 import http.client
 import json
@@ -14,7 +15,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,11 +23,19 @@ from ci import __version__
 from ci.errors import LocalError
 from ci.local.settings import BIND, LOCK_NAME, LOG_NAME, read_record
 
+_LOOPBACK = "127.0.0.1,localhost"
 _READY_SECONDS = 180.0
 _GOODBYE_SECONDS = 20.0
 _POLL = 0.02
 _TAIL = 2000
 _HEALTH_PATH = "/_sagemaker-gitops/health"
+# fmt: off
+_INHERITED = frozenset({
+    "HOME", "HTTPS_PROXY", "HTTP_PROXY", "LANG", "LANGUAGE", "LOGNAME", "PATH", "PYTHONDEVMODE",
+    "REQUESTS_CA_BUNDLE", "SAGEMAKER_GITOPS_EMULATOR_PYTHON", "SHELL", "TMPDIR", "TZ", "USER",
+    "http_proxy", "https_proxy",
+})
+# fmt: on
 
 # Servers outlive whoever launches them; kept here, none is taken for a child left running.
 _LAUNCHED: "list[subprocess.Popen[bytes]]" = []
@@ -91,11 +99,13 @@ def down(home: Path, *, timeout: float = _GOODBYE_SECONDS) -> bool:
 
 
 def _end(home: Path, timeout: float) -> bool:
-    pid = read_record(home).get("pid")
     deadline = time.monotonic() + timeout
+    pid: int | None = None
     for number in (signal.SIGTERM, signal.SIGKILL):
-        if isinstance(pid, int) and _is_locked(home):
-            os.kill(pid, number)
+        pid = _holder(home)
+        if pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
         while time.monotonic() < deadline:
             if not _is_locked(home):
                 return True
@@ -104,6 +114,17 @@ def _end(home: Path, timeout: float) -> bool:
     raise LocalError(
         "The local endpoint does not end", where=f"process {pid}", fix=f"kill -9 {pid}"
     )
+
+
+def _holder(home: Path) -> int | None:
+    """The process that holds the lock: it wrote its number into the file it locked. None where
+    none holds it, or where it has not come to writing yet."""
+    if not _is_locked(home):
+        return None
+    try:
+        return int((home / LOCK_NAME).read_text())
+    except (OSError, ValueError):
+        return None
 
 
 def status(home: Path) -> Status:
@@ -117,10 +138,11 @@ def status(home: Path) -> Status:
 def reset(home: Path) -> None:
     """End the endpoint and forget everything it kept: records, objects, logs."""
     home = home.resolve()
-    down(home)
     if not home.is_dir():
         return
     with _alone(home):
+        if _is_locked(home):
+            _end(home, _GOODBYE_SECONDS)
         for entry in home.iterdir():
             if entry.name in {".gitignore", "up.lock", LOCK_NAME}:
                 continue
@@ -130,7 +152,7 @@ def reset(home: Path) -> None:
                 entry.unlink()
 
 
-@contextmanager
+@contextlib.contextmanager
 def _alone(home: Path) -> Iterator[None]:
     """While in here, no other process starts or resets this folder's endpoint."""
     try:
@@ -175,8 +197,14 @@ def _command(home: Path, port: int, images: tuple[tuple[str, Path], ...], region
 
 
 def _spawn(command: list[str], home: Path, environ: Mapping[str, str]) -> "subprocess.Popen[bytes]":
-    """A process of its own session, that outlives this one and sees no AWS credential."""
-    kept = {name: value for name, value in environ.items() if not name.startswith("AWS_")}
+    """A process of its own session, that outlives this one. Steps run as its user and can read
+    its environment: so it inherits what it needs by name, and no secret of a CI job."""
+    kept = {
+        name: value
+        for name, value in environ.items()
+        if name in _INHERITED or name.startswith(("LC_", "UV_", "SSL_", "XDG_", "PIP_"))
+    }
+    kept |= dict.fromkeys(("NO_PROXY", "no_proxy"), _LOOPBACK)
     log_file = home / LOG_NAME
     if log_file.exists():
         log_file.replace(log_file.with_suffix(".previous.log"))

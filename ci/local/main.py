@@ -9,6 +9,7 @@ import asyncio
 import fcntl
 import json
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,6 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not take_lock(lock):
             sys.stderr.write(f"another endpoint already serves {settings.home}\n")
             return ALREADY_RUNNING
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
         try:
             asyncio.run(serve(settings))
         except GitOpsError as error:

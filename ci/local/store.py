@@ -17,6 +17,8 @@ Kinds, keys (parents) and bodies; times are epoch seconds, names are the API's o
     model_package_token  ClientToken              the ARN, and the request's fingerprint
     model, endpoint_config, endpoint  name        the Describe response
     endpoint_deployment  endpoint name            what is served (current) and what is to be (next)
+    step_result          the step's cache key     what a later execution takes over (pipeline name)
+    log_stream           group and stream         how far a log was shipped
     tags                 resource ARN             key to value
     token                operation, scope, token  what a ClientRequestToken stands for
 

@@ -162,7 +162,18 @@ def predict() -> None:
 def run(*arguments: str) -> int:
     """The command as a user types it, in the scratch repository. Returns its exit code."""
     print(f"$ sagemaker-gitops {' '.join(arguments)}", flush=True)
-    return subprocess.run([COMMAND, *arguments], cwd=REPOSITORY, check=False).returncode
+    command = [COMMAND, *arguments]
+    return subprocess.run(command, cwd=REPOSITORY, env=laptop(), check=False).returncode
+
+
+def laptop() -> dict[str, str]:
+    """The environment without a CI's: its event is about another repository than the scratch."""
+    foreign = ("GITHUB_", "ACTIONS_", "CODEBUILD_", "CODEPIPELINE_", "SAGEMAKER_GITOPS_")
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(foreign) or name == "SAGEMAKER_GITOPS_EMULATOR_PYTHON"
+    }
 
 
 def aws(*arguments: str) -> None:

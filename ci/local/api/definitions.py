@@ -6,6 +6,7 @@ import urllib.request
 
 from ci.definition.model import Definition
 from ci.errors import DefinitionError
+from ci.local.api.extent import refused_settings
 from ci.local.context import ApiError, Context
 from ci.local.store import Document
 
@@ -68,14 +69,16 @@ def check(text: str) -> None:
 
 
 def _unsupported(definition: Definition) -> str:
-    refused = [step for step in definition.walk() if step.type not in SUPPORTED_STEPS]
+    refused = [
+        f"step '{step.name}' at {step.path} has type '{step.type}'"
+        for step in definition.walk()
+        if step.type not in SUPPORTED_STEPS
+    ]
+    refused += refused_settings(definition)
     if not refused:
         return ""
-    listed = "; ".join(
-        f"step '{step.name}' at {step.path} has type '{step.type}'" for step in refused
-    )
     return (
-        f"The local endpoint cannot run this definition: {listed}."
+        f"The local endpoint cannot run this definition: {'; '.join(refused)}."
         f" It runs {', '.join(SUPPORTED_STEPS)}. Run this pipeline on AWS (without --local),"
         " or leave these steps out of the local environment."
     )

@@ -172,6 +172,7 @@ def delete_pipeline(context: Context, request: Document) -> Document:
             store.delete_all("step", parent=execution_arn)
             drop_tags(context, execution_arn)
         store.delete_all("execution", parent=name)
+        store.delete_all("step_result", parent=name)
         store.delete_all(VERSION, parent=name)
         store.delete(KIND, name.lower())
         drop_tags(context, arn)

@@ -205,8 +205,20 @@ def _select(document: Any, path: str, uri: str) -> Any:
     steps = f"Steps.x{plain}" if plain[:1] in ("", ".", "[") else f"Steps.x.{plain}"
     reference = parse_reference(steps)
     if reference.kind is ReferenceKind.STEP and "*" not in reference.tokens and ".." not in path:
-        return _walk(document, reference.tokens, f"{uri} at {path}")
+        return _walk_json(document, reference.tokens, f"{uri} at {path}")
     return _select_by_expression(document, path, uri)
+
+
+def _walk_json(document: Any, tokens: Sequence[str | int], place: str) -> Any:
+    """Members by their name, elements by their number, as JSONPath has it and nothing more:
+    only properties of steps know elements by name."""
+    value = document
+    for token in tokens:
+        fits = isinstance(value, Mapping if isinstance(token, str) else list)
+        if not fits or (token not in value if isinstance(token, str) else token >= len(value)):
+            raise Unresolved(f"{place} has no {token!r}.")
+        value = value[token]
+    return value
 
 
 def _select_by_expression(document: Any, path: str, uri: str) -> Any:
