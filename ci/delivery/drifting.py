@@ -94,7 +94,8 @@ def find_strays(session: Session, adapter: SageMaker) -> tuple[Stray, ...]:
 def _strays(
     session: Session, tags: Mapping[str, Mapping[str, str]], arns: Mapping[str, str]
 ) -> Iterator[Stray]:
-    for name in sorted(tags):
+    own = {session.target(pipeline).pipeline_name.lower() for pipeline in session.project.pipelines}
+    for name in sorted(name for name in tags if name.lower() not in own):
         reason = why_stray(session, name, tags[name])
         if reason is not None:
             commit = tags[name].get(f"{TAG}commit")
