@@ -57,7 +57,7 @@ def parse_codebuild(
         or parse_repository(environ.get("CODEBUILD_SOURCE_REPO_URL", "")),
         run_url=environ.get("CODEBUILD_BUILD_URL") or None,
         subject=environ.get(SUBJECT) or None,
-        base=known_commit(environ.get("CODEBUILD_WEBHOOK_PREV_COMMIT")),
+        base=_base(environ, number, heads or {}),
     )
 
 
@@ -121,6 +121,14 @@ def _event(environ: Mapping[str, str], webhook: str, number: int | None) -> Even
         return Event.PUSH
     scheduled = environ.get("CODEBUILD_INITIATOR", "").startswith("rule/")
     return Event.SCHEDULE if scheduled else Event.MANUAL
+
+
+def _base(environ: Mapping[str, str], number: int | None, heads: Mapping[str, str]) -> str | None:
+    """A pull request counts from the branch it goes to, a push from what it replaced."""
+    if number is None:
+        return known_commit(environ.get("CODEBUILD_WEBHOOK_PREV_COMMIT"))
+    into = branch_of(environ.get("CODEBUILD_WEBHOOK_BASE_REF"))
+    return heads.get(into) if into else None
 
 
 def _is_own(

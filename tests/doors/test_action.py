@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import yaml
 
 ROOT = Path(__file__).parents[2]
 ACT = Path(sys.executable).parent / "act"
@@ -169,67 +168,3 @@ def test_the_jobs_own_python_stays_as_it_is(tmp_path: Path) -> None:
         [python, "-I", "-c", "import tests"], capture_output=True, text=True, check=False
     )
     assert "No module named 'tests'" in refused.stderr
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Build:
-    """A CodeBuild project's phases, run as CodeBuild runs them: in one shell, post_build always."""
-
-    folder: Path
-
-    def run(
-        self, *, before_build: str = "true", **variables: str
-    ) -> "subprocess.CompletedProcess[str]":
-        spec = yaml.safe_load((ROOT / "buildspec.yml").read_text())
-        phases = spec["phases"]
-        exported = spec["env"]["exported-variables"]
-        # A project's own variables go before the buildspec's.
-        settled = {**spec["env"]["variables"], **variables}
-        settled["SAGEMAKER_GITOPS_OUTPUT"] = str(self.folder / "output")
-        lines = [f"export {name}={value}" for name, value in settled.items()]
-        lines += [f"{command} || exit 90" for command in phases["install"]["commands"]]
-        lines += [before_build, "code=0"]
-        lines += [
-            f"[ $code != 0 ] || {command} || code=$?" for command in phases["build"]["commands"]
-        ]
-        lines += phases["post_build"]["commands"]
-        lines += [f'printf "%s=%s\\n" {name} "${name}"' for name in exported]
-        lines.append("exit $code")
-        environ = {
-            **os.environ,
-            "CODEBUILD_SRC_DIR": str(self.folder),
-            "CODEBUILD_SRC_DIR_sagemaker_gitops": str(ROOT),
-        }
-        return subprocess.run(
-            ["bash", "-c", "\n".join(lines)],
-            cwd=self.folder,
-            env=environ,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-
-@pytest.mark.slow
-def test_the_buildspec_runs_phase_by_phase(tmp_path: Path) -> None:
-    (tmp_path / "sagemaker-gitops.yaml").write_text(
-        "version: 1\npipelines:\n  one: {definition: one.json}\n"
-    )
-    (tmp_path / "one.json").write_text(json.dumps({"Version": "2020-12-01", "Steps": [FAIL]}))
-    build = Build(folder=tmp_path)
-    done = build.run(SAGEMAKER_GITOPS_COMMAND="validate")
-    assert done.returncode == 0, done.stderr
-    assert "one: one.json: valid" in done.stdout
-
-
-@pytest.mark.slow
-def test_later_stages_get_what_there_is_when_the_build_fails(tmp_path: Path) -> None:
-    # In place of the program: leaves an output behind, as the program does, and fails.
-    fails = (
-        "cd() { printf '%s\\n' \"SAGEMAKER_GITOPS_STATUS='Failed; touch pwned'\""
-        ' > "$SAGEMAKER_GITOPS_OUTPUT"; return 1; }'
-    )
-    done = Build(folder=tmp_path).run(before_build=fails)
-    assert done.returncode == 1
-    assert "SAGEMAKER_GITOPS_STATUS=Failed; touch pwned\n" in done.stdout
-    assert not (tmp_path / "pwned").exists()

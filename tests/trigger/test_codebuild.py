@@ -110,3 +110,15 @@ def test_a_stage_without_a_repository_as_its_source_is_told_how_to_get_one() -> 
 def test_a_zip_file_without_history_is_enough(tmp_path: Path) -> None:
     trigger = detect_trigger(environ(CODEBUILD_INITIATOR="codepipeline/mlops"), tmp_path)
     assert (trigger.door, trigger.commit) == (Door.CODEPIPELINE, HEAD)
+
+
+def test_a_pull_request_counts_from_the_branch_it_goes_to() -> None:
+    environ = {
+        "CODEBUILD_WEBHOOK_EVENT": "PULL_REQUEST_UPDATED",
+        "CODEBUILD_WEBHOOK_TRIGGER": "pr/7",
+        "CODEBUILD_WEBHOOK_BASE_REF": "refs/heads/main",
+        "CODEBUILD_WEBHOOK_PREV_COMMIT": "b" * 40,
+        "CODEBUILD_RESOLVED_SOURCE_VERSION": "a" * 40,
+    }
+    assert parse_codebuild(environ, heads={"main": "c" * 40}).base == "c" * 40
+    assert parse_codebuild(environ).base is None

@@ -1,0 +1,180 @@
+"""The buildspec under CodeBuild's environment: pull request, push, closing, a stage, a failure."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from support.building import Build, Built
+from support.endpoint import client, running_endpoint
+from support.github import REPOSITORY, FakeGitHub, serve_github
+from support.scratch import PROJECT, Scratch, new_scratch, quality_definition
+
+pytestmark = pytest.mark.slow
+ROLE = "arn:aws:iam::000000000000:role/sagemaker-gitops-local"
+
+
+def test_a_command_is_named_by_the_project(tmp_path: Path) -> None:
+    fail = {"Name": "F", "Type": "Fail", "Arguments": {"ErrorMessage": "no"}}
+    (tmp_path / "one.json").write_text(json.dumps({"Version": "2020-12-01", "Steps": [fail]}))
+    (tmp_path / "sagemaker-gitops.yaml").write_text(
+        "version: 1\npipelines:\n  one: {definition: one.json}\n"
+    )
+    done = Build(source=tmp_path, home=tmp_path / "home").run(
+        {"SAGEMAKER_GITOPS_COMMAND": "validate"}
+    )
+    assert done.code == 0, done.err
+    assert "one: one.json: valid" in done.out
+
+
+def test_later_stages_get_what_there_is_when_the_build_fails(tmp_path: Path) -> None:
+    # In place of the program: leaves an output behind, as the program does, and fails.
+    fails = (
+        "cd() { printf '%s\\n' \"SAGEMAKER_GITOPS_STATUS='Failed; touch pwned'\""
+        ' > "$SAGEMAKER_GITOPS_OUTPUT"; return 1; }'
+    )
+    done = Build(source=tmp_path, home=tmp_path / "home").run({}, before_build=fails)
+    assert done.code == 1
+    assert done.exported["SAGEMAKER_GITOPS_STATUS"] == "Failed; touch pwned"
+    assert not (tmp_path / "pwned").exists()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """`origin` is the repository that webhooks tell of."""
+
+    origin: Scratch
+    folder: Path
+    github: FakeGitHub
+    address: str
+
+    def build(self, source: Path, **variables: str) -> Built:
+        return Build(source=source, home=self.folder / "home").run(
+            {
+                "CODEBUILD_BUILD_ID": "mlops:1",
+                "CODEBUILD_BUILD_URL": "https://console.example/build/1",
+                "CODEBUILD_SOURCE_REPO_URL": f"https://github.com/{REPOSITORY}.git",
+                "AWS_REGION": "us-east-1",
+                "AWS_ENDPOINT_URL": self.address,
+                "AWS_ACCESS_KEY_ID": "AKIATEST",
+                "AWS_SECRET_ACCESS_KEY": "test",
+                "GITHUB_TOKEN": "t0ken",
+                "GITHUB_API_URL": self.github.address,
+                **variables,
+            }
+        )
+
+    def clone(self, name: str, commit: str) -> Path:
+        folder = self.folder / name
+        subprocess.run(["git", "clone", "-q", self.origin.root, folder], check=True)
+        subprocess.run(["git", "-C", folder, "checkout", "-q", commit], check=True)
+        return folder
+
+    def pipelines(self) -> set[str]:
+        listed = client(self.address, "sagemaker").list_pipelines()["PipelineSummaries"]
+        return {each["PipelineName"] for each in listed}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("codebuild")
+    project = PROJECT.replace("region: us-east-1", f"region: us-east-1\nrole: {ROLE}")
+    origin = new_scratch(folder / "origin", project)
+    origin.define(quality_definition(2.5))
+    origin.commit("first")
+    with running_endpoint(folder / "endpoint") as endpoint, serve_github() as github:
+        yield World(origin=origin, folder=folder, github=github, address=endpoint.address)
+
+
+def webhook(event: str, number: int, commit: str) -> dict[str, str]:
+    return {
+        "CODEBUILD_WEBHOOK_EVENT": event,
+        "CODEBUILD_WEBHOOK_TRIGGER": f"pr/{number}",
+        "CODEBUILD_WEBHOOK_HEAD_REF": f"refs/heads/topic-{number}",
+        "CODEBUILD_WEBHOOK_BASE_REF": "refs/heads/main",
+        "CODEBUILD_SOURCE_VERSION": f"pr/{number}",
+        "CODEBUILD_RESOLVED_SOURCE_VERSION": commit,
+    }
+
+
+@pytest.mark.endpoint
+def test_a_branch_a_pull_request_and_its_end(world: World) -> None:
+    main = world.origin.git("rev-parse", "main")
+    pushed = world.build(
+        world.clone("pushed", main),
+        CODEBUILD_WEBHOOK_EVENT="PUSH",
+        CODEBUILD_WEBHOOK_TRIGGER="branch/main",
+        CODEBUILD_WEBHOOK_HEAD_REF="refs/heads/main",
+        CODEBUILD_SOURCE_VERSION=main,
+        CODEBUILD_RESOLVED_SOURCE_VERSION=main,
+    )
+    assert pushed.code == 0, pushed.err
+    assert pushed.exported["SAGEMAKER_GITOPS_VERDICT"] == "succeeded"
+    assert pushed.exported["SAGEMAKER_GITOPS_APPROVAL"] == "Approved"
+    assert ":pipeline/quality/execution/" in pushed.exported["SAGEMAKER_GITOPS_EXECUTION_ARN"]
+    metrics = json.loads(pushed.exported["SAGEMAKER_GITOPS_METRICS"])
+    assert metrics["rmse"]["value"] == 2.5
+
+    world.origin.define(quality_definition(2.0))
+    head = world.origin.commit("better", branch="topic-12")
+    world.origin.git("checkout", "-q", "main")
+    world.github.commits[12] = [head]
+    source = world.clone("pull", head)
+    built = world.build(source, **webhook("PULL_REQUEST_CREATED", 12, head))
+    assert built.code == 0, built.err
+    assert built.exported["SAGEMAKER_GITOPS_VERDICT"] == "approval_pending"
+    assert built.exported["SAGEMAKER_GITOPS_CHANGES"] == "true"
+    assert ":model-package/quality-pr-12/1" in built.exported["SAGEMAKER_GITOPS_MODEL_PACKAGE_ARN"]
+    [body] = world.github.bodies(12)
+    assert head in body.splitlines()[0]
+    assert world.pipelines() == {"quality", "quality-pr-12"}
+
+    merged = world.build(source, **webhook("PULL_REQUEST_MERGED", 12, head))
+    assert merged.code == 0, merged.err
+    assert world.pipelines() == {"quality"}
+    assert merged.exported["SAGEMAKER_GITOPS_EXECUTION_ARN"] == ""
+
+
+@pytest.mark.endpoint
+def test_a_stage_of_codepipeline_has_no_history(world: World) -> None:
+    world.origin.define(quality_definition(4.5))
+    commit = world.origin.commit("worse")
+    source = world.folder / "artifact"
+    source.mkdir()
+    archived = subprocess.run(
+        ["git", "-C", world.origin.root, "archive", commit], check=True, capture_output=True
+    )
+    subprocess.run(["tar", "-x", "-C", source], input=archived.stdout, check=True)
+    staged = world.build(
+        source,
+        CODEBUILD_INITIATOR="codepipeline/mlops",
+        CODEBUILD_RESOLVED_SOURCE_VERSION=commit,
+        CODEBUILD_SOURCE_VERSION="arn:aws:s3:::bucket/source.zip",
+        SAGEMAKER_GITOPS_BRANCH="main",
+        SAGEMAKER_GITOPS_REPOSITORY=REPOSITORY,
+    )
+    assert staged.code == 1, staged.err
+    assert staged.exported["SAGEMAKER_GITOPS_VERDICT"] == "gate_failed"
+    assert staged.exported["SAGEMAKER_GITOPS_MODEL_PACKAGE_ARN"] == ""
+    arn = staged.exported["SAGEMAKER_GITOPS_EXECUTION_ARN"]
+    described = client(world.address, "sagemaker").describe_pipeline_execution(
+        PipelineExecutionArn=arn
+    )
+    assert commit in described["PipelineExecutionDescription"]
+
+
+@pytest.mark.endpoint
+def test_a_pull_request_of_someone_else_is_planned_and_not_run(world: World) -> None:
+    world.origin.define(quality_definition(1.9))
+    head = world.origin.commit("unknown", branch="theirs")
+    world.origin.git("checkout", "-q", "main")
+    before = world.pipelines()
+    world.github.commits[13] = [head]
+    built = world.build(world.clone("theirs", head), **webhook("PULL_REQUEST_UPDATED", 13, head))
+    assert built.code == 0, built.err
+    assert "fork" in built.out
+    assert world.pipelines() == before
+    assert built.exported["SAGEMAKER_GITOPS_CHANGES"] == "true"
+    assert built.exported["SAGEMAKER_GITOPS_VERDICT"] == ""
