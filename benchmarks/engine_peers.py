@@ -1,45 +1,59 @@
-"""What else one could pick, on the same chain and fan-out: seconds of its first run.
+"""What else one could pick, on the same chain and fan-out: a first run, and one more.
 
 Each is installed from its hash-locked file in benchmarks/peers/ into a scratch environment. The
-way of working is the tool's own: a file it reads, and its ordinary command.
+way of working is the tool's own: a file it reads, and its ordinary command, started anew for each
+run as its users start it.
 """
 
 import itertools
 import json
 import os
 import subprocess
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 LOCKS = Path(__file__).parent / "peers"
+CACHING = frozenset({"doit", "snakemake", "dvc"})
 _Graph = Mapping[str, tuple[str, ...]]
 
 
-def measure_peers(home: Path, *, python: Path) -> list[tuple[str, float]]:
-    """Name of tool and graph, and seconds."""
-    found = []
-    for tool, prepare in _TOOLS.items():
-        environment = _install(tool, home, python)
-        for name, graph in _graphs().items():
-            folder = home / tool / name
-            folder.mkdir(parents=True)
-            command = prepare(folder, graph, str(python))
-            found.append((f"{name}: {tool}", _seconds(command, folder, environment)))
-    return found
+class Peer:
+    """One tool on one graph (`chain` or `fan-out`). Every first run has a folder of its own."""
+
+    def __init__(self, tool: str, graph: str, home: Path, python: Path) -> None:
+        self.tool = tool
+        self._graph = _GRAPHS[graph]
+        self._home = home / tool / graph
+        self._python = str(python)
+        self._environment = home / f"{tool}-env"
+        self._count = itertools.count()
+        self._last: tuple[list[str], Path] | None = None
+        if not self._environment.exists():
+            _install(tool, self._environment, python)
+
+    def prepare(self) -> None:
+        """Write what the tool reads, in a fresh folder."""
+        folder = self._home / str(next(self._count))
+        folder.mkdir(parents=True)
+        self._last = _TOOLS[self.tool](folder, self._graph, self._python), folder
+
+    def run(self) -> None:
+        """Run what was prepared: everything the first time, what the tool takes as stale later."""
+        if self._last is None:
+            raise RuntimeError("prepare comes first")
+        _run(*self._last, self._environment)
 
 
-def _graphs() -> dict[str, _Graph]:
-    chain = {f"s{n}": (f"s{n - 1}",) if n else () for n in range(20)}
-    wide: dict[str, tuple[str, ...]] = {f"s{n}": () for n in range(50)}
-    return {
-        "chain of 20": chain,
-        "fan-out of 50 and a join, 2 at a time": {**wide, "join": tuple(wide)},
-    }
+_GRAPHS: Mapping[str, _Graph] = {
+    "chain": {f"s{n}": (f"s{n - 1}",) if n else () for n in range(20)},
+    "fan-out": {
+        **{f"s{n}": () for n in range(50)},
+        "join": tuple(f"s{n}" for n in range(50)),
+    },
+}
 
 
-def _install(tool: str, home: Path, python: Path) -> Path:
-    environment = home / f"{tool}-env"
+def _install(tool: str, environment: Path, python: Path) -> None:
     subprocess.run(["uv", "venv", "-q", "-p", str(python), str(environment)], check=True)
     subprocess.run(
         [
@@ -56,10 +70,9 @@ def _install(tool: str, home: Path, python: Path) -> Path:
         ],
         check=True,
     )
-    return environment
 
 
-def _seconds(command: list[str], folder: Path, environment: Path) -> float:
+def _run(command: list[str], folder: Path, environment: Path) -> None:
     environ = {
         **os.environ,
         "PATH": f"{environment / 'bin'}{os.pathsep}{os.environ['PATH']}",
@@ -67,13 +80,11 @@ def _seconds(command: list[str], folder: Path, environment: Path) -> float:
         "USERNAME": "bench",
         "DVC_NO_ANALYTICS": "1",
     }
-    begun = time.perf_counter()
     done = subprocess.run(
         command, cwd=folder, env=environ, capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
         raise SystemExit(f"{' '.join(command)} failed:\n{(done.stdout + done.stderr)[-2000:]}")
-    return time.perf_counter() - begun
 
 
 def _doit(folder: Path, graph: _Graph, python: str) -> list[str]:
@@ -152,6 +163,7 @@ def _kfp(folder: Path, graph: _Graph, python: str) -> list[str]:
     return ["python", "flow.py"]
 
 
+TOOLS = ("doit", "kfp", "snakemake", "dvc", "metaflow")
 _TOOLS: Mapping[str, Callable[[Path, _Graph, str], list[str]]] = {
     "doit": _doit,
     "kfp": _kfp,
