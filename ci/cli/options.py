@@ -62,6 +62,10 @@ def add_follow_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--poll", type=float, metavar="SECONDS", help="look at this interval; default: by history"
     )
+    parser.add_argument(
+        "--queue", metavar="URL", help="SQS queue that EventBridge sends SageMaker's events to"
+    )
+    parser.add_argument("--logs", action="store_true", help="show what running steps log")
     parser.add_argument("--report", metavar="BASE", help="write BASE.md, BASE.json and BASE.html")
     parser.add_argument(
         "--comment", choices=("true", "false"), default="true", help="false posts no comment"

@@ -10,11 +10,11 @@ import select
 import signal
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from types import FrameType, TracebackType
 
 from ci.errors import ExitCode
-from ci.execution.identity import derived_token
 from ci.project.model import OnCancel
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -118,7 +118,7 @@ class Cancellation:
     def _send_one(self, arn: str) -> None:
         for attempt in range(_ATTEMPTS):
             try:
-                self._stop(arn, derived_token("stop", arn))
+                self._stop(arn, uuid.uuid4().hex)
             except Exception as error:  # noqa: BLE001 - told by the main thread, which is ending
                 if attempt == _ATTEMPTS - 1:
                     self.problems.append(error)

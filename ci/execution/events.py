@@ -111,7 +111,7 @@ class EventStream:
         self._resting_until = 0.0
         self._faults = 0
         self._heard = False
-        self.problem: AwsError | None = None
+        self._problem: AwsError | None = None
 
     def __enter__(self) -> "EventStream":
         threading.Thread(target=self._serve, name="events", daemon=True).start()
@@ -123,6 +123,10 @@ class EventStream:
     @property
     def trusted(self) -> bool:
         return self._heard and self._faults < _FAULTS
+
+    @property
+    def problem(self) -> AwsError | None:
+        return self._problem
 
     def take(self) -> Sequence[Notice]:
         found: list[Notice] = []
@@ -145,7 +149,7 @@ class EventStream:
             try:
                 messages = self._source.receive()
             except AwsError as error:
-                self.problem = error
+                self._problem = error
                 self._faults += 1
                 self._over.wait(min(_LONGEST_PAUSE, 2.0**self._faults))
                 continue
@@ -179,4 +183,4 @@ class EventStream:
         try:
             self._source.delete(handles)
         except AwsError as error:
-            self.problem = error
+            self._problem = error

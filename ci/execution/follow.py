@@ -61,6 +61,10 @@ class Events(Protocol):
     def trusted(self) -> bool:
         """Whether they are known to arrive; until then, looks make sure often."""
 
+    @property
+    def problem(self) -> AwsError | None:
+        """What kept them from coming last."""
+
     def take(self) -> Sequence[Notice]:
         """Those that have come since. Does not wait, and never raises."""
 
@@ -169,6 +173,7 @@ class _Follower:
         self._histories = means.histories
         self._events = means.events
         self._tails = means.tails
+        self._problem_told = False
         self._begun = around.clock()
         self._groups: dict[str, _Group] = {}
         for arn in arns:
@@ -204,8 +209,12 @@ class _Follower:
     def _wait(self, until: float, cancelled: Callable[[], bool]) -> bool:
         """Whether the time has come; False after events that came first."""
         slice_ = 1.0 if self._events else 5.0 if self._tails else math.inf
+        begun = self._around.clock()
         while not cancelled():
             self._show_logs()
+            if self._events is not None and not self._events.trusted:
+                self._tell_problem(self._events.problem)
+                until = min(until, begun + LONGEST)
             notices = self._events.take() if self._events else ()
             if notices:
                 self._heed(notices)
@@ -370,6 +379,12 @@ class _Follower:
         status = None if error is None else error.code
         arn = next(iter(item.state.arn for item in group.pending()), group.pipeline)
         self._emit(Change(kind=kind, arn=arn, status=status, detail=detail))
+
+    def _tell_problem(self, error: AwsError | None) -> None:
+        if error is not None and not self._problem_told:
+            self._problem_told = True
+            group = next(group for group in self._groups.values() if group.pending())
+            self._tell_group(group, ChangeKind.TROUBLE, error)
 
     def _still_running(self, what: str, error: AwsError | None = None) -> DeadlineReached:
         return DeadlineReached(

@@ -24,7 +24,8 @@ COMMIT_PARAMETERS = ("CommitSha", "GitCommit", "SourceCommit")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
     """What identifies a run: the same identity is the same execution. `again` counts deliberate
-    reruns (`--again`). `digest` is the bundle's."""
+    reruns (`--again`). `digest` is the bundle's. `occasion` tells runs of one commit apart that
+    are meant to be more than one: the run of a schedule."""
 
     pipeline_name: str
     environment: str
@@ -32,6 +33,7 @@ class Identity:
     digest: str
     parameters: Mapping[str, str]
     again: int = 0
+    occasion: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +72,7 @@ def execution_token(identity: Identity) -> str:
         identity.digest,
         sorted(identity.parameters.items()),
         identity.again,
+        *([identity.occasion] if identity.occasion else []),
     ]
     return hashlib.sha256(json.dumps(fields, separators=(",", ":")).encode()).hexdigest()
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol
 
 from ci.execution.model import Change, ChangeKind
 from ci.execution.words import clean, format_change, format_seconds
@@ -18,6 +18,14 @@ _STYLES = {
     "Stopping": "yellow",
     "Executing": "cyan",
 }
+
+
+class Output(Protocol):
+    """What lines are written to."""
+
+    def write(self, text: str, /) -> int: ...
+
+    def flush(self) -> None: ...
 
 
 class Show(Protocol):
@@ -46,7 +54,7 @@ class PlainShow:
     """Lines for CI and files. `groups` wraps them in GitHub's foldable log groups."""
 
     def __init__(
-        self, out: TextIO, *, title: str, groups: bool, now: Callable[[], datetime] | None = None
+        self, out: Output, *, title: str, groups: bool, now: Callable[[], datetime] | None = None
     ) -> None:
         self._out = out
         self._title = clean(title)
@@ -199,7 +207,7 @@ class _Row:
         return format_seconds(now - self._began)
 
 
-def open_show(out: TextIO, environ: Mapping[str, str], *, title: str) -> Show:
+def open_show(out: Output, environ: Mapping[str, str], *, title: str) -> Show:
     """The live table where a person watches, lines everywhere else (CI sets CI=true)."""
     in_ci = environ.get("CI", "").lower() in {"true", "1"} or "CODEBUILD_BUILD_ID" in environ
     if not in_ci and sys.stderr.isatty() and environ.get("TERM") != "dumb":

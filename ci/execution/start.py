@@ -257,7 +257,9 @@ def _settle(
             # Someone else's definition stands there and ours is in no version yet.
             version = aws.pipelines.update(_request(bundle, run))
             done, reason = UpsertKind.UPDATE, upsert.reason
-    aws.pipelines.add_tags(deployed.arn, upsert.tags)
+    if same_definition(bundle.definition, deployed.definition):
+        # Else another job's definition stands there by now, and its tags with it.
+        aws.pipelines.add_tags(deployed.arn, upsert.tags)
     if version is not None and done is not UpsertKind.UNCHANGED:
         _label(aws.pipelines, deployed.arn, version, run)
     told = Upsert(

@@ -1,0 +1,384 @@
+"""Events by a queue: parsed, sorted, acted upon once, and never more calls than changes ask for."""
+
+import json
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.executing import adapter, condition_definition, make_bundle, make_run
+from support.simulated import Simulated, execution_arn
+
+from ci.errors import AwsError, UsageError
+from ci.execution.events import EventStream, Notice, is_news, parse_notice
+from ci.execution.follow import Means, Surroundings, follow
+from ci.execution.model import Change, ChangeKind, FollowState
+from ci.execution.reduce import reduce
+from ci.execution.start import deploy, start
+from ci.sagemaker.model import ExecutionStatus, Message
+from ci.sagemaker.queue import Queue
+
+ARN = execution_arn("demo", 1)
+HOUR = 3600.0
+
+
+def event(arn: str, status: str, step: str | None = None) -> str:
+    """As EventBridge sends it to a queue."""
+    pipeline = arn.rpartition("/execution/")[0]
+    detail: dict[str, Any] = {"pipelineArn": pipeline, "pipelineExecutionArn": arn}
+    if step is None:
+        kind = "Execution Status Change"
+        detail |= {"currentPipelineExecutionStatus": status}
+    else:
+        kind = "Execution Step Status Change"
+        detail |= {"stepName": step, "currentStepStatus": status, "metadata": {}}
+    return json.dumps(
+        {
+            "version": "0",
+            "id": "ea37ccbb-5e2b-05e9-4073-1daazc940304",
+            "detail-type": f"SageMaker Model Building Pipeline {kind}",
+            "source": "aws.sagemaker",
+            "account": "000000000000",
+            "time": "2021-03-15T16:10:10Z",
+            "region": "us-east-1",
+            "resources": [pipeline, arn],
+            "detail": detail,
+        }
+    )
+
+
+def test_both_kinds_of_event_are_read() -> None:
+    assert parse_notice(event(ARN, "Succeeded"), handle="h") == Notice(
+        arn=ARN, status="Succeeded", handle="h"
+    )
+    found = parse_notice(event(ARN, "Failed", "train"))
+    assert found == Notice(arn=ARN, status="Failed", step="train")
+    assert found is not None
+    assert not found.terminal
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "null",
+        "[]",
+        "{}",
+        "[" * 100_000,
+        '{"source": "aws.sagemaker"}',
+        event(ARN, "Succeeded").replace("aws.sagemaker", "aws.batch"),
+        event(ARN, "Succeeded").replace("Execution Status", "Model Status"),
+        event(ARN, "Succeeded").replace("pipelineExecutionArn", "pipelineExecutionId"),
+        event(ARN, "Failed", "train").replace("stepName", "name"),
+        event(ARN, "Failed", "train").replace('"train"', "7"),
+    ],
+)
+def test_anything_else_is_no_notice(body: str) -> None:
+    assert parse_notice(body) is None
+
+
+@given(st.text() | st.dictionaries(st.text(), st.integers() | st.text()).map(json.dumps))
+def test_no_body_makes_it_raise(body: str) -> None:
+    assert parse_notice(body) is None
+
+
+def test_what_is_known_is_no_news() -> None:
+    service = Simulated(plans={ARN: [100, 100]})
+    service.now = 150
+    state, _ = reduce(FollowState(arn=ARN), service.poll_snapshot(ARN))
+    assert not is_news(state, Notice(arn=ARN, status="Executing"))
+    assert not is_news(state, Notice(arn=ARN, status="Starting", step="step-0"))
+    assert not is_news(state, Notice(arn=ARN, status="Executing", step="step-1"))
+    assert is_news(state, Notice(arn=ARN, status="Succeeded", step="step-1"))
+    assert is_news(state, Notice(arn=ARN, status="Executing", step="step-2"))
+    assert is_news(state, Notice(arn=ARN, status="Stopping"))
+    service.now = 300
+    state, _ = reduce(state, service.poll_snapshot(ARN))
+    assert not is_news(state, Notice(arn=ARN, status="Failed"))
+
+
+@dataclass(slots=True, kw_only=True)
+class Announcer:
+    """The events of a simulated service, each as late as `lag` seconds. Counts its calls as a
+    queue would: one for 20 s without an event, one for each ten that come, one to delete."""
+
+    service: Simulated
+    lag: float = 2.0
+    lost: frozenset[str] = frozenset()
+    calls: float = 0.0
+    sent: list[tuple[float, Notice]] = field(default_factory=list)
+    idle_since: float = 0.0
+    resting_until: float = 0.0
+    breaks: float = 1e12
+    heard: bool = False
+    problem: AwsError | None = None
+
+    def __post_init__(self) -> None:
+        for arn, durations in self.service.plans.items():
+            now = 0.0
+            for number, seconds in enumerate(durations):
+                for status, at in (("Executing", now), ("Succeeded", now + seconds)):
+                    self.sent.append((at, Notice(arn=arn, status=status, step=f"step-{number}")))
+                now += seconds
+            if arn not in self.lost:
+                self.sent.append((now, Notice(arn=arn, status="Succeeded")))
+        self.sent.sort(key=lambda each: each[0], reverse=True)
+
+    @property
+    def trusted(self) -> bool:
+        return self.heard and self.service.now < self.breaks
+
+    def take(self) -> Sequence[Notice]:
+        now = self.service.now
+        if now >= self.breaks:
+            self.problem = AwsError("no", code="AccessDenied", operation="ReceiveMessage")
+            return ()
+        if now < self.resting_until:
+            return ()
+        found = []
+        while self.sent and self.sent[-1][0] + self.lag <= now and len(found) < 10:
+            found.append(self.sent.pop()[1])
+        if found or now - self.idle_since >= 20:
+            self.calls += 1
+            self.idle_since = now
+        self.heard = self.heard or bool(found)
+        return found
+
+    def settle(self, notices: Sequence[Notice]) -> None:
+        self.calls += bool(notices)
+
+    def rest(self, seconds: float) -> None:
+        self.resting_until = self.service.now + seconds
+        self.idle_since = self.resting_until
+
+
+def follow_by_events(service: Simulated, events: Announcer) -> list[tuple[float, Change]]:
+    found: list[tuple[float, Change]] = []
+    follow(
+        service,
+        list(service.plans),
+        emit=lambda change: found.append((service.now, change)),
+        surroundings=service.surroundings(),
+        means=Means(events=events),
+    )
+    return found
+
+
+def ends(found: list[tuple[float, Change]]) -> dict[str, float]:
+    return {
+        change.arn: at
+        for at, change in found
+        if change.step is None and change.status == "Succeeded"
+    }
+
+
+@pytest.mark.parametrize("pipelines", [1, 100])
+def test_a_hundred_executions_by_queue(pipelines: int) -> None:
+    plans = {
+        execution_arn(f"p{number % pipelines}", number): [HOUR, 5 * HOUR + 30 * number]
+        for number in range(100)
+    }
+    service = Simulated(plans=plans)
+    events = Announcer(service=service)
+    ended = ends(follow_by_events(service, events))
+    lateness = [ended[arn] - sum(durations) for arn, durations in plans.items()]
+    assert max(lateness) < 90
+    assert sum(lateness) / 100 < 8
+    changes = 100 * (2 * 2 + 1)
+    reads = 2 * (100 * 4 + 10)
+    # Nothing changes for hours, and then it is one call in 20 s and none beside.
+    assert events.calls + service.calls.total() <= service.now / 20 + reads + changes * 0.5
+
+
+def test_while_nothing_changes_one_call_in_twenty_seconds() -> None:
+    plans = {execution_arn("demo", number): [0.0, 30 * HOUR] for number in range(100)}
+    service = Simulated(plans=plans)
+    events = Announcer(service=service)
+    counted = []
+
+    def watch() -> bool:
+        counted.append((service.now, events.calls + service.calls.total()))
+        return service.now > 29 * HOUR
+
+    with pytest.raises(Exception, match="interrupted"):
+        follow(
+            service,
+            list(plans),
+            emit=lambda _change: None,
+            cancelled=watch,
+            surroundings=service.surroundings(),
+            means=Means(events=events),
+        )
+    begin = next(pair for pair in counted if pair[0] > HOUR)
+    end = counted[-1]
+    assert end[1] - begin[1] <= (end[0] - begin[0]) / 20 + 1
+
+
+def test_an_event_that_never_comes_is_made_up_for() -> None:
+    service = Simulated(plans={ARN: [100, 200]})
+    events = Announcer(service=service, lost=frozenset({ARN}))
+    ended = ends(follow_by_events(service, events))
+    assert ended[ARN] < 300 + 2 + 1200
+
+
+def test_a_queue_that_breaks_off_is_told_and_made_up_for() -> None:
+    service = Simulated(plans={ARN: [100, HOUR]})
+    events = Announcer(service=service, breaks=300)
+    found = follow_by_events(service, events)
+    assert ends(found)[ARN] - HOUR - 100 <= 62
+    assert [change.status for _, change in found if change.kind is ChangeKind.TROUBLE] == [
+        "AccessDenied"
+    ]
+
+
+def test_a_queue_that_stays_silent_costs_a_look_a_minute() -> None:
+    service = Simulated(plans={ARN: [HOUR]})
+    events = Announcer(service=service, lag=1e9)
+    ended = ends(follow_by_events(service, events))
+    assert ended[ARN] - HOUR <= 62
+    assert service.calls.total() <= 75
+
+
+@dataclass(slots=True, kw_only=True)
+class HeldQueue:
+    """A queue in memory with SQS's rule: what was received is hidden, and gone when deleted."""
+
+    held: dict[str, Message] = field(default_factory=dict)
+    hidden: set[str] = field(default_factory=set)
+    faults: int = 0
+    received: int = 0
+
+    def put(self, handle: str, body: str, *, sent: float | None = None) -> None:
+        self.held[handle] = Message(handle=handle, body=body, sent=sent)
+
+    def receive(self) -> Sequence[Message]:
+        self.received += 1
+        if self.faults:
+            self.faults -= 1
+            raise AwsError("no", code="AccessDenied", operation="ReceiveMessage")
+        free = [each for handle, each in self.held.items() if handle not in self.hidden]
+        self.hidden |= {each.handle for each in free}
+        if not free:
+            time.sleep(0.02)
+        return free
+
+    def delete(self, handles: Sequence[str]) -> None:
+        for handle in handles:
+            self.held.pop(handle)
+
+
+def wait_for(condition: Any) -> None:
+    until = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def test_only_what_is_ours_or_forgotten_is_deleted() -> None:
+    other = execution_arn("demo", 2)
+    queue = HeldQueue()
+    queue.put("ours", event(ARN, "Succeeded"), sent=1000)
+    queue.put("fresh", event(other, "Succeeded"), sent=9000)
+    queue.put("forgotten", event(other, "Succeeded"), sent=1000)
+    queue.put("order", '{"order": 7}', sent=1)
+    with EventStream(queue, [ARN], wall=lambda: 10_000.0) as stream:
+        wait_for(lambda: stream.trusted)
+        found = list(stream.take())
+        assert [notice.arn for notice in found] == [ARN]
+        assert "ours" in queue.held  # until it was acted upon
+        stream.settle(found)
+    assert set(queue.held) == {"fresh", "order"}
+
+
+def test_a_queue_that_refuses_is_not_relied_upon() -> None:
+    queue = HeldQueue(faults=10**6)
+    with EventStream(queue, [ARN]) as stream:
+        wait_for(lambda: stream.problem is not None)
+        assert not stream.trusted
+        assert stream.take() == []
+
+
+def test_it_ends_with_its_block() -> None:
+    queue = HeldQueue()
+    with EventStream(queue, [ARN]):
+        wait_for(lambda: queue.received)
+    wait_for(lambda: all(thread.name != "events" for thread in threading.enumerate()))
+
+
+@pytest.mark.parametrize(
+    "url", ["", "orders", "arn:aws:sqs:us-east-1:0:q", "https://x", "file:///a/b"]
+)
+def test_what_is_no_url_of_a_queue(url: str) -> None:
+    with pytest.raises(UsageError, match="no URL of a queue"):
+        Queue(adapter("http://127.0.0.1:9").clients, url)
+
+
+@pytest.mark.endpoint
+def test_executions_are_followed_by_a_real_queue(address: str, tmp_path: Path) -> None:
+    aws = adapter(address)
+    sqs = aws.clients.client("sqs")
+    url = sqs.create_queue(QueueName="followed")["QueueUrl"]
+    bundle = make_bundle(condition_definition(), tmp_path)
+    version = deploy(aws, bundle, make_run(bundle, name="by-queue")).version_id
+    arns = [
+        start(
+            aws.executions,
+            make_run(bundle, name="by-queue", commit=f"{number:040x}"),
+            version_id=version,
+        )
+        for number in range(12)
+    ]
+    bodies = [event(arn, "Succeeded") for arn in arns] + ["not json", event(ARN, "Succeeded")]
+    for body in bodies:
+        sqs.send_message(QueueUrl=url, MessageBody=body)
+    waited = []
+
+    def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        time.sleep(min(seconds, 0.05))
+
+    with EventStream(Queue(aws.clients, url, long_poll=1), arns) as stream:
+        seen = follow(
+            aws.executions,
+            arns,
+            emit=lambda _change: None,
+            deadline=60,
+            surroundings=Surroundings(sleep=sleep),
+            means=Means(events=stream),
+        )
+        assert {item.status for item in seen.values()} == {ExecutionStatus.SUCCEEDED}
+        wait_for(lambda: stream.trusted)
+        stream.settle(stream.take())
+    assert stream.problem is None
+
+
+@pytest.mark.endpoint
+def test_a_real_queue_gives_back_what_was_not_deleted(address: str) -> None:
+    aws = adapter(address)
+    url = aws.clients.client("sqs").create_queue(QueueName="kept")["QueueUrl"]
+    for number in range(25):
+        aws.clients.client("sqs").send_message(QueueUrl=url, MessageBody=str(number))
+    queue = Queue(aws.clients, url, long_poll=0)
+    found: list[Message] = []
+    while batch := queue.receive():
+        found += batch
+    assert sorted(int(each.body) for each in found) == list(range(25))
+    assert all(each.sent is not None and abs(each.sent - time.time()) < 60 for each in found)
+    queue.delete([each.handle for each in found])
+    counted = aws.clients.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])[
+        "Attributes"
+    ]
+    assert counted["ApproximateNumberOfMessagesNotVisible"] == "0"
+    assert counted["ApproximateNumberOfMessages"] == "0"
+
+
+@pytest.mark.endpoint
+def test_a_queue_that_is_not_there(address: str) -> None:
+    with pytest.raises(AwsError) as caught:
+        Queue(adapter(address).clients, f"{address}/000000000000/nowhere").receive()
+    assert "NonExistentQueue" in caught.value.code
