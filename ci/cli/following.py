@@ -3,16 +3,31 @@
 import argparse
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from ci.cli.reporting import Reporter
 from ci.cli.shell import Shell
 
 if TYPE_CHECKING:
     from ci.delivery.deploy import Ended, Stage
+
+
+class MaskedStream:
+    """A stream that hides secrets: what steps log and why they fail is written by user code."""
+
+    def __init__(self, stream: TextIO, mask: Callable[[str], str]) -> None:
+        self._stream = stream
+        self._mask = mask
+        self.encoding = stream.encoding
+
+    def write(self, text: str, /) -> int:
+        return self._stream.write(self._mask(text))
+
+    def flush(self) -> None:
+        self._stream.flush()
 
 
 @contextmanager
@@ -24,7 +39,7 @@ def make_stage(
     from ci.execution.follow import Surroundings
     from ci.execution.show import open_show
 
-    out = shell.stderr if shell.json else shell.stdout
+    out = MaskedStream(shell.stderr if shell.json else shell.stdout, reporter.mask)
     with open_show(out, shell.environ, title=title) as show:
         yield Stage(
             tell=shell.say,

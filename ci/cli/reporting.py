@@ -46,6 +46,10 @@ class Reporter:
         self._file: Path | None = None
         self._unwritten: GitOpsError | None = None
 
+    def mask(self, text: str) -> str:
+        """Text without the secrets that reports hide."""
+        return self._redactor.text(text)
+
     def commit_order(self) -> "Sequence[str]":
         return () if self._comments is None else self._comments.commit_order()
 

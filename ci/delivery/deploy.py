@@ -121,7 +121,7 @@ def deploy(
             if not delivery.started:
                 raise
             error = early
-        if options.detach and error is None and not cancellation.requested():
+        if options.detach and error is None and delivery.running:
             return delivery.conclude(ExitCode.OK)
         return delivery.finish(environment.require_approval, error)
 
@@ -191,7 +191,8 @@ class Delivery:
                 why=str(error),
                 fix=attach_command(started.arn),
             ) from error
-        self._publish(started.arn)
+        if not _execution(self._accounts[started.arn]).status.terminal:
+            self._publish(started.arn)
 
     def _retry(self, arn: str) -> None:
         retry_failed(
@@ -201,6 +202,12 @@ class Delivery:
     @property
     def started(self) -> bool:
         return bool(self._accounts)
+
+    @property
+    def running(self) -> bool:
+        """Whether there is something to detach from: nothing has ended, and no signal came."""
+        ended = (_execution(account).status.terminal for account in self._accounts.values())
+        return not self._cancellation.requested() and not any(ended)
 
     def finish(self, require_approval: bool, error: GitOpsError | None = None) -> Ended:
         """Follow (unless `error` has ended this run already), read back, judge, report."""

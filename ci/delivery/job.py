@@ -20,7 +20,7 @@ from ci.execution.identity import (
 )
 from ci.execution.start import Run, ownership_tags
 from ci.project.model import CompileMode, Target
-from ci.trigger.model import Trigger
+from ci.trigger.model import Event, Trigger
 
 _PROBLEMS_SHOWN = 20
 
@@ -97,6 +97,9 @@ def prepare_job(session: Session, pipeline: str, overrides: Mapping[str, str]) -
             commit=session.trigger.commit,
             digest=bundle.digest,
             parameters=parameters,
+            occasion=(session.trigger.run_url or "")
+            if session.trigger.event is Event.SCHEDULE
+            else "",
         ),
     )
 

@@ -279,12 +279,22 @@ def _first_failure(facts: Facts) -> str:
 def _left_behind(facts: Facts) -> str:
     """What the execution did to registry and endpoint, as it was read back."""
     package, endpoint = facts.package, facts.endpoint
+    if package is None and _may_have_deployed(facts):
+        return "nothing was registered"
     if package is None:
         return "nothing was registered, nothing was deployed"
     state = f"{_name(facts, package)} was registered all the same ({package.approval})"
     if endpoint is not None and endpoint.package == package.arn:
         return f"{state} and the endpoint {endpoint.name} serves it"
     return f"{state}, nothing was deployed" if endpoint is not None else state
+
+
+def _may_have_deployed(facts: Facts) -> bool:
+    """A function or a model of this execution was made: what became of it is not known here."""
+    return any(
+        step.kind in {"Lambda", "Model"} and step.status == "Succeeded"
+        for step in facts.execution.steps
+    )
 
 
 def _problems(facts: Facts) -> Iterable[str]:

@@ -139,7 +139,9 @@ class Artifacts:
     def _require_bucket(self, bucket: str) -> None:
         where = f"s3://{bucket}"
         try:
-            self._clients.call("s3", "HeadBucket", {"Bucket": bucket}, where=where)
+            self._clients.call(
+                "s3", "HeadBucket", _owned(bucket, self._clients.region), where=where
+            )
         except AwsError as error:
             if error.code not in _MISSING | {"NoSuchBucket"}:
                 raise
@@ -169,3 +171,12 @@ class Artifacts:
         except AwsError as error:
             if error.code not in {"BucketAlreadyOwnedByYou", "OperationAborted"}:
                 raise
+
+
+def _owned(bucket: str, region: str) -> dict[str, str]:
+    """The bucket, and for one of the default name whose it must be: that name can be guessed,
+    and code is run from there."""
+    account = bucket.removeprefix(f"sagemaker-{region}-")
+    if len(account) == 12 and account.isdecimal():
+        return {"Bucket": bucket, "ExpectedBucketOwner": account}
+    return {"Bucket": bucket}

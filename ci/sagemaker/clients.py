@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from ci import __version__
@@ -40,7 +41,9 @@ class Clients:
         self._environ = environ
         self._attempts = attempts
         self._parent = parent
-        self._lock = parent._lock if parent else threading.RLock()  # noqa: SLF001 - its own kind
+        self._lock: AbstractContextManager[Any] = (
+            parent._lock if parent else threading.RLock()  # noqa: SLF001 - its own kind
+        )
         self._session: Any = None
         self._made: dict[str, Any] = {}
         self._once: Clients | None = None
@@ -198,6 +201,11 @@ class Clients:
         import botocore.session
 
         core = botocore.session.get_session()
+        keys = self._environ.get("AWS_ACCESS_KEY_ID"), self._environ.get("AWS_SECRET_ACCESS_KEY")
+        if all(keys):
+            # What is handed in counts, also where this process's own environment says otherwise.
+            token = self._environ.get("AWS_SESSION_TOKEN")
+            return boto3.Session(*keys, token, region_name=self.region, botocore_session=core)
         session = boto3.Session(botocore_session=core, region_name=self.region)
         identity = find_web_identity(self._environ)
         if identity is not None:
