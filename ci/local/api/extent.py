@@ -14,6 +14,9 @@ _WANTED = {
     "S3CompressionType": ("None", "does not unpack processing inputs"),
     "CompressionType": ("None", "does not unpack training channels"),
 }
+# The same name says of a model's archive what it says of a channel's.
+_WANTED_OF_OUTPUT = {"CompressionType": ("GZIP", "packs every model into model.tar.gz")}
+_OTHERS_NAMES = ("Environment", "HyperParameters")
 
 
 def refused_settings(definition: Definition) -> Iterator[str]:
@@ -26,7 +29,8 @@ def refused_settings(definition: Definition) -> Iterator[str]:
 
 def _of_step(step: Step) -> Iterator[str]:
     for path, key, value in _settings(step.arguments, f"{step.path}.Arguments"):
-        allowed, because = _WANTED[key]
+        of_output = path.endswith(f".OutputDataConfig.{key}")
+        allowed, because = (_WANTED_OF_OUTPUT if of_output else _WANTED)[key]
         literal = not isinstance(value, Mapping)
         if literal and value is not None and str(value) != str(allowed):
             yield f"step '{step.name}' at {path} asks for {value}, and it {because}"
@@ -37,7 +41,7 @@ def _settings(node: object, path: str) -> Iterator[tuple[str, str, object]]:
         for key, value in node.items():
             if key in _WANTED:
                 yield f"{path}.{key}", key, value
-            else:
+            elif key not in _OTHERS_NAMES:
                 yield from _settings(value, f"{path}.{key}")
     elif isinstance(node, list | tuple):
         for index, item in enumerate(node):
