@@ -66,8 +66,12 @@ def differences(plan: Plan) -> Iterator[str]:
         yield "the pipeline is not deployed"
         return
     for setting in plan.settings:
-        pair = f"{shown(setting.old, _SHORT)} -> {shown(setting.new, _SHORT)}"
-        yield f"{visible(setting.name)} {setting.kind}: {pair}"
+        values = {
+            Kind.ADDED: shown(setting.new, _SHORT),
+            Kind.REMOVED: f"was {shown(setting.old, _SHORT)}",
+        }
+        both = f"{shown(setting.old, _SHORT)} -> {shown(setting.new, _SHORT)}"
+        yield f"{visible(setting.name)} {setting.kind}: {values.get(setting.kind, both)}"
     for parameter in plan.parameters:
         yield f"parameter {visible(parameter.name)} {parameter.kind}"
     for function in plan.functions:

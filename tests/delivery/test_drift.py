@@ -96,7 +96,7 @@ def test_a_setting_that_git_does_not_name_stays_and_is_told(deployed: Scratch) -
     )
     done = drift(deployed, "--fix")
     assert done.code == 1
-    assert differences(done) == ["parallelism removed: 5 -> null"]
+    assert differences(done) == ["parallelism removed: was 5"]
     file = deployed.root / "sagemaker-gitops.yaml"
     file.write_text(PROJECT.replace("main: {", "main: {parallelism: 5, "))
     deployed.commit("git names it now")
