@@ -228,12 +228,13 @@ class Clients:
 
 
 def _refuse_broken_json(response_dict: Mapping[str, Any], **_event: object) -> None:
-    """botocore takes a JSON body that breaks off for an empty answer: make it a body fault."""
+    """botocore takes a JSON body that breaks off for an empty answer, or for a refusal without a
+    code: make it a body fault. It tries 5xx again by itself."""
     from botocore.parsers import ResponseParserError
 
     kind = str(response_dict["headers"].get("content-type") or "")
     body = response_dict["body"]
-    if response_dict["status_code"] >= 300 or "json" not in kind or not isinstance(body, bytes):
+    if response_dict["status_code"] >= 500 or "json" not in kind or not isinstance(body, bytes):
         return
     try:
         json.loads(body or b"{}")
