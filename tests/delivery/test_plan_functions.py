@@ -133,8 +133,8 @@ def test_a_fork_compiles_nothing_live(tmp_path: Path) -> None:
         body["pull_request"]["head"]["repo"]["id"] = 2
         event.write_text(json.dumps(body))
         scratch.environ.update(environ)
-        for command in ("plan", "deploy"):
-            done = scratch.run(command, "--json")
+        for command in (("plan",), ("deploy",), ("validate", "--compile")):
+            done = scratch.run(*command, "--json")
             assert done.code == 2
             assert "not compiled for a pull request from a fork" in done.document["error"]["what"]
     assert not proof.exists()

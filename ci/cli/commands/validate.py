@@ -12,7 +12,7 @@ from ci.trigger.model import Door, Event, Trigger
 
 if TYPE_CHECKING:
     from ci.definition.model import Definition, Problem
-    from ci.project.model import Pipeline, Project
+    from ci.project.model import Pipeline, Project, Target
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -84,8 +84,21 @@ def _definition(
         region_default=shell.environ.get("AWS_REGION") or "us-east-1",
         role_default="arn:aws:iam::000000000000:role/sagemaker-gitops-validate",
     )
+    _refuse_fork(target, project, shell)
     bundle = compile_pipeline(target, environ=shell.environ, root=project.root)
     return parse_definition(bundle.definition, where=_shown(source.file, project.root))
+
+
+def _refuse_fork(target: "Target", project: "Project", shell: Shell) -> None:
+    """Outside of a repository there is no trigger, and no fork."""
+    from contextlib import suppress
+
+    from ci.delivery.job import refuse_live_compile
+    from ci.errors import TriggerError
+    from ci.trigger.detect import detect_trigger
+
+    with suppress(TriggerError):
+        refuse_live_compile(target, detect_trigger(shell.environ, project.root))
 
 
 # Nothing is deployed: the commit and the branch only fill names that nobody sees.
