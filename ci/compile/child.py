@@ -1,6 +1,8 @@
 """What a child is told: its command, its environment, its request. Starts nothing."""
 
-from collections.abc import Mapping
+import os
+import pwd
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,9 @@ _START = (
     " import sagemaker_gitops_child.__main__ as child; del sys.path[0]; child.main()"
 )
 _CHILD = ["-c", _START, str(Path(__file__).parent)]
+
+
+LEVELS = ("namespaces", "landlock", "audit")  # of isolation, the best first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +49,7 @@ def plan_child(
     timeout: float,
     memory: int,
     scratch: Path,
+    levels: Sequence[str] = LEVELS,
 ) -> Job:
     """The job that compiles one module. CompileError where there is no source or no Python."""
     pipeline = target.pipeline
@@ -74,12 +80,31 @@ def plan_child(
             "pipeline_name": target.pipeline_name,
             "hermetic": hermetic,
             "memory": memory,
+            "levels": list(levels),
+            "hidden": hidden_folders(environ),
         },
         source=f"{_relative(source.file, root)}:{source.function}",
         hermetic=hermetic,
         timeout=timeout,
         log=scratch / "log",
     )
+
+
+def hidden_folders(environ: Mapping[str, str]) -> list[str]:
+    """Folders where people and machines keep secrets, which a hermetic compile does not see."""
+    named = [environ.get(name) for name in ("HOME", "RUNNER_TEMP", "XDG_RUNTIME_DIR")]
+    home = pwd.getpwuid(os.getuid()).pw_dir if _is_known(os.getuid()) else None
+    found = [*named, home, "/root", "/tmp", "/var/tmp", "/run"]  # noqa: S108  hidden, not used
+    return sorted({path for path in found if path and Path(path).is_absolute()})
+
+
+def _is_known(user: int) -> bool:
+    """Whether the user has a line in passwd: in a container it need not."""
+    try:
+        pwd.getpwuid(user)
+    except KeyError:
+        return False
+    return True
 
 
 def _relative(file: Path, root: Path) -> str:

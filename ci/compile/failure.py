@@ -149,7 +149,7 @@ def _raised(
     told = textwrap.shorten(f"{error['type']}: {message}" if message else error["type"], 500)
     if not reached and not refused:
         return CompileError(f"The module raised {told}", where=where, why=trace or None)
-    wanted = [f"a connection to {host}" for host in reached] + list(refused)
+    wanted = [*reached, *refused]
     return CompileError(
         f"Compile is hermetic, and the module wanted {_listed(wanted)}.",
         where=where,

@@ -23,6 +23,8 @@ from ci.compile.volatile import settle
 from ci.definition.read import read_json
 from ci.project.model import Target
 
+_RUNNING: set[subprocess.Popen[bytes]] = set()
+
 
 def compile_module(job: Job, target: Target) -> Compiled:
     """Run the module's function in a child and collect what it made. See `compile_pipeline`."""
@@ -111,6 +113,7 @@ def _run(job: Job, capture: Capture) -> dict[str, Any]:
                 )
             except OSError as error:
                 raise failure.no_start(job.command[0], error) from None
+        _RUNNING.add(process)
         stack.callback(_end, process)
         return _converse(ours, job, capture, process, stack)
 
@@ -149,8 +152,16 @@ def _converse(
         raise failure.died(job.source, status, job.log) from None
 
 
+def end_compiles() -> None:
+    """Kill what compiles at this moment in any thread: whoever waits for it gets a CompileError."""
+    for process in tuple(_RUNNING):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
 def _end(process: subprocess.Popen[bytes]) -> None:
     """Nothing of the child outlives the compile, nor what it started."""
+    _RUNNING.discard(process)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

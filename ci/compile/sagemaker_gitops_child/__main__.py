@@ -14,30 +14,60 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .isolation import (
-    guard_network,
-    isolate,
-    keep_source_folders_clean,
-    limit,
-    listen,
-    name_temporary_files,
-)
+from .guard import Guard
+from .hygiene import limit, name_temporary_files, pass_byte_code, write_byte_code
+from .isolation import isolate
 from .reads import Reads
 from .sdk import Finder, Mends, Uploads
 from .source import compile_source, describe_error, versions
 
 
-def enter(request: dict[str, Any], connection: socket.socket, reached: list[str]) -> str:
-    """Cut this process off; say how."""
-    if not request["hermetic"]:
-        return "none: compile: live"
-    isolation = isolate([request["file"], request["root"], request["scratch"]])
-    with listen() as listener:
-        port = int(listener.getsockname()[1])
-        socket.send_fds(connection, [b"L"], [listener.fileno()])
-    os.environ["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{port}"
-    guard_network(port, reached)
-    return isolation
+class Cut:
+    """This process cut off: how, what was refused, what it reads."""
+
+    def __init__(self, request: dict[str, Any], connection: socket.socket) -> None:
+        found = isolate(request)
+        with found.listener as listener:
+            port = int(listener.getsockname()[1])
+            socket.send_fds(connection, [b"L"], [listener.fileno()])
+        os.environ["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{port}"
+        pass_byte_code(found.ask)
+        self.shows = found.view.shows if found.view else lambda _path: True
+        self.level, self.told = found.level, found.told
+        self.guard = Guard(port, found.writable)
+        self.reads = Reads([request["scratch"]], self.shows)
+        self.guard.start()
+
+    def report(self, error: BaseException | None) -> dict[str, Any]:
+        reached, path = self.guard.reached, getattr(error, "filename", None)
+        if isinstance(error, OSError) and isinstance(path, str) and not self.shows(path):
+            reached.append(f"to read {path}, which is hidden")
+        return {
+            "level": self.level,
+            "isolation": self.told,
+            "reached": reached,
+            "reads": self.reads.report(),
+        }
+
+
+def work(request: dict[str, Any], cut: Cut | None) -> dict[str, Any]:
+    """Run the user's function. The reply, whatever comes of it."""
+    os.chdir(request["working_directory"])
+    name_temporary_files()
+    uploads = Uploads(Path(request["scratch"]) / "uploads")
+    if cut is not None:
+        cut.reads.watch()
+    sys.meta_path.insert(0, Finder(Mends(request, uploads).apply))
+    reply: dict[str, Any] = {"level": "live", "isolation": "none: compile: live", "reads": None}
+    reply["reached"], failed = [], None
+    try:
+        reply["definition"] = compile_source(request)
+    except BaseException as error:  # noqa: BLE001  user code may raise anything at all
+        reply["error"], failed = describe_error(error, request["root"]), error
+    if cut is not None:
+        reply.update(cut.report(failed))
+    reply.update(objects=uploads.objects, folders=uploads.folders, versions=versions())
+    return reply
 
 
 def main() -> None:
@@ -46,29 +76,10 @@ def main() -> None:
     with connection.makefile("rb") as lines:
         request: dict[str, Any] = json.loads(lines.readline())
     limit(request["memory"])
-    reached: list[str] = []
-    isolation = enter(request, connection, reached)
-    os.chdir(request["working_directory"])
-    keep_source_folders_clean()
-    name_temporary_files()
-    uploads = Uploads(Path(request["scratch"]) / "uploads")
-    reads = Reads([request["scratch"]]) if request["hermetic"] else None
-    if reads is not None:
-        reads.watch()
-    sys.meta_path.insert(0, Finder(Mends(request, uploads).apply))
-    reply: dict[str, Any] = {}
-    try:
-        reply["definition"] = compile_source(request)
-    except BaseException as error:  # noqa: BLE001  user code may raise anything at all
-        reply["error"] = describe_error(error, request["root"])
-    reply.update(
-        isolation=isolation,
-        reached=reached,
-        objects=uploads.objects,
-        folders=uploads.folders,
-        reads=reads and reads.report(),
-        versions=versions(),
-    )
+    cut = Cut(request, connection) if request["hermetic"] else None
+    if cut is None:
+        pass_byte_code(write_byte_code)
+    reply = work(request, cut)
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(ValueError, OSError, AttributeError):
             stream.flush()  # user code may have closed it

@@ -1,80 +1,145 @@
-"""What the child may reach: nothing but the capture endpoint, and not its parent.
+"""How a compile is cut off, by the best means that the system allows.
 
-In a user namespace the parent's environment and memory in /proc are closed to this process; in a
-network namespace no host but loopback exists. Where the system allows neither, connections are
-refused by an audit hook alone, which user code cannot take off again.
+    outside   waits, writes byte code of packages, ends as the compile ends
+      maker   makes the namespaces
+        init  the first process in them: when it ends, all end
+          compile   runs user code, without any privilege
+
+Without namespaces `compile` is a child of `outside` under Landlock; without that, under the audit
+hook alone. See `namespaces`, `landlock`, `guard`.
 """
 
 from __future__ import annotations
 
-import ctypes
-import fcntl
-import importlib.machinery
-import itertools
 import os
-import resource
+import signal
 import socket
-import struct
 import sys
-import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from .refused import Blocked
+from . import landlock, linux, namespaces
+from .hygiene import write_byte_code
+from .view import View, view_for
 
-CLONE_NEWUSER = 0x10000000
-CLONE_NEWNET = 0x40000000
-SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 0x1
-_LOOKUPS = ("socket.getaddrinfo", "socket.gethostbyname")
-_LOOPBACK = (None, "", "localhost", "127.0.0.1", b"localhost", b"127.0.0.1")
+LEVELS = ("namespaces", "landlock", "audit")
 
 
-def isolate(readable: list[str]) -> str:
-    """Enter a user and a network namespace where the system allows it; say what was done.
+@dataclass(frozen=True)
+class Isolated:
+    """In the compile: the level and a sentence on it, the socket its calls reach, where it may
+    write, what it sees (None: everything), and how to ask for byte code."""
 
-    A forked probe goes first, because a namespace that is only half made cannot be left.
-    `readable` are paths that must still be readable inside.
-    """
-    if not sys.platform.startswith("linux"):
-        return "none: namespaces are Linux's"
-    probe = os.fork()
-    if probe == 0:
-        status = 1
+    level: str
+    told: str
+    listener: socket.socket
+    writable: list[str]
+    view: View | None
+    ask: Callable[[str], None]
+
+
+def isolate(request: dict[str, Any]) -> Isolated:
+    """Returns in the compile's process alone, by the first of the levels that can be had."""
+    why = "namespaces are Linux's"
+    for level in request["levels"]:
+        if level == "audit" or not sys.platform.startswith("linux"):
+            break
+        found = _fork(level, request)
+        if isinstance(found, Isolated):
+            return found
+        why = found
+    scratch = request["scratch"]
+    told = f"audit hook alone: {why}"
+    return Isolated("audit", told, listen(), [scratch], None, write_byte_code)
+
+
+def _fork(level: str, request: dict[str, Any]) -> Isolated | str:
+    """The compile in a process of its own; outside, which ends in here, why it could not be."""
+    read, write = os.pipe()
+    maker = os.fork()
+    if maker == 0:
+        os.close(read)
         try:
-            _enter_namespaces()
-            status = 0 if all(os.access(path, os.R_OK) for path in readable) else 2
-        finally:
-            os._exit(status)
-    status = os.waitstatus_to_exitcode(os.waitpid(probe, 0)[1])
-    if status == 0:
-        _enter_namespaces()
-        return "user and network namespaces"
-    return (
-        "none: the source belongs to another user"
-        if status == 2
-        else "none: user namespaces are not allowed here"
-    )
+            linux.end_with_parent()
+            return _enter(level, request, write)
+        except BaseException as error:  # noqa: BLE001  outside goes on with the next level
+            _tell(write, "failed", str(error))
+            os._exit(1)
+    os.close(write)
+    with os.fdopen(read, "r", encoding="utf-8", errors="replace") as lines:
+        kind, _, text = lines.readline().rstrip("\n").partition(" ")
+        if kind == "ready":
+            _stand_by(lines, maker)
+    os.waitpid(maker, 0)
+    return text or "the process died"
 
 
-def _enter_namespaces() -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    user, group = os.geteuid(), os.getegid()
-    if libc.unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0:
-        raise OSError(ctypes.get_errno(), "unshare")
-    Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
-    Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        request = struct.pack("16sh14x", b"lo", 0)
-        flags = struct.unpack("16sh14x", fcntl.ioctl(probe, SIOCGIFFLAGS, request))[1]
-        fcntl.ioctl(probe, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | IFF_UP))
+def _enter(level: str, request: dict[str, Any], pipe: int) -> Isolated:
+    view = view_for(request)
+    if level == "namespaces":
+        writable = namespaces.enter(view, Path(request["root"]))
+        _become_child(pipe)  # maker stays behind
+        namespaces.close(writable)
+        _check(view, request)
+        listener = listen()
+        _become_child(pipe)  # init stays behind
+        told = "user, network, mount and process namespaces"
+    else:
+        listener, writable = listen(), [view.scratch]
+        told = landlock.restrict(view, int(listener.getsockname()[1]))
+        _check(view, request)
+        _become_child(pipe)
+    _tell(pipe, "ready", "")
+    return Isolated(level, told, listener, writable, view, lambda file: _tell(pipe, "byte", file))
 
 
-def limit(memory: int) -> None:
-    """Bound what one compile may take: `memory` is in bytes, 0 for no bound."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if memory and sys.platform.startswith("linux"):
-        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+def _check(view: View, request: dict[str, Any]) -> None:
+    """What a compile cannot do without; a source may belong to another user."""
+    for path in (request["file"], request["root"], view.scratch, sys.executable):
+        if not os.access(path, os.R_OK):
+            raise OSError(f"{path} cannot be read there")
+    if not os.access(view.scratch, os.W_OK):
+        raise OSError("the scratch folder cannot be written there")
+
+
+def _become_child(pipe: int) -> None:
+    """Fork, and go on as the child; the parent waits and ends, telling how the child did."""
+    child = os.fork()
+    if child == 0:
+        linux.end_with_parent()
+        return
+    while True:
+        found, status = os.wait()
+        if found == child:
+            _tell(pipe, "status", str(status))
+            os._exit(0)
+
+
+def _tell(pipe: int, kind: str, text: str) -> None:
+    line = f"{kind} {text}".replace("\n", " ")
+    try:
+        os.write(pipe, line.encode("utf-8", "replace") + b"\n")
+    except OSError:
+        return
+
+
+def _stand_by(lines: IO[str], maker: int) -> None:
+    """Outside, until the compile ends; then this process ends in the same way."""
+    status = None
+    for line in lines:
+        kind, _, text = line.rstrip("\n").partition(" ")
+        if kind == "byte":
+            write_byte_code(text)
+        elif kind == "status":
+            status = int(text) if status is None and text.isdigit() else status
+            break
+    os.waitpid(maker, 0)
+    code = -signal.SIGKILL if status is None else os.waitstatus_to_exitcode(status)
+    if code < 0:
+        os.kill(os.getpid(), -code)
+    os._exit(code if code >= 0 else 1)
 
 
 def listen() -> socket.socket:
@@ -83,55 +148,3 @@ def listen() -> socket.socket:
     listener.bind(("127.0.0.1", 0))
     listener.listen(64)
     return listener
-
-
-def guard_network(port: int, reached: list[str]) -> None:
-    """Refuse every connection but to the capture endpoint at once, and remember the host."""
-
-    def refuse(host: str) -> None:
-        if host not in reached:
-            reached.append(host)
-        raise Blocked(f"compile is hermetic: no connection to {host}")
-
-    def check(event: str, arguments: tuple[Any, ...]) -> None:
-        if event in ("socket.connect", "socket.sendto"):
-            address = arguments[1]
-            if not isinstance(address, tuple):
-                refuse(f"the Unix socket {_text(address)}")
-            elif address[:2] != ("127.0.0.1", port):
-                refuse(f"{_text(address[0])}:{address[1]}")
-        elif event in _LOOKUPS and arguments[0] not in _LOOPBACK:
-            refuse(_text(arguments[0]))
-
-    sys.addaudithook(check)
-
-
-def _text(value: object) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-
-
-def name_temporary_files() -> None:
-    """Temporary files get names by number, because the SDK uploads some under their own name.
-
-    The folder of temporary files is this compile's own, so that nobody else makes a file there.
-    """
-    replaced: Any = tempfile
-    name = "_name_sequence"
-    if hasattr(replaced, name):
-        setattr(replaced, name, (f"{number:08d}" for number in itertools.count()))
-
-
-def keep_source_folders_clean() -> None:
-    """Write byte code for installed packages only, so that compiling leaves no trace."""
-    loader: Any = importlib.machinery.SourceFileLoader
-    name = "_cache_bytecode"
-    write = getattr(loader, name, None)
-    if write is None:
-        sys.dont_write_bytecode = True
-        return
-
-    def cache_bytecode(self: Any, source_path: str, cache_path: str, data: bytes) -> None:
-        if "site-packages" in Path(source_path).parts:
-            write(self, source_path, cache_path, data)
-
-    setattr(loader, name, cache_bytecode)

@@ -37,11 +37,13 @@ class Reads:
     """`paths` holds (kind, absolute path), kinds being `file`, `look`, `missing`,
     `folder`, `modules`, `distributions`. `blind` says why that cannot be all."""
 
-    def __init__(self, own: list[str]) -> None:
+    def __init__(self, own: list[str], shows: Callable[[str], bool]) -> None:
+        """`own` are folders of this compile; `shows` tells what is the same outside."""
         self.paths: set[tuple[str, str]] = set()
         self.blind: str | None = None
         self._skipped = (*_OF_THE_SYSTEM, *(f"{path}{os.sep}" for path in (*own, *_installed())))
         self._getcwd = os.getcwd
+        self._shows = shows
 
     def watch(self) -> None:
         """Record from now on. What is watched cannot be unwatched."""
@@ -109,6 +111,7 @@ class Reads:
             (kind, found)
             for kind, path in list(self.paths)
             if not f"{(found := os.path.normpath(path))}{os.sep}".startswith(self._skipped)
+            and self._shows(found)
         }
         return {
             "paths": sorted([kind, path] for kind, path in paths),

@@ -17,3 +17,7 @@ class Refused(Exception):
 
 class Blocked(ConnectionRefusedError):
     """A connection to something other than the capture endpoint."""
+
+
+class Forbidden(PermissionError):
+    """A path that a compile neither writes nor reads."""
