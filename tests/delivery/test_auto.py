@@ -95,6 +95,7 @@ def test_only_what_is_touched_is_planned_and_commented_on(
     [body] = github.bodies(2)
     assert '"pipeline":"two"' in body.splitlines()[0]
     assert '"state":"planned"' in body.splitlines()[0]
+    assert "Not compared with what is deployed" in body
     assert outputs["changes"] == "true"
     assert Path(outputs["report"]).read_text().strip() == body.strip()
     assert "execution-arn" not in outputs

@@ -8,7 +8,11 @@ from typing import Any
 
 import pytest
 import yaml
+from support.acting import STANDINS
+from support.pages import parts, settled
 
+from ci.cli.arguments import Parser, add_global_options, load_command
+from ci.cli.commands import COMMANDS
 from ci.cli.settings import SETTINGS
 from ci.cli.workflow import OUTPUT_FILE, OUTPUTS, variable_of
 
@@ -75,8 +79,48 @@ def test_examples_are_pinned_and_name_inputs_that_exist(file: Path) -> None:
     assert steps
     for step in steps:
         assert re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}", step["uses"])
+        assert step["uses"] in {PLACEHOLDER, *STANDINS}
         if step["uses"] == PLACEHOLDER:
             assert set(step["with"]) <= inputs
+
+
+PAGES = (ROOT / "docs" / "github-action.md", ROOT / "docs" / "codebuild.md")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_pages_show_the_files_and_the_tables_as_they_are(
+    page: Path, request: pytest.FixtureRequest
+) -> None:
+    text = page.read_text(encoding="utf-8")
+    if request.config.getoption("--update-golden"):
+        page.write_text(settled(text), encoding="utf-8")
+        text = page.read_text(encoding="utf-8")
+    assert settled(text) == text
+
+
+def test_every_example_stands_on_its_page() -> None:
+    shown = parts(PAGES[0].read_text(encoding="utf-8"))
+    files = {f"examples/github/{file.name}" for file in EXAMPLES}
+    assert set(shown) == files | {"inputs", "outputs"}
+    shown = parts(PAGES[1].read_text(encoding="utf-8"))
+    assert set(shown) == {"buildspec.yml", "exported", "variables"}
+
+
+def test_every_setting_is_an_option_of_a_command_and_auto_takes_them_all() -> None:
+    taken = {name: options_of(name) for name in COMMANDS}
+    for setting in SETTINGS:
+        if setting.option is not None or setting.many:
+            assert any(setting.destination in options for options in taken.values()), setting.name
+            assert setting.destination in taken["auto"], setting.name
+    assert "python" not in taken["stop"]
+    assert "role_to_assume" in taken["attach"]
+
+
+def options_of(command: str) -> set[str]:
+    parser = Parser()
+    add_global_options(parser)
+    load_command(command).add_arguments(parser)
+    return parser.destinations
 
 
 def test_main_is_never_cancelled() -> None:
@@ -85,7 +129,7 @@ def test_main_is_never_cancelled() -> None:
 
 
 def test_the_linters_of_workflows_have_nothing_to_say() -> None:
-    files = [str(file) for file in EXAMPLES]
+    files = [str(file) for file in [*EXAMPLES, ROOT / ".github" / "workflows" / "ci.yml"]]
     subprocess.run([BIN / "actionlint", *files], check=True)
     subprocess.run(
         [BIN / "zizmor", "--offline", "--quiet", ROOT / "action.yml", *files], check=True
