@@ -65,6 +65,7 @@ def _collect(reply: Mapping[str, Any], capture: Capture, job: Job, began: int) -
         },
         volatile=settled.steps,
         masks=settled.masks,
+        level=reply["level"],
         isolation=reply["isolation"],
         reads=_reads(reply, job, began),
     )

@@ -5,11 +5,12 @@ reports and not raised, so that the reports are written first and say how to go 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
+from ci.compile.process import end_compiles
 from ci.delivery.account import Account, effective_parameters, make_report
 from ci.delivery.evidence import Waiting, gather_facts
 from ci.delivery.job import Job, prepare_job
@@ -85,9 +86,17 @@ class Ended:
 
 
 def prepare_jobs(session: Session, names: Sequence[str], options: Options) -> tuple[Job, ...]:
-    """Compile several pipelines side by side. The first that cannot be compiled is raised."""
+    """Compile several pipelines side by side. The first that cannot be compiled is raised; that,
+    or a signal, ends the others at once."""
     with ThreadPoolExecutor(max_workers=4) as pool:
-        return tuple(pool.map(lambda name: prepare_job(session, name, options.overrides), names))
+        made = [pool.submit(prepare_job, session, name, options.overrides) for name in names]
+        try:
+            return tuple(each.result() for each in made)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            while wait(made, timeout=0.1).not_done:
+                end_compiles()
+            raise
 
 
 def deploy(

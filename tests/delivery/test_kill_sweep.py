@@ -1,11 +1,11 @@
 """`deploy` killed at every call it makes to AWS and to the forge, before and after the call takes
 effect, and run again: one execution, one comment, the right verdict, every time."""
 
+import json
 import os
 import select
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -13,18 +13,24 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from support.endpoint import client
+from support.executing import adapter, make_bundle, make_run
 from support.faults import Faults, Hook, Phase, faulty_proxy
 from support.forking import Forks, warm_process
 from support.github import FakeGitHub, serve_github
 from support.github_job import pull_request_environ
 from support.scratch import BUCKET, PROJECT, Result, Scratch, new_scratch, quality_definition
 
+from ci.execution.follow import follow
+from ci.execution.start import ensure_execution
 from ci.local.lifecycle import down, up
-from ci.report.marker import parse_marker
+from ci.report.marker import Marker, parse_marker, render_marker
+from ci.report.model import State
+from ci.sagemaker.adapter import SageMaker
+from ci.sagemaker.model import ExecutionStatus
 
 pytestmark = [pytest.mark.endpoint, pytest.mark.slow]
 
@@ -62,6 +68,9 @@ def get_pipeline(default_bucket, pipeline_name):
 '''
 
 
+T = TypeVar("T")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
     """The `occurrence`-th call to `operation`, before or after it takes effect."""
@@ -80,7 +89,7 @@ class Lane:
     forge: Faults
     pidfd: int = -1
 
-    def run(self, case: "Case", source: Scratch, *more: str, at: Point | None = None) -> Result:
+    def run(self, case: "Case", source: Scratch, *, at: Point | None = None) -> Result:
         self.aws.hook = self._hook(self.aws, "", at)
         self.forge.hook = self._hook(self.forge, "forge ", at)
         self.aws.calls.clear()
@@ -88,13 +97,13 @@ class Lane:
         environ = pull_request_environ(
             self.forks.folder,
             number=case.number,
-            commit=case.commits[source.root],
+            commit=case.new,
             forge=self.forge.address,
             aws=self.aws.address,
         )
         report = str(self.forks.folder / "report")
         return self.forks.run(
-            ["deploy", "--json", "--poll", "0.05", "--report", report, *more],
+            ["deploy", "--json", "--poll", "0.05", "--report", report],
             cwd=source.root,
             environ={"PATH": os.environ["PATH"], "HOME": str(self.forks.folder), **environ},
             begun=self._begun,
@@ -124,31 +133,32 @@ class Lane:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A pull request of its own: its number, and its commit in each source."""
+    """A pull request of its own, with two commits."""
 
     number: int
-    commits: dict[Path, str]
+    old: str
+    new: str
 
 
 @dataclass(slots=True, kw_only=True)
 class World:
-    """One endpoint and one forge for all lanes; `old` and `new` are two commits' work trees."""
+    """One endpoint, one forge and one repository for all lanes."""
 
-    old: Scratch
-    new: Scratch
+    source: Scratch
+    commit: str
     github: FakeGitHub
+    aws: SageMaker
     sagemaker: Any
     lanes: "SimpleQueue[Lane]"
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
     lock: threading.Lock = field(default_factory=threading.Lock)
-    superseded: list[str] = field(default_factory=list)
 
     def new_case(self) -> Case:
         with self.lock:
             number = next(self.numbers)
-        commits = {tree.root: tree.git("rev-parse", "HEAD") for tree in (self.old, self.new)}
-        self.github.commits[number] = [commits[self.old.root], commits[self.new.root]]
-        return Case(number=number, commits=commits)
+        case = Case(number=number, old="0" * 40, new=self.commit)
+        self.github.commits[number] = [case.old, case.new]
+        return case
 
     def executions(self, case: Case) -> list[dict[str, Any]]:
         listed: list[dict[str, Any]] = self.sagemaker.list_pipeline_executions(
@@ -159,7 +169,7 @@ class World:
     def check(self, case: Case, done: Result) -> None:
         """One execution of the new commit, one package, one comment, all telling the same."""
         assert done.code == 0, done.err
-        report, commit = done.report, case.commits[self.new.root]
+        report, commit = done.report, case.new
         assert report["verdict"]["outcome"] == "approval_pending"
         assert report["verdict"]["metrics"][0]["value"] == 1.5
         arn = report["execution"]["arn"]
@@ -184,10 +194,10 @@ class World:
         assert "v1 is awaiting approval" in body
         assert "warning" not in done.err
 
-    def sweep(self, prepare: Callable[[Lane, Case], None]) -> int:
+    def sweep(self, prepare: Callable[[Case], None]) -> int:
         """Run once unkilled to learn the calls, then once for each point; their count."""
 
-        def in_lane(work: Callable[[Lane], Any]) -> Any:
+        def in_lane(work: Callable[[Lane], T]) -> T:
             lane = self.lanes.get()
             try:
                 return work(lane)
@@ -196,22 +206,22 @@ class World:
 
         def whole(lane: Lane) -> list[tuple[str, int]]:
             case = self.new_case()
-            prepare(lane, case)
-            self.check(case, lane.run(case, self.new))
+            prepare(case)
+            self.check(case, lane.run(case, self.source))
             return list(lane.calls())
 
         def killed(lane: Lane, point: Point) -> bool:
             case = self.new_case()
-            prepare(lane, case)
-            died = lane.run(case, self.new, at=point).code == -signal.SIGKILL
+            prepare(case)
+            died = lane.run(case, self.source, at=point).code == -signal.SIGKILL
             assert died or point.operation in POLLS, point
             try:
-                self.check(case, lane.run(case, self.new))
+                self.check(case, lane.run(case, self.source))
             except AssertionError as error:
                 raise AssertionError(f"after a kill at {point}") from error
             return died
 
-        calls = in_lane(whole)
+        calls: list[tuple[str, int]] = in_lane(whole)
         points = [
             Point(operation=operation, occurrence=occurrence, phase=phase)
             for operation, occurrence in calls
@@ -239,22 +249,19 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
                     forge=stack.enter_context(faulty_proxy(github.address)),
                 )
             )
-        old = new_scratch(folder / "old", PROJECT + ROLE)
-        old.define(quality_definition(2.0, script="import time; time.sleep(600)"))
-        old.commit("old")
-        new = new_scratch(
-            folder / "new",
+        source = new_scratch(
+            folder / "repository",
             PROJECT.replace("definition: definition.json", "source: pipeline.py:get_pipeline")
             + ROLE,
         )
         script = "open('/opt/ml/processing/settings/settings.json').read()"
-        new.define(quality_definition(1.5, script=script))
-        new.write("pipeline.py", MODULE)
-        new.commit("new")
+        source.define(quality_definition(1.5, script=script))
+        source.write("pipeline.py", MODULE)
         yield World(
-            old=old,
-            new=new,
+            source=source,
+            commit=source.commit("new"),
             github=github,
+            aws=adapter(endpoint.address),
             sagemaker=client(endpoint, "sagemaker"),
             lanes=lanes,
         )
@@ -263,32 +270,50 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def test_a_pull_request_killed_anywhere_and_run_again(
     world: World, record_property: Callable[[str, object], None]
 ) -> None:
-    points = world.sweep(lambda _lane, _case: None)
+    points = world.sweep(lambda _case: None)
     record_property("kill points", points)
     print(f"kill points: {points}")
     assert points >= 60
 
 
 def test_a_newer_commit_killed_anywhere_and_run_again(
-    world: World, record_property: Callable[[str, object], None]
+    world: World, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     """The pipeline is there already, and the older commit's execution is running."""
 
-    def prepare(lane: Lane, case: Case) -> None:
-        started = lane.run(case, world.old, "--detach")
-        assert started.code == 0, started.err
-        world.superseded.append(started.report["execution"]["arn"])
+    prepared = SimpleQueue[str]()
+    document = quality_definition(2.0, script="import time; time.sleep(600)")
+    bundle = make_bundle(json.dumps(document).encode(), tmp_path)
+
+    def prepare(case: Case) -> None:
+        run = make_run(
+            bundle,
+            name=f"quality-pr-{case.number}",
+            commit=case.old,
+            pull_request=case.number,
+            parameters={"Group": f"quality-pr-{case.number}"},
+        )
+        arn = ensure_execution(world.aws, bundle, run).arn
+        world.github.add_comment(case.number, "github-actions[bot]", older_comment(case, arn))
+        prepared.put(arn)
 
     points = world.sweep(prepare)
     record_property("kill points", points)
     print(f"kill points: {points}")
     assert points >= 60
-    end = time.monotonic() + 30
-    while left := [arn for arn in world.superseded if _status(world, arn) != "Stopped"]:
-        assert time.monotonic() < end, left
-        time.sleep(0.1)
+    older = {prepared.get() for _ in range(prepared.qsize())}
+    ended = follow(world.aws.executions, list(older), emit=lambda _change: None, deadline=60)
+    assert {item.status for item in ended.values()} == {ExecutionStatus.STOPPED}
+    assert len(ended) > points // 2
 
 
-def _status(world: World, arn: str) -> str:
-    described = world.sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
-    return str(described["PipelineExecutionStatus"])
+def older_comment(case: Case, arn: str) -> str:
+    marker = Marker(
+        pipeline="quality",
+        environment="pull_request",
+        commit=case.old,
+        execution=arn,
+        digest=None,
+        state=State.RUNNING,
+    )
+    return f"{render_marker(marker)}\nRunning\n"

@@ -1,0 +1,194 @@
+"""The whole `deploy` while AWS and the forge break, and two of them at once."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.faults import Fault, Rule
+from support.github import Fault as ForgeFault
+from support.jobs import Site, ended, new_site
+from support.scratch import Result, quality_definition
+
+from ci.report.marker import parse_marker
+
+pytestmark = pytest.mark.endpoint
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with new_site(tmp_path_factory.mktemp("site")) as made:
+        yield made
+
+
+@pytest.fixture
+def site(shared: Site) -> Iterator[Site]:
+    shared.scratch.define(quality_definition(1.5))
+    yield shared
+    shared.aws.rules = []
+    shared.aws.hook = None
+    shared.github.faults = []
+
+
+def run(site: Site, *rules: Rule) -> tuple[int, Result]:
+    """A pull request of its own, deployed while `rules` break calls."""
+    number = site.next_number()
+    commit = site.scratch.commit(f"pull request {number}")
+    site.aws.rules = list(rules)
+    return number, site.deploy(site.job(number, commit))
+
+
+def check(site: Site, number: int, done: Result) -> None:
+    assert done.code == 0, done.err
+    assert "Traceback" not in done.err
+    assert done.report["verdict"]["outcome"] == "approval_pending"
+    arns = [each["PipelineExecutionArn"] for each in site.executions(f"quality-pr-{number}")]
+    assert arns == [done.report["execution"]["arn"]]
+    [body] = site.github.bodies(number)
+    marker = parse_marker(body)
+    assert marker is not None
+    assert (marker.execution, marker.state) == (arns[0], "final")
+
+
+CHANGING = ("CreatePipeline", "StartPipelineExecution", "UpdateModelPackage", "AddTags")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "fault",
+    [Fault.THROTTLE, Fault.UNAVAILABLE, Fault.RESET_AFTER, Fault.TRUNCATED, Fault.SLOW],
+)
+def test_every_call_that_changes_something_breaks_once(site: Site, fault: Fault) -> None:
+    rules = [Rule(fault=fault, operation=operation) for operation in CHANGING]
+    number, done = run(site, *rules)
+    check(site, number, done)
+    assert {operation for operation, _ in site.aws.injected} >= set(CHANGING)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", [Fault.THROTTLE, Fault.RESET, Fault.GARBLED, Fault.RATE])
+def test_every_fifth_call_breaks(site: Site, fault: Fault) -> None:
+    number, done = run(site, Rule(fault=fault, every=5))
+    check(site, number, done)
+
+
+def test_credentials_that_expire_while_following_are_looked_up_anew(site: Site) -> None:
+    rule = Rule(fault=Fault.EXPIRED, operation="DescribePipelineExecution", skip=1)
+    number, done = run(site, rule)
+    check(site, number, done)
+    assert "going on" in done.err
+
+
+def test_credentials_that_expire_before_reading_back_are_looked_up_anew(site: Site) -> None:
+    number, done = run(site, Rule(fault=Fault.EXPIRED, operation="DescribeModelPackage"))
+    check(site, number, done)
+
+
+def test_a_denied_reading_back_claims_no_more_than_was_read(site: Site) -> None:
+    rule = Rule(fault=Fault.DENIED, operation="DescribeModelPackage", times=99)
+    number, done = run(site, rule)
+    assert done.code == 6
+    assert done.report["execution"]["status"] == "Succeeded"
+    assert done.report["verdict"]["outcome"] == "unverified"
+    [body] = site.github.bodies(number)
+    assert "could not be read" in body
+    assert "AccessDenied" in done.err
+    site.aws.rules = []
+    commit = done.report["trigger"]["commit"]
+    check(site, number, site.deploy(site.job(number, commit)))
+
+
+def test_a_denied_following_ends_with_the_way_on(site: Site) -> None:
+    rule = Rule(fault=Fault.DENIED, operation="*PipelineExecution*", times=99, skip=5)
+    number, done = run(site, rule)
+    assert done.code == 6, done.err
+    [execution] = site.executions(f"quality-pr-{number}")
+    [body] = site.github.bodies(number)
+    assert f"sagemaker-gitops attach {execution['PipelineExecutionArn']}" in body
+
+
+def test_a_denied_start_names_the_action_and_the_policy(site: Site) -> None:
+    number, done = run(site, Rule(fault=Fault.DENIED, operation="StartPipeline*", times=99))
+    assert done.code == 6
+    assert "Traceback" not in done.err
+    assert "Effect" in json.loads(done.out)["error"]["fix"]
+    assert site.executions(f"quality-pr-{number}") == []
+
+
+def test_a_forge_that_is_away_costs_a_warning_only(site: Site) -> None:
+    site.github.faults = [ForgeFault("POST", "comments", 403, count=99)]
+    number, done = run(site)
+    assert done.code == 0, done.err
+    assert done.report["verdict"]["outcome"] == "approval_pending"
+    assert done.err.count("warning: could not post a comment") == 1
+    assert site.github.bodies(number) == []
+
+
+def test_two_jobs_of_one_commit_at_once_are_one_execution(site: Site) -> None:
+    number = site.next_number()
+    environ = site.job(number, site.scratch.commit("twice at once"))
+    folder = Path(environ["HOME"])
+    children = [site.begin(environ, "--report", str(folder / f"report-{n}")) for n in range(3)]
+    results = [ended(child) for child in children]
+    for done in results:
+        check(site, number, done)
+    assert len({done.report["execution"]["arn"] for done in results}) == 1
+
+
+def test_two_commits_at_once_run_their_own_definitions(site: Site) -> None:
+    trees = {}
+    for rmse in (1.25, 2.75):
+        site.scratch.define(quality_definition(rmse))
+        commit = site.scratch.commit(f"rmse {rmse}")
+        tree = site.folder / f"tree-{rmse}"
+        site.scratch.git("worktree", "add", "-q", "--detach", str(tree), commit)
+        trees[rmse] = tree
+    environ = site.job(None, "")
+    children = {
+        rmse: site.begin(environ, "--environment", "main", cwd=tree) for rmse, tree in trees.items()
+    }
+    for rmse, child in children.items():
+        done = ended(child)
+        assert done.code in {0, 1}, done.err
+        arn = done.report["execution"]["arn"]
+        held = site.sagemaker.describe_pipeline_definition_for_execution(PipelineExecutionArn=arn)
+        assert f'\\"value\\": {rmse}' in held["PipelineDefinition"]
+        assert done.report["verdict"]["metrics"][0]["value"] == rmse
+    assert len(site.executions("quality")) == 2
+
+
+def test_an_old_job_run_again_stops_nothing_newer(site: Site) -> None:
+    number = site.next_number()
+    old = site.scratch.commit("older")
+    first = site.deploy(site.job(number, old))
+    check(site, number, first)
+    site.scratch.define(quality_definition(1.5, script="import time; time.sleep(8)"))
+    new = site.scratch.commit("newer")
+    site.github.commits[number] = [old, new]
+    running = site.deploy(site.job(number, new), "--detach").report["execution"]["arn"]
+    site.scratch.git("checkout", "-q", old)
+    again = site.deploy(site.job(number, old))
+    site.scratch.git("checkout", "-q", "main")
+    assert again.code == 0, again.err
+    assert again.report["execution"]["arn"] == first.report["execution"]["arn"]
+    assert site.status(running) in {"Executing", "Succeeded"}
+    [body] = site.github.bodies(number)
+    assert new in body.splitlines()[0]
+    assert "about a newer commit" in again.err
+
+
+def test_a_newer_commit_stops_the_older_execution(site: Site) -> None:
+    number = site.next_number()
+    site.scratch.define(quality_definition(1.5, script="import time; time.sleep(60)"))
+    old = site.scratch.commit("older and slow")
+    running = site.deploy(site.job(number, old), "--detach").report["execution"]["arn"]
+    site.scratch.define(quality_definition(1.4))
+    new = site.scratch.commit("newer and quick")
+    done = site.deploy(site.job(number, new))
+    assert done.code == 0, done.err
+    assert any(old[:12] in note for note in done.report["notes"])
+    end = time.monotonic() + 20
+    while site.status(running) != "Stopped":
+        assert time.monotonic() < end
+        time.sleep(0.1)

@@ -1,0 +1,171 @@
+"""Real signals to the real `deploy`, in a folder that is hostile to it."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+from support.faults import Fault, Phase, Rule
+from support.jobs import Site, ended, new_site
+from support.scratch import quality_definition
+
+pytestmark = pytest.mark.endpoint
+
+HOSTILE = ("ci/__init__.py", "json.py", "boto3.py", "signal.py", "sitecustomize.py")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with new_site(tmp_path_factory.mktemp("signals") / "with space and ünïcode $(x)") as made:
+        for name in HOSTILE:
+            made.scratch.write(name, "raise SystemExit('imported from the working folder')\n")
+        made.scratch.define(quality_definition(1.5, script="import time; time.sleep(30)"))
+        yield made
+
+
+def following(
+    site: Site, number: int | None, *arguments: str
+) -> tuple["subprocess.Popen[str]", str]:
+    """A deploy that has begun to follow; the process and the ARN of its execution."""
+    commit = site.scratch.commit(f"for {number} at {time.monotonic()}")
+    pipeline = "quality" if number is None else f"quality-pr-{number}"
+    site.aws.calls.clear()
+    child = site.begin(site.job(number, commit), *arguments)
+    end = time.monotonic() + 60
+    while site.aws.count("ListPipelineExecutionSteps") < 4:
+        assert child.poll() is None, ended(child).err
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    return child, site.executions(pipeline)[0]["PipelineExecutionArn"]
+
+
+def stops(site: Site) -> list[float]:
+    """Notes when each stop arrives."""
+    moments: list[float] = []
+
+    def hook(_number: int, operation: str, phase: Phase) -> None:
+        if operation == "StopPipelineExecution" and phase is Phase.BEFORE:
+            moments.append(time.monotonic())
+
+    site.aws.hook = hook
+    return moments
+
+
+def until(site: Site, arn: str, status: str) -> None:
+    end = time.monotonic() + 20
+    while site.status(arn) != status:
+        assert time.monotonic() < end, site.status(arn)
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_pull_request_is_stopped_within_a_second(site: Site, number: signal.Signals) -> None:
+    pull_request = site.next_number()
+    child, arn = following(site, pull_request)
+    moments = stops(site)
+    sent = time.monotonic()
+    child.send_signal(number)
+    done = ended(child)
+    took = time.monotonic() - sent
+    assert done.code == 130, done.err
+    assert "Traceback" not in done.err
+    assert moments[0] - sent < 1.0
+    assert took < 7.0
+    [body] = site.github.bodies(pull_request)
+    assert "cancelled, and asked the execution to stop" in body
+    assert json.loads(done.out)["error"]["exit_code"] == 130
+    until(site, arn, "Stopped")
+
+
+def test_main_is_detached_and_runs_on(site: Site) -> None:
+    child, arn = following(site, None, "--environment", "main")
+    moments = stops(site)
+    child.send_signal(signal.SIGINT)
+    done = ended(child)
+    assert done.code == 130
+    assert moments == []
+    assert site.status(arn) == "Executing"
+    assert f"sagemaker-gitops attach {arn}" in done.err
+    assert any("runs on" in note for note in done.report["notes"])
+    site.sagemaker.stop_pipeline_execution(PipelineExecutionArn=arn, ClientRequestToken="x" * 40)
+
+
+def test_a_stop_that_aws_refuses_is_told(site: Site) -> None:
+    pull_request = site.next_number()
+    site.aws.rules = [Rule(fault=Fault.DENIED, operation="StopPipelineExecution", times=99)]
+    child, arn = following(site, pull_request)
+    child.send_signal(signal.SIGINT)
+    done = ended(child)
+    site.aws.rules = []
+    assert done.code == 130
+    [body] = site.github.bodies(pull_request)
+    assert "could not be stopped" in body
+    assert f"attach {arn}" in body
+    site.sagemaker.stop_pipeline_execution(PipelineExecutionArn=arn, ClientRequestToken="y" * 40)
+
+
+def test_a_second_signal_ends_at_once(site: Site) -> None:
+    child, arn = following(site, site.next_number())
+    site.aws.rules = [Rule(fault=Fault.SLOW, times=99)]
+    child.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    pressed = time.monotonic()
+    child.send_signal(signal.SIGINT)
+    child.wait(timeout=20)
+    site.aws.rules = []
+    assert time.monotonic() - pressed < 1.0
+    assert child.returncode == 130
+    until(site, arn, "Stopped")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_compiling_starts_nothing_and_leaves_no_child(
+    site: Site, number: signal.Signals
+) -> None:
+    project = site.scratch.root / "sagemaker-gitops.yaml"
+    kept = project.read_text()
+    site.scratch.write("slow.py", "import time\ntime.sleep(60)\n")
+    project.write_text(kept.replace("definition: definition.json", "source: slow.py:get_pipeline"))
+    try:
+        pull_request = site.next_number()
+        child = site.begin(site.job(pull_request, site.scratch.commit("slow to compile")))
+        pids = compiling(child)
+        child.send_signal(number)
+        sent = time.monotonic()
+        done = ended(child)
+        assert time.monotonic() - sent < 5.0
+    finally:
+        project.write_text(kept)
+    assert done.code == 130, done.err
+    assert "Traceback" not in done.err
+    time.sleep(0.2)
+    assert not [pid for pid in pids if is_alive(pid)]
+
+
+def compiling(child: "subprocess.Popen[str]") -> list[int]:
+    """The processes that compile, once there are any."""
+    end = time.monotonic() + 30
+    while True:
+        assert child.poll() is None, ended(child).err
+        listed = subprocess.run(
+            ["ps", "--ppid", str(child.pid), "-o", "pid="],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if found := [int(pid) for pid in listed.stdout.split()]:
+            time.sleep(0.5)
+            return found
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
