@@ -38,6 +38,7 @@ SETTINGS: tuple[Setting, ...] = (
     _setting("project-file", "path of the project file", option="--project-file"),
     _setting("deadline", "how long to follow: 90, 30m, 6h", option="--deadline"),
     _setting("on-cancel", "stop or detach", option="--on-cancel"),
+    _setting("queue", "SQS queue that EventBridge sends SageMaker's events to", option="--queue"),
     _setting("comment", "false posts no comment", option="--comment"),
     _setting("github-token", "the token that comments are posted with", variable="GITHUB_TOKEN"),
     _setting("role-to-assume", "role assumed by OIDC", option="--role-to-assume"),

@@ -25,7 +25,13 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_pipeline_options(parser)
     add_place_options(parser)
-    parser.add_argument("--again", action="store_true", help="a new execution of the same commit")
+    rerun = parser.add_mutually_exclusive_group()
+    rerun.add_argument("--again", action="store_true", help="a new execution of the same commit")
+    rerun.add_argument(
+        "--retry-failed",
+        action="store_true",
+        help="go on from the failed step of the commit's execution",
+    )
     parser.add_argument("--detach", action="store_true", help="start, and do not follow")
     parser.add_argument(
         "--on-cancel", choices=("stop", "detach"), help="what a signal does with the execution"
@@ -51,6 +57,7 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
     options = Options(
         overrides=parse_overrides(arguments.parameter),
         again=arguments.again,
+        retry_failed=arguments.retry_failed,
         detach=arguments.detach,
         deadline=settle_deadline(arguments.deadline),
         on_cancel=settle_on_cancel(arguments.on_cancel),
