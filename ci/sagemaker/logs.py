@@ -86,7 +86,8 @@ class Logs:
         tokens = dict(cursor.tokens)
         lines: list[str] = []
         try:
-            if not tokens or cursor.asked % _LOOK_AGAIN == 0:
+            # A function may write each of its calls to another stream.
+            if not tokens or place.prefix is None or cursor.asked % _LOOK_AGAIN == 0:
                 tokens = dict.fromkeys(self._streams(place, step)) | tokens
             for stream, token in tokens.items():
                 tokens[stream], found = self._new(place.group, stream, step, token)

@@ -11,6 +11,7 @@ from ci.sagemaker.arn import pipeline_of
 from ci.sagemaker.model import ExecutionSnapshot, ExecutionSummary, StepSnapshot
 from ci.sagemaker.read import parse_status
 
+_JOB = "arn:aws:sagemaker:us-east-1:000000000000:processing-job/"
 EPOCH = 1_800_000_000.0
 
 
@@ -22,11 +23,13 @@ def execution_arn(pipeline: str, number: int) -> str:
 class Simulated:
     """`plans` maps an execution to the seconds each of its steps takes, one after the other.
 
-    `failing(now)` is the code of the fault of calls at that moment, or None.
+    `jobs` gives each step one. `failing(now)` is the code of the fault of calls at that moment,
+    or None.
     """
 
     plans: dict[str, list[float]]
     ending: str = "Succeeded"
+    jobs: bool = False
     failing: Callable[[float], str | None] = lambda _now: None
     now: float = 0.0
     calls: Counter[str] = field(default_factory=Counter)
@@ -107,6 +110,7 @@ class Simulated:
                     started=_moment(begins),
                     ended=_moment(begins + seconds) if ended else None,
                     attempts=1,
+                    job=f"{_JOB}step-{number}" if self.jobs else None,
                 )
             )
             begins += seconds
