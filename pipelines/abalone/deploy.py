@@ -35,14 +35,17 @@ def handler(event, context):
     instance_type = event.get("instance_type", "ml.m5.large")
     role = event.get("role") or event["role_arn"]
     config = name_for(endpoint, arn, role, instance_type)
+    tags = own_tags(context)
     create(
         sagemaker.create_model,
+        Tags=tags,
         ModelName=config,
         PrimaryContainer={"ModelPackageName": arn},
         ExecutionRoleArn=role,
     )
     create(
         sagemaker.create_endpoint_config,
+        Tags=tags,
         EndpointConfigName=config,
         ProductionVariants=[
             {
@@ -53,7 +56,21 @@ def handler(event, context):
             }
         ],
     )
-    return {**answer, "status": point(sagemaker, endpoint, config, deadline(context))}
+    status = point(sagemaker, endpoint, config, tags, deadline(context))
+    return {**answer, "status": status}
+
+
+def own_tags(context):
+    """This function's own tags: what it makes belongs to whom it belongs, and goes with it."""
+    if context is None:
+        return []
+    arn = ":".join(context.invoked_function_arn.split(":")[:7])  # without a version
+    try:
+        held = boto3.client("lambda").list_tags(Resource=arn)["Tags"]
+    except ClientError as error:  # a role that may not look deploys all the same
+        print(f"the function's tags cannot be read: {error}")
+        return []
+    return [{"Key": key, "Value": held[key]} for key in sorted(held) if not key.startswith("aws:")]
 
 
 def name_for(endpoint, arn, role, instance_type):
@@ -78,12 +95,12 @@ def deadline(context):
     return time.monotonic() + max(0, min(left, PATIENCE))
 
 
-def point(sagemaker, endpoint, config, until):
+def point(sagemaker, endpoint, config, tags, until):
     """Make the endpoint serve the config; returns Deployed or Deploying."""
     while True:
         state = describe(sagemaker, endpoint)
         if state is None:
-            sagemaker.create_endpoint(EndpointName=endpoint, EndpointConfigName=config)
+            sagemaker.create_endpoint(EndpointName=endpoint, EndpointConfigName=config, Tags=tags)
             return "Deploying"
         pending = state.get("PendingDeploymentSummary") or state
         status, serves = state["EndpointStatus"], pending.get("EndpointConfigName") == config

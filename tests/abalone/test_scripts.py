@@ -3,12 +3,14 @@
 import ast
 import csv
 import hashlib
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -426,3 +428,36 @@ def test_an_approved_package_answers_predictions_and_the_next_one_takes_over(
     second = wait_in_service(endpoint, "abalone")
     assert second["EndpointConfigName"] != first["EndpointConfigName"]
     assert predict(animal, "text/csv", "text/csv").split() != as_csv[:1]
+
+
+@pytest.mark.endpoint
+def test_what_the_function_makes_carries_the_functions_tags(endpoint: Endpoint) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("main.py", "def handler(event, context): return {}")
+    tags = {"sagemaker-gitops:pull-request": "12", "team": "rings"}
+    arn = client(endpoint, "lambda").create_function(
+        FunctionName="tagged-deploy",
+        Runtime="python3.12",
+        Role=ROLE,
+        Handler="main.handler",
+        Code={"ZipFile": buffer.getvalue()},
+        Tags=tags,
+    )["FunctionArn"]
+    code = (
+        "import json, sys, types, deploy\n"
+        "contexts = [types.SimpleNamespace(invoked_function_arn=arn) for arn in sys.argv[1:]]\n"
+        "print(json.dumps([deploy.own_tags(context) for context in [*contexts, None]]))"
+    )
+    result = subprocess.run(
+        [str(model_environment() / "bin" / "python"), "-c", code, arn, f"{arn}:7", f"{arn}-none"],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=PIPELINE,
+        env={**endpoint_environ(endpoint), "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    listed = [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
+    *told, answer = result.stdout.splitlines()
+    assert json.loads(answer) == [listed, listed, [], []]
+    assert "cannot be read" in told[0]
