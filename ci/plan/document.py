@@ -89,4 +89,6 @@ def _run(run: StepRun) -> dict[str, object]:
         "reasons": list(run.reasons),
         "stale": list(run.stale),
         "branch_of": run.branch_of,
+        "instances": run.instances,
+        "image": run.image,
     }

@@ -154,7 +154,8 @@ class StepRun:
     earlier execution, while that is not older than the cache's expiry), ALWAYS (no cache is
     configured). `stale` names upstream steps that run again and write to the same place as before:
     this step's arguments stay equal, so the cache spares it although its input is new.
-    `branch_of` names the condition step that decides whether it is reached at all.
+    `branch_of` names the condition step that decides whether it is reached at all. `instances`
+    and `image` are what it runs on (`ci.plan.compute`).
     """
 
     name: str
@@ -163,6 +164,8 @@ class StepRun:
     reasons: tuple[str, ...] = ()
     stale: tuple[str, ...] = ()
     branch_of: str | None = None
+    instances: str | None = None
+    image: str | None = None
 
 
 class Baseline(StrEnum):

@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from ci.plan.document import plan_to_json
-from ci.plan.model import CodeChange, Kind, NamedChange, Plan, StepChange, Verdict
+from ci.plan.model import CodeChange, Kind, NamedChange, Plan, StepChange, StepRun, Verdict
 from ci.plan.words import (
     BASELINES,
     SIGNS,
@@ -29,6 +29,7 @@ __all__ = ["plan_to_json", "render_markdown", "render_terminal"]
 
 _LONGEST_VALUE = 160
 _RUNS_SHOWN = 60
+_LONGEST_PLACE = 80
 _FOLDED_FROM = 12  # lines of an added or removed step
 _NO_WIDTH = "\u200b"
 _HEADING, _SENTENCE = "heading", "sentence"
@@ -206,14 +207,18 @@ def _parameter(value: object) -> str:
 
 
 def _runs_table(plan: Plan) -> str:
-    rows = ["| step | next execution | why |", "|---|---|---|"]
+    rows = ["| step | next execution | why | on |", "|---|---|---|---|"]
     rows.extend(
-        f"| {inline(run.name)} | {_text(verdict(run))} | {_text(why(run))} |"
+        f"| {inline(run.name)} | {_text(verdict(run))} | {_text(why(run))} | {_place(run)} |"
         for run in plan.runs[:_RUNS_SHOWN]
     )
     if len(plan.runs) > _RUNS_SHOWN:
-        rows.append(f"| {len(plan.runs) - _RUNS_SHOWN} more | | |")
+        rows.append(f"| {len(plan.runs) - _RUNS_SHOWN} more | | | |")
     return "\n".join(rows)
+
+
+def _place(run: StepRun) -> str:
+    return ", ".join(inline(part[:_LONGEST_PLACE]) for part in (run.instances, run.image) if part)
 
 
 def _terminal(plan: Plan) -> Iterator[tuple[str, str]]:
@@ -244,7 +249,9 @@ def _terminal(plan: Plan) -> Iterator[tuple[str, str]]:
         yield _HEADING, "Next execution"
         wide = min(32, max(len(visible(run.name)) for run in plan.runs))
         for run in plan.runs:
-            yield _SENTENCE, f"  {visible(run.name):<{wide}}  {verdict(run)}: {why(run)}"
+            told = f"  {visible(run.name):<{wide}}  {verdict(run)}: {why(run)}"
+            place = [visible(part[:_LONGEST_PLACE]) for part in (run.instances, run.image) if part]
+            yield _SENTENCE, f"{told} [{', '.join(place)}]" if place else told
     yield "", ""
     yield "", f"Plan {plan.digest}"
 

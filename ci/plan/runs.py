@@ -8,11 +8,12 @@ when the step that writes there runs again.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ci.definition.graph import dependencies, topological_order
 from ci.definition.model import Definition, Step
 from ci.definition.references import Reference, ReferenceKind, find_references
+from ci.plan.compute import describe_image, describe_instances
 from ci.plan.model import MISSING, PathPart, StepChange, StepRun, Verdict
 from ci.plan.normal import FlatStep
 from ci.plan.tree import diff_values
@@ -82,7 +83,12 @@ def predict_runs(
     runs: dict[str, StepRun] = {}
     held_up = steps.keys() - set(order)
     for name in (*order, *(name for name in steps if name in held_up)):
-        runs[name] = _predict(steps[name], flat, before, runs, steps)
+        run = _predict(steps[name], flat, before, runs, steps)
+        runs[name] = replace(
+            run,
+            instances=describe_instances(steps[name], definition),
+            image=describe_image(steps[name], definition),
+        )
     return tuple(run for run in runs.values() if run.type not in ("Condition", "Fail", "ForEach"))
 
 
