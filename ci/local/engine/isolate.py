@@ -70,6 +70,8 @@ class Isolation:
                 raise StepFailure("The local endpoint is shutting down.")
             if self._process is not None and self._process.poll() is None:
                 return
+            if self._channel is not None:
+                self._channel.close()
             self._home.mkdir(parents=True, exist_ok=True)
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             self._mode = Future()
@@ -220,7 +222,7 @@ def _spawn(channel: socket.socket, mode: str, home: Path) -> subprocess.Popen[by
     """The launcher, in a session of its own: a Ctrl-C at a terminal is the endpoint's."""
     descriptor = channel.fileno()
     code = (
-        f"import os; os.dup2({descriptor}, 3, inheritable=True); "
+        f"import os; os.dup2({descriptor}, 3, inheritable=True); os.close({descriptor}); "
         f"os.execv({sys.executable!r}, [{sys.executable!r}, '-ISE', *{_arguments(mode, home)!r}])"
     )
     if descriptor == 3:

@@ -1,0 +1,94 @@
+"""What a step's process is given and what it is not, and what becomes of it when its launcher
+dies."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support.engine_lab import Lab, processing
+
+
+def _log(lab: Lab, step: str) -> str:
+    return "".join(f.read_text() for f in sorted(lab.home.glob(f"steps/*/{step}/*/log")))
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("mode", ["root", "user"])
+def test_a_process_begins_as_in_a_container(make_lab: Callable[..., Lab], mode: str) -> None:
+    script = (
+        "import os, signal, sys\n"
+        "numbers = ('SIGTERM', 'SIGHUP', 'SIGINT', 'SIGCHLD')\n"
+        "print([n for n in numbers if signal.getsignal(getattr(signal, n)) == signal.SIG_IGN])\n"
+        "print(sorted(map(int, os.listdir('/proc/self/fd')))[:-1], sys.stdin.read() == '')\n"
+        "print(oct(os.umask(0)), os.getsid(0) == os.getpid(), os.getcwd())\n"
+        "print(os.listdir('/opt/ml'))"
+    )
+    lab = make_lab(isolation=mode)
+    ended = lab.run([processing(f"S{n}", script, *([f"S{n - 1}"] if n else [])) for n in range(3)])
+    assert ended.status == "Succeeded", ended.reasons()
+    for number in range(3):
+        signals, files, rest, folders = _log(lab, f"S{number}").splitlines()
+        assert (signals, files, rest) == ("[]", "[0, 1, 2] True", "0o22 True /")
+        assert sorted(folders[2:-2].split("', '")) == ["config", "output", "processing"]
+
+
+def test_an_environment_larger_than_a_packet_arrives_whole(lab: Lab) -> None:
+    environment = {f"NAME{n}": "ä" * 1000 for n in range(100)}
+    script = "import os; print(sum(len(v) for k, v in os.environ.items() if k[:4] == 'NAME'))"
+    ended = lab.run([processing("Large", script, Environment=environment)])
+    assert ended.status == "Succeeded", ended.reasons()
+    assert _log(lab, "Large").strip() == "100000"
+
+
+def test_a_step_whose_launcher_is_killed_ends_and_fails(lab: Lab) -> None:
+    script = (
+        "import os, subprocess, time\n"
+        "child = subprocess.Popen(['sleep', '60'], start_new_session=True)\n"
+        "print(os.getpid(), child.pid, os.getppid(), flush=True); time.sleep(60)"
+    )
+    arn = lab.record([processing("Long", script), processing("After", "pass")])
+    lab.engine.submit(arn)
+    lab.until(lambda: _log(lab, "Long").endswith("\n"))
+    step, child, launcher = map(int, _log(lab, "Long").split())
+    lab.until(lambda: lab.step(arn, "After").get("StepStatus") == "Succeeded")
+    os.kill(launcher, signal.SIGKILL)
+    ended = lab.finish(arn)
+    assert ended.statuses() == {"Long": "Failed", "After": "Succeeded"}
+    assert "The step launcher ended" in ended.reason("Long")
+    lab.until(lambda: not _alive(step) and not _alive(child))
+    assert lab.run([processing("Again", "pass")]).status == "Succeeded"
+
+
+def test_a_retry_may_come_as_soon_as_the_end_is_told(lab: Lab) -> None:
+    arn = lab.record([processing("Bad", "raise SystemExit(1)")])
+    lab.engine.submit(arn)
+    for attempt in range(1, 9):
+        while (lab.store.get("execution", arn) or {})["PipelineExecutionStatus"] != "Failed":
+            time.sleep(0.0005)
+        assert len(list(lab.home.glob("steps/*/Bad/*"))) == attempt
+        lab.engine.retry(arn)
+        assert (lab.store.get("execution", arn) or {}).get("FailureReason") is None
+    assert lab.finish(arn).status == "Failed"
+
+
+def test_steps_side_by_side_and_one_after_another_all_run_once(lab: Lab) -> None:
+    steps = [processing(f"A{n}", "pass") for n in range(4)]
+    steps += [processing(f"B{n}", "pass", *(f"A{m}" for m in range(4))) for n in range(4)]
+    steps += [processing("C", "pass", *(f"B{n}" for n in range(4)))]
+    ended = lab.run(steps, parallel=3)
+    assert ended.status == "Succeeded", ended.reasons()
+    assert len(list(lab.home.glob("steps/*/*/*/process"))) == 9
+    for name, body in ended.steps.items():
+        before = {"A": [], "B": ["A"], "C": ["A", "B"]}[name[0]]
+        for other, earlier in ended.steps.items():
+            if other[0] in before:
+                assert earlier["EndTime"] <= body["StartTime"]
