@@ -6,7 +6,7 @@ from enum import StrEnum
 from ci.project.model import Environment, Project
 from ci.project.names import template_fields
 from ci.project.target import choose_environment, find_environment
-from ci.trigger.model import Event, Trigger
+from ci.trigger.model import Door, Event, Trigger
 
 
 class Action(StrEnum):
@@ -58,7 +58,7 @@ def _on_pull_request(project: Project, trigger: Trigger, environment: str) -> Ch
     place = project.environments[environment]
     plan = Choice(action=Action.PLAN, reason="", environment=environment, touched=True)
     if trigger.from_fork:
-        return replace(plan, reason="the code comes from a fork: it is planned and not run")
+        return replace(plan, reason=_FORK + _VOUCH.get(trigger.door, ""))
     if not is_isolated(place):
         return replace(
             plan,
@@ -73,6 +73,14 @@ def _on_pull_request(project: Project, trigger: Trigger, environment: str) -> Ch
         environment=environment,
         touched=True,
     )
+
+
+_FORK = "the code comes from a fork: it is planned and not run"
+# CodeBuild does not say where a pull request comes from; see ci.trigger.codebuild.
+_VOUCH = {
+    Door.CODEBUILD: ", since no branch of this repository is at its commit"
+    " (SAGEMAKER_GITOPS_TRUST_PULL_REQUESTS=true vouches for all pull requests)"
+}
 
 
 def _on_close(trigger: Trigger, environment: str, *, credentials: bool) -> Choice:

@@ -123,9 +123,11 @@ def options_of(command: str) -> set[str]:
     return parser.destinations
 
 
-def test_main_is_never_cancelled() -> None:
+def test_main_is_never_cancelled_and_closing_ends_what_runs() -> None:
     assert read("examples/github/main.yml")["concurrency"]["cancel-in-progress"] is False
-    assert read("examples/github/closed.yml")["concurrency"]["cancel-in-progress"] is False
+    closed, opened = read("examples/github/closed.yml"), read("examples/github/pull-request.yml")
+    assert closed["concurrency"] == opened["concurrency"]
+    assert closed["concurrency"]["cancel-in-progress"] is True
 
 
 def test_the_linters_of_workflows_have_nothing_to_say() -> None:
