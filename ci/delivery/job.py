@@ -8,6 +8,7 @@ from ci.compile.compile import compile_pipeline
 from ci.definition.model import Definition, Problem
 from ci.definition.parse import parse_definition
 from ci.definition.validate import find_problems
+from ci.delivery.parameters import refuse_parameters
 from ci.delivery.session import Session
 from ci.errors import CompileError, DefinitionError
 from ci.execution.identity import (
@@ -86,6 +87,9 @@ def prepare_job(session: Session, pipeline: str, overrides: Mapping[str, str]) -
         definition.parameters, target.parameters, commit=session.trigger.commit
     )
     refuse_problems(pipeline, find_problems(definition, given=parameters))
+    refuse_parameters(
+        definition, target, parameters, overrides=overrides, file=session.project.file
+    )
     return Job(
         target=target,
         trigger=session.trigger,
