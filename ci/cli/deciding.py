@@ -35,7 +35,7 @@ def decide_on_package(
             f"{arguments.package!r} is not the ARN of a model package",
             fix="The report of the execution names it.",
         )
-    session = settle_session(arguments, shell)
+    session = settle_session(arguments, shell, anywhere=True)
     actor = session.trigger.actor or shell.environ.get("USER") or "unknown"
     adapter = session.adapter(arguments.package.split(":")[3])
     package = decide(

@@ -60,7 +60,10 @@ def add_follow_options(parser: argparse.ArgumentParser) -> None:
     """How to follow an execution, and where its report goes."""
     parser.add_argument("--deadline", metavar="TIME", help="how long to follow: 90, 30m, 6h")
     parser.add_argument(
-        "--poll", type=float, metavar="SECONDS", help="look at this interval; default: by history"
+        "--poll",
+        type=_interval,
+        metavar="SECONDS",
+        help="look at this interval; default: by history",
     )
     parser.add_argument(
         "--queue", metavar="URL", help="SQS queue that EventBridge sends SageMaker's events to"
@@ -72,8 +75,26 @@ def add_follow_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def settle_session(arguments: argparse.Namespace, shell: Shell) -> "Session":
-    """The project, the trigger and the environment that the arguments name."""
+def _interval(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0.01 <= seconds <= 3600:
+        raise argparse.ArgumentTypeError(f"{text!r} is not between 0.01 and 3600 seconds")
+    return seconds
+
+
+def names_itself(arguments: argparse.Namespace) -> bool:
+    """Whether the execution is named by its ARN, and so needs no environment."""
+    return str(arguments.execution or "").startswith("arn:")
+
+
+def settle_session(
+    arguments: argparse.Namespace, shell: Shell, *, anywhere: bool = False
+) -> "Session":
+    """The project, the trigger and the environment that the arguments name; `anywhere` for what
+    is named by its ARN."""
     from ci.delivery.session import open_session
 
     trigger = settle_trigger(arguments, shell)
@@ -83,6 +104,7 @@ def settle_session(arguments: argparse.Namespace, shell: Shell) -> "Session":
         environ=_settle_environ(arguments, shell, trigger),
         environment=arguments.environment,
         local=arguments.local,
+        anywhere=anywhere,
     )
 
 

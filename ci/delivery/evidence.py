@@ -13,7 +13,7 @@ from ci.sagemaker.adapter import SageMaker
 from ci.sagemaker.model import ApprovalStatus, ExecutionSnapshot, ModelPackage
 
 _MOVING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack"})
-_ENDPOINT_POLL = 15.0
+_ENDPOINT_POLL = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

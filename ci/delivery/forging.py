@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ci.errors import ForgeError
 from ci.forge.comments import post_comment
@@ -63,9 +64,13 @@ def open_comments(
 
     A commit that was merged finds the pull request it came from.
     """
-    if trigger.repository is None:
+    if trigger.repository is None or not _is_github(trigger.host, environ):
         return None
-    forge = github_from_environment(environ, trigger.repository, sleep=sleep)
+    try:
+        forge = github_from_environment(environ, trigger.repository, sleep=sleep)
+    except ForgeError as error:
+        warn(str(error))
+        return None
     if forge is None:
         return None
     number = trigger.pull_request
@@ -77,6 +82,16 @@ def open_comments(
     if number is None:
         return None
     return Comments(forge=forge, pull_request=number, redactor=redactor, warn=warn)
+
+
+def _is_github(host: str | None, environ: Mapping[str, str]) -> bool:
+    """Whether a repository's host is the GitHub that the environment's token is for: the same
+    owner and name on another host are somebody else's."""
+    if host is None:
+        return True
+    addresses = (environ.get("GITHUB_SERVER_URL"), environ.get("GITHUB_API_URL"))
+    known = {urlsplit(address).hostname for address in addresses if address}
+    return host in known | {"github.com", "ssh.github.com"}
 
 
 def write_job_summary(

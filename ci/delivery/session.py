@@ -14,6 +14,7 @@ from ci.trigger.model import Trigger
 
 LOCAL_ROLE = "arn:aws:iam::000000000000:role/sagemaker-gitops-local"
 LOCAL_REGION = "us-east-1"
+MAIN = "main"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +61,15 @@ def open_session(
     environ: Mapping[str, str],
     environment: str | None,
     local: bool,
+    anywhere: bool = False,
 ) -> Session:
-    """`local` starts the local endpoint where none runs, and points every client at it."""
+    """`local` starts the local endpoint where none runs, and points every client at it.
+    `anywhere` is for what names its own place (an ARN): a commit that is for no environment is
+    as good there."""
     if local:
         environ = point_at_local(project, environ)
+    if anywhere and environment is None and trigger.pull_request is None:
+        environment = MAIN
     return Session(
         project=project,
         trigger=trigger,

@@ -226,6 +226,7 @@ class _Builder:
             pipeline_name=template,
             role=raw.get("role"),
             region=raw.get("region"),
+            endpoint=raw.get("endpoint"),
             kwargs=raw.get("kwargs", {}),
             parameters=raw.get("parameters", {}),
             tags=raw.get("tags", {}),

@@ -65,15 +65,18 @@ class Environment:
     """Where a commit goes.
 
     `pipeline_name` is a template over `{pipeline}`, `{pull_request}` and `{environment}`.
-    `kwargs` and `parameters` overlay the pipeline's; in their texts the same fields are filled in.
-    `deadline` is in seconds, None for no deadline. `run` False means plan only. `parallelism` is
-    how many steps run at once, None where that is left as it is deployed.
+    `endpoint` serves approved models here; without one the pipeline's own does, but for
+    `pull_request`, where none does. `kwargs` and `parameters` overlay the pipeline's; in their
+    texts the same fields are filled in. `deadline` is in seconds, None for no deadline. `run` False
+    means plan only. `parallelism` is how many steps run at once, None where that is left as it is
+    deployed.
     """
 
     name: str
     pipeline_name: str
     role: str | None = None
     region: str | None = None
+    endpoint: str | None = None
     kwargs: Mapping[str, object] = field(default_factory=dict)
     parameters: Mapping[str, str | int | float | bool] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)

@@ -49,7 +49,9 @@ def resolve_target(
     }
     parameters = {key: _filled(value, fields) for key, value in place.parameters.items()}
     return Target(
-        pipeline=replace(entry, kwargs={**entry.kwargs, **kwargs}),
+        pipeline=replace(
+            entry, kwargs={**entry.kwargs, **kwargs}, endpoint=_endpoint(entry, place, fields)
+        ),
         environment=place,
         pipeline_name=deployed_name(entry, place, trigger),
         role=role,
@@ -128,6 +130,15 @@ def _fields(pipeline: Pipeline, environment: Environment, trigger: Trigger) -> d
     if trigger.pull_request is not None:
         values["pull_request"] = str(trigger.pull_request)
     return values
+
+
+def _endpoint(
+    pipeline: Pipeline, environment: Environment, fields: Mapping[str, str]
+) -> str | None:
+    """A pull request's models must not be looked for on production's endpoint."""
+    if environment.endpoint is not None:
+        return _filled(environment.endpoint, fields)
+    return None if environment.name == "pull_request" else pipeline.endpoint
 
 
 def _filled(value: _T, fields: Mapping[str, str]) -> _T:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from ci import __version__
 from ci.errors import AwsError
@@ -184,6 +185,8 @@ class Clients:
             # A long poll of a queue answers after 20 s by itself.
             read_timeout=30 if self._attempts == 1 else 60,
             max_pool_connections=16,
+            # No proxy leads to this machine's own address.
+            proxies={} if _is_loopback(self.endpoint) else None,
             user_agent_extra=f"sagemaker-gitops/{__version__}",
         )
 
@@ -200,7 +203,9 @@ class Clients:
         import boto3
         import botocore.session
 
-        core = botocore.session.get_session()
+        # The profile of the environ that was handed in, not of this process.
+        profile = (None, None, self._environ.get("AWS_PROFILE"), None)
+        core = botocore.session.Session(session_vars={"profile": profile})
         keys = self._environ.get("AWS_ACCESS_KEY_ID"), self._environ.get("AWS_SECRET_ACCESS_KEY")
         if all(keys):
             # What is handed in counts, also where this process's own environment says otherwise.
@@ -260,3 +265,7 @@ def open_clients(
         endpoint=endpoint or environ.get("AWS_ENDPOINT_URL") or None,
         sleep=sleep,
     )
+
+
+def _is_loopback(endpoint: str | None) -> bool:
+    return endpoint is not None and urlsplit(endpoint).hostname in {"127.0.0.1", "localhost", "::1"}

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from ci.errors import TriggerError
 from ci.trigger.model import Door, Event, Trigger
-from ci.trigger.values import branch_of, checked_commit, known_commit, parse_repository
+from ci.trigger.values import branch_of, checked_commit, known_commit, parse_host, parse_repository
 
 BRANCH = "SAGEMAKER_GITOPS_BRANCH"
 DEFAULT_BRANCH = "SAGEMAKER_GITOPS_DEFAULT_BRANCH"
@@ -55,6 +55,7 @@ def parse_codebuild(
         actor=environ.get("CODEBUILD_WEBHOOK_ACTOR_ACCOUNT_ID") or None,
         repository=environ.get(REPOSITORY)
         or parse_repository(environ.get("CODEBUILD_SOURCE_REPO_URL", "")),
+        host=parse_host(environ.get("CODEBUILD_SOURCE_REPO_URL", "")),
         run_url=environ.get("CODEBUILD_BUILD_URL") or None,
         subject=environ.get(SUBJECT) or None,
         base=_base(environ, number, heads or {}),

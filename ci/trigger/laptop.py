@@ -9,7 +9,7 @@ import git
 
 from ci.errors import TriggerError
 from ci.trigger.model import Door, Event, Trigger
-from ci.trigger.values import parse_repository
+from ci.trigger.values import parse_host, parse_repository
 
 _USUAL = ("main", "master")
 
@@ -23,6 +23,7 @@ class Checkout:
     default_branch: str | None
     dirty: bool
     repository: str | None
+    host: str | None
     subject: str
     author: str | None
     heads: Mapping[str, str]
@@ -39,6 +40,7 @@ def parse_checkout(checkout: Checkout) -> Trigger:
         is_default_branch=checkout.branch is not None and checkout.branch == default,
         actor=checkout.author,
         repository=checkout.repository,
+        host=checkout.host,
         subject=checkout.subject,
         dirty=checkout.dirty,
     )
@@ -96,6 +98,7 @@ def _read(repository: git.Repo) -> Checkout:
         default_branch=_default_branch(repository, heads),
         dirty=bool(command.status("--porcelain", "--untracked-files=normal")),
         repository=_repository(repository),
+        host=_host(repository),
         subject=subject,
         author=author or None,
         heads=heads,
@@ -130,6 +133,11 @@ def _default_branch(repository: git.Repo, heads: Mapping[str, str]) -> str | Non
         if name in heads or f"refs/heads/{name}" in local:
             return name
     return None
+
+
+def _host(repository: git.Repo) -> str | None:
+    url = _quietly(repository, "remote", "get-url", "origin")
+    return parse_host(url) if url else None
 
 
 def _repository(repository: git.Repo) -> str | None:

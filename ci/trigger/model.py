@@ -28,7 +28,8 @@ class Trigger:
 
     `commit` is 40 hex digits: on a pull request the head commit, never GitHub's merge commit.
     `branch` is the branch the commit is on (a pull request's head branch), None when detached.
-    `repository` is `owner/name`. `dirty` says the work tree differs from the commit (laptop).
+    `repository` is `owner/name` on `host` (None: the door's own forge). `dirty` says the work tree
+    differs from the commit (laptop).
     `from_fork` says the pull request's code comes from someone without write access, or that
     nothing shows the contrary. `base` is the commit that the change counts from, where the door
     tells (a pull request's base, what a push replaced). `comment` is the text of a comment; its
@@ -45,6 +46,7 @@ class Trigger:
     from_fork: bool = False
     actor: str | None = None
     repository: str | None = None
+    host: str | None = None
     run_url: str | None = None
     subject: str | None = None
     dirty: bool = False

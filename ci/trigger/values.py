@@ -60,6 +60,19 @@ def parse_repository(address: str) -> str | None:
     return _repository(path)
 
 
+def parse_host(address: str) -> str | None:
+    """The host of a remote's address, in lower case; None where it names none."""
+    address = address.strip()
+    if _CODECOMMIT.fullmatch(address):
+        return "codecommit"
+    try:
+        host = urlsplit(address if "://" in address else f"ssh://{address}").hostname
+    except ValueError:
+        # `host:path`: what stands for the port is a path.
+        host = address.rpartition("@")[2].partition(":")[0].lower()
+    return host or None
+
+
 def _repository(path: str) -> str | None:
     path = path.strip("/").removesuffix(".git")
     for prefix in ("v1/repos/", "scm/"):

@@ -155,3 +155,43 @@ def test_require_approval_ends_with_5_until_it_is_given(scratch: Scratch) -> Non
         assert "looks right" in done.report["model_package"]["approval_description"]
     finally:
         project.write_text(kept)
+
+
+def test_what_names_its_place_needs_no_environment(scratch: Scratch) -> None:
+    scratch.define(quality_definition(1.05))
+    scratch.commit("named")
+    report = scratch.deploy().report
+    scratch.git("checkout", "-q", "-B", "feature")
+    try:
+        attached = scratch.run("attach", report["execution"]["arn"], "--local", "--json")
+        assert attached.code == 0, attached.err
+        assert attached.report["environment"] == "main"
+        lost = scratch.run("attach", "--local", "--json")
+        assert lost.code == 2
+    finally:
+        scratch.git("checkout", "-q", "main")
+
+
+def test_a_rerun_publishes_no_verdict_before_it_was_read_back(scratch: Scratch) -> None:
+    definition = quality_definition(9.9)
+    definition["Steps"][1]["Arguments"]["ElseSteps"] = []
+    scratch.define(definition)
+    scratch.commit("nothing registered")
+    first, again = scratch.deploy(), scratch.deploy("--detach")
+    assert (first.code, again.code) == (1, 1)
+    assert again.report["verdict"] == first.report["verdict"]
+
+
+def test_local_uses_nobodys_credentials(scratch: Scratch) -> None:
+    scratch.define(quality_definition(1.04))
+    scratch.commit("foreign profile")
+    scratch.environ = {
+        "AWS_PROFILE": "no-such-profile",
+        "HTTP_PROXY": "http://127.0.0.1:9",
+        "http_proxy": "http://127.0.0.1:9",
+    }
+    try:
+        done = scratch.deploy()
+        assert done.code == 0, done.err
+    finally:
+        scratch.environ = {}

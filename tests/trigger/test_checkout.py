@@ -12,7 +12,7 @@ from ci.trigger.changes import changed_paths, relative_to
 from ci.trigger.detect import detect_trigger
 from ci.trigger.laptop import read_checkout
 from ci.trigger.model import Door, Event, Trigger
-from ci.trigger.values import parse_repository
+from ci.trigger.values import parse_host, parse_repository
 
 
 def git(folder: Path, *words: str) -> str:
@@ -65,6 +65,7 @@ def test_a_clean_default_branch(work: Path) -> None:
         branch="main",
         is_default_branch=True,
         actor="Ann",
+        host="github.com",
         repository="acme/mlops",
         subject="First",
     )
@@ -227,3 +228,18 @@ def test_paths_as_a_folder_sees_them() -> None:
     paths = frozenset({"a/x", "ab/y", "z"})
     assert relative_to(paths, "a") == {"x"}
     assert relative_to(paths, ".") == paths
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        ("git@github.com:acme/mlops.git", "github.com"),
+        ("https://user:secret@GitLab.com/acme/mlops", "gitlab.com"),
+        ("ssh://git@ghe.acme.example:2222/acme/mlops", "ghe.acme.example"),
+        ("codecommit::eu-west-1://mlops", "codecommit"),
+        ("/srv/git/mlops.git", None),
+        ("", None),
+    ],
+)
+def test_the_host_of_a_remote(address: str, host: str | None) -> None:
+    assert parse_host(address) == host

@@ -6,6 +6,7 @@ from ci.cli.options import (
     add_execution_options,
     add_follow_options,
     add_place_options,
+    names_itself,
     settle_deadline,
     settle_session,
 )
@@ -25,7 +26,8 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
     from ci.delivery.deploy import attach
 
     deadline = settle_deadline(arguments.deadline)
-    session, arn, job = settle_execution(arguments, shell, settle_session(arguments, shell))
+    opened = settle_session(arguments, shell, anywhere=names_itself(arguments))
+    session, arn, job = settle_execution(arguments, shell, opened)
     reporter = Reporter(arguments, shell, session, several=False)
     with make_stage(arguments, shell, reporter, title=job.name) as stage:
         ended = attach(session, {arn: job}, deadline, stage)

@@ -1,11 +1,13 @@
 """`stop`: stop a running execution, and wait until it has stopped."""
 
 import argparse
+import uuid
 
 from ci.cli.options import (
     add_execution_options,
     add_follow_options,
     add_place_options,
+    names_itself,
     settle_deadline,
     settle_session,
 )
@@ -24,13 +26,15 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
     from ci.cli.picking import settle_execution
     from ci.cli.reporting import Reporter
     from ci.delivery.deploy import attach
-    from ci.execution.identity import derived_token
     from ci.metrics.model import Outcome
 
     deadline = settle_deadline(arguments.deadline)
-    session, arn, job = settle_execution(arguments, shell, settle_session(arguments, shell))
+    opened = settle_session(arguments, shell, anywhere=names_itself(arguments))
+    session, arn, job = settle_execution(arguments, shell, opened)
     adapter = session.adapter(job.target.region)
-    adapter.executions.stop(arn, token=derived_token("stop", arn))
+    # Stopping twice is stopping once; a token of an earlier stop would answer for an execution
+    # that was retried since.
+    adapter.executions.stop(arn, token=uuid.uuid4().hex)
     reporter = Reporter(arguments, shell, session, several=False)
     with make_stage(arguments, shell, reporter, title=job.name) as stage:
         ended = attach(session, {arn: job}, deadline, stage)
