@@ -3,12 +3,14 @@
 import hashlib
 import io
 import zipfile
+from pathlib import Path
 
 import pytest
 
-from ci.compile.bundle import Function
+from ci.compile.bundle import Artifact, Bundle, Function
 from ci.errors import DefinitionError
 from ci.execution.ownership import claim, owner_tags
+from ci.execution.start import Run, deploy
 from ci.sagemaker.adapter import SageMaker
 from ci.sagemaker.functions import Put
 
@@ -94,3 +96,36 @@ def test_the_environment_that_stays_takes_over(aws: SageMaker) -> None:
     main = owner("main")
     assert aws.functions.put(made, code, owner=claim(aws.functions, made, main)) is Put.UNCHANGED
     assert aws.functions.tags("taken-over") == main
+
+
+def test_a_refused_pull_request_leaves_nothing_behind(aws: SageMaker, tmp_path: Path) -> None:
+    held, code = function("of-production", 1)
+    aws.functions.put(held, code, owner=owner("main"))
+    wanted, code = function("of-production", 2)
+    file = tmp_path / "code.zip"
+    file.write_bytes(code)
+    artifact = Artifact(sha256=wanted.sha256, name="code.zip", size=len(code), path=file)
+    bundle = Bundle(
+        definition=b'{"Version": "2020-12-01", "Steps": []}',
+        digest="d" * 64,
+        bucket="refused",
+        prefix="p",
+        artifacts={artifact.location("p"): artifact},
+        functions=(wanted,),
+    )
+    run = Run(
+        pipeline_name="one-pr-5",
+        role=ROLE,
+        tags=owner("pull_request", 5),
+        token="t" * 64,
+        display_name="pr-5",
+        description="x",
+        parameters={},
+    )
+    with pytest.raises(DefinitionError, match="of-production"):
+        deploy(aws, bundle, run)
+    assert aws.pipelines.find("one-pr-5") is None
+    assert aws.functions.tags("of-production") == owner("main")
+    assert aws.functions.equal(held)
+    buckets = aws.clients.client("s3").list_buckets()["Buckets"]
+    assert "refused" not in {each["Name"] for each in buckets}
