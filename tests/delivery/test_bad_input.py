@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.jobs import ROLE
 from support.scratch import PROJECT, Result, Scratch, new_scratch, quality_definition
 
 from ci.local.lifecycle import down
@@ -281,12 +280,12 @@ def test_a_step_that_goes_wrong_is_told_with_its_log(good: Scratch, case: Runnin
 
 @pytest.fixture
 def tiny(tmp_path: Path) -> Iterator[Path]:
-    """A file system of one megabyte."""
-    folder = tmp_path / "tiny"
-    folder.mkdir()
+    """A file system of 16 megabytes, where a repository of this folder keeps the local state."""
+    folder = tmp_path / "repository" / ".sagemaker-gitops" / "local"
+    folder.mkdir(parents=True)
     if os.getuid() != 0:
         pytest.skip("only root mounts a small file system")
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    command = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)]
     if subprocess.run(command, check=False, capture_output=True).returncode:
         pytest.skip("this machine lets nobody mount")
     yield folder
@@ -320,8 +319,7 @@ def test_a_full_disk_for_the_report_loses_no_execution(good: Scratch, tiny: Path
 
 
 def test_a_full_disk_under_the_endpoint_is_told_and_got_over(tmp_path: Path, tiny: Path) -> None:
-    subprocess.run(["mount", "-o", "remount,size=24m", str(tiny)], check=True)
-    made = new_scratch(tiny / "repository", PROJECT + ROLE)
+    made = new_scratch(tmp_path / "repository", PROJECT)
     try:
         made.define(quality_definition(1.5))
         made.commit("before the disk is full")
@@ -338,4 +336,4 @@ def test_a_full_disk_under_the_endpoint_is_told_and_got_over(tmp_path: Path, tin
         assert again.code == 0, again.err
         assert again.report["verdict"]["metrics"][0]["value"] == 1.4
     finally:
-        down(made.root / ".sagemaker-gitops" / "local")
+        down(tiny)
