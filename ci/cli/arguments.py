@@ -9,7 +9,7 @@ from typing import IO, Any, NoReturn, Protocol, cast
 
 from ci import __version__
 from ci.cli.commands import COMMANDS
-from ci.cli.settings import BY_NAME, settings_in
+from ci.cli.settings import BY_NAME, SETTINGS, settings_in
 from ci.cli.shell import Shell
 from ci.errors import UsageError
 
@@ -30,11 +30,14 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, *, output: IO[str] | None = None, **settled: Any) -> None:
         self.output = output
         self.destinations: set[str] = set()
+        self.choices: dict[str, tuple[str, ...]] = {}
         super().__init__(**{"allow_abbrev": False, **settled})
 
     def add_argument(self, *names: str, **settled: Any) -> argparse.Action:
         action = super().add_argument(*names, **settled)
         self.destinations.add(action.dest)
+        if action.choices:
+            self.choices[action.dest] = tuple(map(str, action.choices))
         return action
 
     def print_help(self, file: Any = None) -> None:
@@ -68,6 +71,7 @@ def parse_arguments(
     add_global_options(parser)
     command.add_arguments(parser)
     settled = settings_in(environ)
+    _check_choices(parser, settled)
     parser.set_defaults(**{key: settled[key] for key in settled.keys() & parser.destinations})
     more = environ.get(BY_NAME["args"].variable, "") if not first.command else ""
     arguments = parser.parse_args([*first.rest, *_words(more)])
@@ -103,6 +107,19 @@ def _first_pass(output: IO[str]) -> Parser:
     parser.add_argument("command", nargs="?")
     parser.add_argument("rest", nargs=argparse.REMAINDER)
     return parser
+
+
+def _check_choices(parser: Parser, settled: Mapping[str, object]) -> None:
+    """argparse looks at the choices of arguments alone: a setting is held to them here."""
+    for name, choices in parser.choices.items():
+        value = settled.get(name)
+        if value is not None and value not in choices:
+            variable = next(each.variable for each in SETTINGS if each.destination == name)
+            raise UsageError(
+                f"{value!r} is not one of {', '.join(choices)}",
+                where=variable,
+                fix=f"{name.replace('_', '-')}: {choices[0]}",
+            )
 
 
 def _merge(arguments: argparse.Namespace, first: argparse.Namespace) -> None:
