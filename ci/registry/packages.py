@@ -1,7 +1,8 @@
 """Decides who may change an approval, and what ties a model package to its commit.
 
 An approval is bound: to one package by its ARN, and to the status that the approver saw. Where
-someone else decided meanwhile, nothing is changed and the reader is told.
+the package has another status by then, nothing is changed and the reader is told. (The API has no
+conditional update: of two who decide within the same moment the later one stands.)
 """
 
 import re
@@ -81,52 +82,6 @@ def decide(packages: Packages, decision: Decision) -> ModelPackage:
             why="Someone else decided at the same moment.",
         )
     return after
-
-
-def approve(
-    packages: Packages,
-    package: str,
-    *,
-    actor: str,
-    reason: str = "",
-    expected: ApprovalStatus = ApprovalStatus.PENDING,
-    pull_request: int | None = None,
-) -> ModelPackage:
-    """Set one package Approved, if it is still `expected`."""
-    return decide(
-        packages,
-        Decision(
-            package=package,
-            approval=ApprovalStatus.APPROVED,
-            expected=expected,
-            actor=actor,
-            reason=reason,
-            pull_request=pull_request,
-        ),
-    )
-
-
-def reject(
-    packages: Packages,
-    package: str,
-    *,
-    actor: str,
-    reason: str = "",
-    expected: ApprovalStatus = ApprovalStatus.PENDING,
-    pull_request: int | None = None,
-) -> ModelPackage:
-    """Set one package Rejected, if it is still `expected`."""
-    return decide(
-        packages,
-        Decision(
-            package=package,
-            approval=ApprovalStatus.REJECTED,
-            expected=expected,
-            actor=actor,
-            reason=reason,
-            pull_request=pull_request,
-        ),
-    )
 
 
 def stamp_package(packages: Packages, package: str, provenance: Provenance) -> bool:

@@ -1,56 +1,14 @@
-"""Summary, outputs and the file a fork's job leaves: nothing in a value gets out of its place."""
+"""The summary, and the file a fork's job leaves."""
 
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from support.reports import REPORTS
 
 from ci.errors import ForgeError
 from ci.forge.handoff import LARGEST, read_comment_file, write_comment_file
-from ci.forge.summary import SUMMARY_BYTES, write_outputs, write_summary
+from ci.forge.summary import SUMMARY_BYTES, write_summary
 from ci.report.markdown import render_comment
-
-
-def read_outputs(text: str) -> dict[str, str]:
-    """As GitHub's runner reads the file."""
-    found, lines = {}, text.split("\n")
-    while lines and lines[0]:
-        name, _, mark = lines.pop(0).partition("<<")
-        value = []
-        while (line := lines.pop(0)) != mark:
-            value.append(line)
-        found[name] = "\n".join(value)
-    return found
-
-
-values = st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\r"))
-
-
-@settings(deadline=None)
-@given(st.dictionaries(st.from_regex(r"[a-z][a-z0-9_-]{0,9}", fullmatch=True), values, max_size=4))
-def test_outputs_come_back_as_they_were(outputs: dict[str, str]) -> None:
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "output"
-        write_outputs(file, outputs)
-        assert read_outputs(file.read_bytes().decode()) == outputs
-
-
-def test_a_value_can_not_end_its_own_block(tmp_path: Path) -> None:
-    file = tmp_path / "output"
-    marks = iter(["same", "same", "other"])
-    value = "x\nsagemaker-gitops-same\nevil=1"
-    write_outputs(file, {"a": value}, delimiter=lambda: next(marks))
-    assert read_outputs(file.read_text()) == {"a": value}
-
-
-@pytest.mark.parametrize("name", ["", "a b", "a\nb=1", "a<<b", "é"])
-def test_names_that_are_none(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ValueError, match="not a name"):
-        write_outputs(tmp_path / "output", {name: "x"})
 
 
 def test_the_summary_takes_what_room_there_is(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,10 @@ from ci.errors import AwsError
 from ci.execution.start import deploy, ensure_execution
 from ci.registry.packages import (
     ApprovalError,
+    Decision,
     Provenance,
-    approve,
     champion,
-    reject,
+    decide,
     stamp_package,
 )
 from ci.sagemaker.adapter import SageMaker
@@ -200,18 +201,27 @@ def _packages(aws: SageMaker, group: str, count: int) -> list[str]:
 
 def test_an_approval_is_bound_to_what_was_seen(aws: SageMaker) -> None:
     first, second = _packages(aws, "bound", 2)
-    done = approve(aws.packages, first, actor="anna", reason="good\nenough", pull_request=7)
+    approved = Decision(
+        package=first,
+        approval=ApprovalStatus.APPROVED,
+        expected=ApprovalStatus.PENDING,
+        actor="anna",
+        reason="good\nenough",
+        pull_request=7,
+    )
+    done = decide(aws.packages, approved)
     assert done.approval is ApprovalStatus.APPROVED
     assert done.approval_description == "Approved by anna on pull request 7: good enough"
     assert done.metadata["sagemaker-gitops:decided-by"] == "anna"
-    assert approve(aws.packages, first, actor="bert").approval_description == (
-        done.approval_description
-    )
+    again = decide(aws.packages, replace(approved, actor="bert"))
+    assert again.approval_description == done.approval_description
+    rejected = replace(approved, approval=ApprovalStatus.REJECTED, actor="bert")
     with pytest.raises(ApprovalError, match="is Approved, not PendingManualApproval") as caught:
-        reject(aws.packages, first, actor="bert")
+        decide(aws.packages, rejected)
     assert caught.value.exit_code == 5
     assert aws.packages.describe(first).approval is ApprovalStatus.APPROVED
-    assert reject(aws.packages, second, actor="bert").approval is ApprovalStatus.REJECTED
+    other = decide(aws.packages, replace(rejected, package=second))
+    assert other.approval is ApprovalStatus.REJECTED
 
 
 def test_the_champion_is_the_newest_approved_but_the_challenger(aws: SageMaker) -> None:
@@ -219,7 +229,7 @@ def test_the_champion_is_the_newest_approved_but_the_challenger(aws: SageMaker) 
     first, second, third, fourth = _packages(aws, "champions", 4)
     assert champion(aws.packages, "champions", challenger=fourth, before=None) is None
     for package in (first, second, fourth):
-        approve(aws.packages, package, actor="anna")
+        aws.packages.update(package, approval=ApprovalStatus.APPROVED)
     found = champion(aws.packages, "champions", challenger=fourth, before=None)
     assert found is not None
     assert found.arn == second
