@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.faults import Fault, Rule
+from support.faults import Fault, Phase, Rule
 from support.github import Fault as ForgeFault
 from support.jobs import Site, ended, new_site
 from support.scratch import Result, quality_definition
@@ -192,3 +192,61 @@ def test_a_newer_commit_stops_the_older_execution(site: Site) -> None:
     while site.status(running) != "Stopped":
         assert time.monotonic() < end
         time.sleep(0.1)
+
+
+def test_a_second_pipeline_that_cannot_start_leaves_the_first_one_told(site: Site) -> None:
+    project = site.scratch.root / "sagemaker-gitops.yaml"
+    kept = project.read_text()
+    site.scratch.define(quality_definition(1.5, script="import time; time.sleep(4)"))
+    project.write_text(
+        kept.replace("pipelines:\n", "pipelines:\n  beside:\n    definition: definition.json\n")
+    )
+    try:
+        number = site.next_number()
+        environ = site.job(number, site.scratch.commit("two pipelines"))
+        site.aws.rules = [Rule(fault=Fault.DENIED, operation="StartPipeline*", skip=1, times=99)]
+        done = site.deploy(environ)
+        assert done.code == 6
+        [report] = json.loads(done.out)["reports"]
+        arn = report["execution"]["arn"]
+        assert any(f"attach {arn}" in note for note in report["notes"])
+        assert any(f"attach {arn}" in body for body in site.github.bodies(number))
+        site.aws.rules = []
+        again = site.deploy(environ)
+        assert again.code == 0, again.err
+        arns = {each["execution"]["arn"] for each in json.loads(again.out)["reports"]}
+        assert len(arns) == 2
+        assert arn in arns
+        assert len(site.github.bodies(number)) == 2
+    finally:
+        project.write_text(kept)
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_retry_failed_goes_on_once_although_it_is_killed(
+    site: Site, tmp_path: Path, phase: Phase
+) -> None:
+    broken = tmp_path / "broken"
+    broken.touch()
+    script = f"import os, sys\nsys.exit('broken') if os.path.exists({str(broken)!r}) else None"
+    site.scratch.define(quality_definition(1.5, script=script))
+    number = site.next_number()
+    environ = site.job(number, site.scratch.commit(f"fails at first, {phase}"))
+    failed = site.deploy(environ)
+    assert failed.code == 1
+    broken.unlink()
+    assert site.deploy(environ).report["verdict"] == failed.report["verdict"]
+    children = []
+
+    def hook(_number: int, operation: str, now: Phase) -> None:
+        if operation == "RetryPipelineExecution" and now is phase:
+            children[0].kill()
+            children[0].wait()
+
+    site.aws.hook = hook
+    children.append(site.begin(environ, "--retry-failed"))
+    assert ended(children[0]).code == -9
+    site.aws.hook = None
+    done = site.deploy(environ, "--retry-failed")
+    check(site, number, done)
+    assert done.report["execution"]["arn"] == failed.report["execution"]["arn"]

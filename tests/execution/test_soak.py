@@ -1,5 +1,6 @@
 """Many executions at once against the endpoint while one call in twenty breaks."""
 
+import resource
 import threading
 import time
 from pathlib import Path
@@ -35,6 +36,7 @@ def test_two_hundred_executions_with_five_percent_faults(address: str, tmp_path:
         ]
         watcher = adapter(faults.address)
         before = threading.active_count()
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         seen = follow(
             watcher.executions,
             list(wanted),
@@ -42,9 +44,11 @@ def test_two_hundred_executions_with_five_percent_faults(address: str, tmp_path:
             surroundings=Surroundings(sleep=lambda seconds: time.sleep(min(seconds, 0.01))),
             deadline=120,
         )
+        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory
         injected = len(faults.injected)
         calls = len(faults.calls)
     assert {arn: item.status for arn, item in seen.items()} == wanted
     assert injected >= calls * 0.04
     # The proxy in this process holds a thread for each connection; following holds none.
     assert max(threads) <= 40
+    assert grown < 64 * 1024  # KiB, of which the proxy's and botocore's share is the most
