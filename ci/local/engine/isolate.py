@@ -171,6 +171,12 @@ class Isolation:
             future.set_exception(StepFailure.internal("The step launcher ended before the step."))
 
 
+def enclosing(folder: Path) -> list[str]:
+    """What to put before a command, with its program's full path, so that it finds `folder` at
+    /opt/ml, as far as this machine allows that."""
+    return [sys.executable, "-ISE", str(_SCRIPT), "enclose", str(folder)]
+
+
 def read_refusal(folder: Path) -> str | None:
     try:
         return (folder / "refused").read_text(encoding="utf-8")

@@ -12,6 +12,8 @@ as file descriptor 3, one JSON object a packet:
 A step's folder holds `ml` (bound at /opt/ml), `process` (pid and start time), `log`, and `refused`
 when it could not be started. When the engine is gone the socket ends, and every step ends with it.
 
+    launcher.py enclose <folder> <program> ...     becomes the program, with the folder at /opt/ml
+
 No step waits for a fork of this interpreter: the launcher itself goes into a mount namespace made
 beforehand, binds the step's folder there, spawns the program, and comes back.
 """
@@ -142,7 +144,7 @@ class _Namespaces:
         libc.unshare(_NEWNS)
 
     def bind(self, folder: str) -> None:
-        self._libc.mount(folder, _ML, None, _BIND | _REC)
+        self._libc.mount(folder, _ML, None, _BIND)
 
     def leave(self) -> int:
         """Go over to a fresh one. The one left lives until the number that is returned is closed:
@@ -348,5 +350,17 @@ def _write(file: str, text: str) -> None:
     Path(file).write_text(text, encoding="utf-8")
 
 
-if __name__ == "__main__":
+def enclose(folder: str, argv: list[str]) -> None:
+    """Become a program that finds `folder` at /opt/ml; where this machine allows no mount, one
+    that finds what is there."""
+    libc = _Libc()
+    with contextlib.suppress(OSError):
+        _prepare(libc, "root" if os.geteuid() == 0 else "user", f"{folder}/home/staging")
+        libc.mount(folder, _ML, None, _BIND)
+    os.execv(argv[0], argv)  # noqa: S606 - no shell wanted
+
+
+if __name__ == "__main__" and sys.argv[1] == "enclose":
+    enclose(sys.argv[2], sys.argv[3:])
+elif __name__ == "__main__":
     Launcher(socket.socket(fileno=3), sys.argv[1], sys.argv[2]).serve()

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ci.local.engine.images import find_environment, step_environment
+from ci.local.engine.isolate import enclosing
 from ci.local.serving.archive import unpack
 from ci.local.serving.deployment import Container
 from ci.local.serving.process import ServingProcess
@@ -66,7 +67,7 @@ def launch(
         if (model / "code" / "requirements.txt").exists():
             log.write(_NOT_INSTALLED)
     return ServingProcess(
-        command=[python],
+        command=[*enclosing(folder), python],
         arguments=[str(model)],
         environment=serving_environment(container, model, environment, address, region),
         folder=folder,
