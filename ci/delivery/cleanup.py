@@ -202,7 +202,8 @@ class _Work:
     def _own_names(self) -> set[str]:
         """Texts of the environment that hold this pull request's number by a template: a group
         or an endpoint of such a name is this pull request's alone."""
-        templates = [*self._place.kwargs.values(), *self._place.parameters.values()]
+        place = self._place
+        templates = [*place.kwargs.values(), *place.parameters.values(), place.endpoint]
         return {
             template.replace("{pipeline}", pipeline)
             .replace("{environment}", self._place.name)
