@@ -17,5 +17,6 @@ class Compiled:
     functions: Mapping[str, tuple[str, bytes, Mapping[str, object]]] = field(default_factory=dict)
     volatile: tuple[str, ...] = ()
     masks: tuple[str, ...] = ()
+    level: str = "none"
     isolation: str = "none: no code was run"
     reads: Reads | None = None

@@ -49,9 +49,8 @@ def compile_module(job: Job, target: Target) -> Compiled:
 
 def _collect(reply: Mapping[str, Any], capture: Capture, job: Job, began: int) -> Compiled:
     folder = Path(job.request["scratch"]) / "uploads"
-    uploads = {
-        f"s3://{bucket}/{key}": _upload(folder, name) for bucket, key, name in reply["objects"]
-    }
+    contents = {name: _upload(folder, name) for _, _, name in reply["objects"]}
+    uploads = {f"s3://{bucket}/{key}": contents[name] for bucket, key, name in reply["objects"]}
     uploads |= {f"s3://{bucket}/{key}": body for (bucket, key), body in capture.objects.items()}
     document = read_json(reply["definition"], where=job.source)
     settled = settle(document, uploads, root=PurePath(job.request["root"]))
@@ -71,10 +70,10 @@ def _collect(reply: Mapping[str, Any], capture: Capture, job: Job, began: int) -
     )
 
 
-def _upload(folder: Path, name: object) -> bytes:
+def _upload(folder: Path, name: str) -> bytes:
     """A file that the child left. User code may have told any name and made any link: only a
     regular file of this folder is read."""
-    file = folder / str(int(str(name)))
+    file = folder / str(int(name))
     descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with open(descriptor, "rb") as stream:  # noqa: PTH123  no path: a descriptor
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):

@@ -7,6 +7,7 @@ live in a network namespace of its own, and at the end one reply.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import socket
@@ -34,14 +35,17 @@ class Cut:
         pass_byte_code(found.ask)
         self.shows = found.view.shows if found.view else lambda _path: True
         self.level, self.told = found.level, found.told
-        self.guard = Guard(port, found.writable)
+        self.guard = Guard(port, found.writable, list(found.view.kept) if found.view else [])
         self.reads = Reads([request["scratch"]], self.shows)
         self.guard.start()
 
     def report(self, error: BaseException | None) -> dict[str, Any]:
         reached, path = self.guard.reached, getattr(error, "filename", None)
-        if isinstance(error, OSError) and isinstance(path, str) and not self.shows(path):
-            reached.append(f"to read {path}, which is hidden")
+        if isinstance(error, OSError) and isinstance(path, str) and not reached:
+            if error.errno == errno.EROFS:
+                reached.append(f"to write {path}")
+            elif not self.shows(path):
+                reached.append(f"to read {path}, which is hidden")
         return {
             "level": self.level,
             "isolation": self.told,

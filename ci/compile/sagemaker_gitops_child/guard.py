@@ -13,6 +13,7 @@ import sys
 from typing import Any
 
 from .refused import Blocked, Forbidden
+from .view import is_below
 
 _LOOKUPS = ("socket.getaddrinfo", "socket.gethostbyname")
 _LOOPBACK = (None, "", "localhost", "127.0.0.1", b"localhost", b"127.0.0.1")
@@ -37,11 +38,14 @@ _OTHERS = re.compile(r"/proc/(\d+)/(?:task/\d+/)?(?:environ|mem|maps|fd|cwd|root
 class Guard:
     """`reached` lists the hosts and the paths that were refused, as an error names them."""
 
-    def __init__(self, port: int, writable: list[str]) -> None:
+    def __init__(self, port: int, writable: list[str], closed: list[str]) -> None:
+        """`closed` are folders inside those that are `writable`, and which are not."""
         self.reached: list[str] = []
         self.port = port
-        places = (*writable, *map(os.path.realpath, writable), "/dev", "/proc")
-        self.writable = tuple(f"{path}/" for path in places)
+        places = dict.fromkeys((*writable, "/dev", "/proc"), True)
+        places |= {path: False for path in closed if path not in places}
+        places |= {os.path.realpath(path): known for path, known in places.items()}
+        self.places = sorted(places.items(), key=lambda place: -len(place[0]))
         self.pid = os.getpid()
 
     def start(self) -> None:
@@ -89,11 +93,15 @@ class Guard:
         if folder >= 0:
             place = os.path.join(os.readlink(f"/proc/self/fd/{folder}"), place)  # noqa: PTH115, PTH118
         place = os.path.abspath(place)  # noqa: PTH100  links are the system's to follow
-        if not f"{place}/".startswith(self.writable):
+        if not self._is_writable(place):
             real = f"{os.path.realpath(os.path.dirname(place))}/{os.path.basename(place)}"  # noqa: PTH119, PTH120
-            if not f"{real}/".startswith(self.writable):
+            if not self._is_writable(real):
                 self._refuse(f"to write {place}")
                 raise Forbidden(errno.EROFS, "compile writes below TMPDIR only", place)
+
+    def _is_writable(self, path: str) -> bool:
+        """As the innermost folder says that is known."""
+        return next((known for folder, known in self.places if is_below(path, folder)), False)
 
 
 def _text(value: object) -> str:

@@ -1,12 +1,12 @@
 """How a compile is cut off, by the best means that the system allows.
 
     outside   waits, writes byte code of packages, ends as the compile ends
-      maker   makes the namespaces
-        init  the first process in them: when it ends, all end
+      maker   makes the namespaces, or restricts itself by Landlock
+        init  the first process in the namespaces: when it ends, all end
           compile   runs user code, without any privilege
 
-Without namespaces `compile` is a child of `outside` under Landlock; without that, under the audit
-hook alone. See `namespaces`, `landlock`, `guard`.
+Without namespaces there is no init. Where nothing can be had, the audit hook stands alone. See
+`namespaces`, `landlock`, `guard`.
 """
 
 from __future__ import annotations
@@ -24,8 +24,6 @@ from . import landlock, linux, namespaces
 from .hygiene import write_byte_code
 from .view import View, view_for
 
-LEVELS = ("namespaces", "landlock", "audit")
-
 
 @dataclass(frozen=True)
 class Isolated:
@@ -42,28 +40,23 @@ class Isolated:
 
 def isolate(request: dict[str, Any]) -> Isolated:
     """Returns in the compile's process alone, by the first of the levels that can be had."""
-    why = "namespaces are Linux's"
+    refused: list[str] = []
     for level in request["levels"]:
-        if level == "audit" or not sys.platform.startswith("linux"):
-            break
-        found = _fork(level, request)
+        found = _fork(level, request, refused)
         if isinstance(found, Isolated):
             return found
-        why = found
-    scratch = request["scratch"]
-    told = f"audit hook alone: {why}"
-    return Isolated("audit", told, listen(), [scratch], None, write_byte_code)
+        refused.append(f"no {level}: {found}")
+    raise OSError("; ".join(refused))
 
 
-def _fork(level: str, request: dict[str, Any]) -> Isolated | str:
+def _fork(level: str, request: dict[str, Any], refused: list[str]) -> Isolated | str:
     """The compile in a process of its own; outside, which ends in here, why it could not be."""
     read, write = os.pipe()
     maker = os.fork()
     if maker == 0:
         os.close(read)
         try:
-            linux.end_with_parent()
-            return _enter(level, request, write)
+            return _enter(level, request, write, refused)
         except BaseException as error:  # noqa: BLE001  outside goes on with the next level
             _tell(write, "failed", str(error))
             os._exit(1)
@@ -76,31 +69,45 @@ def _fork(level: str, request: dict[str, Any]) -> Isolated | str:
     return text or "the process died"
 
 
-def _enter(level: str, request: dict[str, Any], pipe: int) -> Isolated:
-    view = view_for(request)
-    if level == "namespaces":
+def _enter(level: str, request: dict[str, Any], pipe: int, refused: list[str]) -> Isolated:
+    """In the maker, and back as the compile."""
+    _end_with_parent()
+    view = None if level == "audit" else view_for(request)
+    writable = [request["scratch"]]
+    if level == "namespaces" and view is not None:
         writable = namespaces.enter(view, Path(request["root"]))
         _become_child(pipe)  # maker stays behind
         namespaces.close(writable)
-        _check(view, request)
+        listener, told = listen(), "user, network, mount and process namespaces"
+    elif view is not None:
         listener = listen()
-        _become_child(pipe)  # init stays behind
-        told = "user, network, mount and process namespaces"
-    else:
-        listener, writable = listen(), [view.scratch]
         told = landlock.restrict(view, int(listener.getsockname()[1]))
-        _check(view, request)
-        _become_child(pipe)
+    else:
+        listener, told = listen(), "audit hook alone"
+    _check(request)
+    _become_child(pipe)  # init stays behind
     _tell(pipe, "ready", "")
-    return Isolated(level, told, listener, writable, view, lambda file: _tell(pipe, "byte", file))
+    return Isolated(
+        level,
+        "; ".join([told, *refused]),
+        listener,
+        writable,
+        view,
+        lambda file: _tell(pipe, "byte", file),
+    )
 
 
-def _check(view: View, request: dict[str, Any]) -> None:
+def _end_with_parent() -> None:
+    if sys.platform.startswith("linux"):
+        linux.end_with_parent()
+
+
+def _check(request: dict[str, Any]) -> None:
     """What a compile cannot do without; a source may belong to another user."""
-    for path in (request["file"], request["root"], view.scratch, sys.executable):
+    for path in (request["file"], request["root"], request["scratch"], sys.executable):
         if not os.access(path, os.R_OK):
             raise OSError(f"{path} cannot be read there")
-    if not os.access(view.scratch, os.W_OK):
+    if not os.access(request["scratch"], os.W_OK):
         raise OSError("the scratch folder cannot be written there")
 
 
@@ -108,7 +115,7 @@ def _become_child(pipe: int) -> None:
     """Fork, and go on as the child; the parent waits and ends, telling how the child did."""
     child = os.fork()
     if child == 0:
-        linux.end_with_parent()
+        _end_with_parent()
         return
     while True:
         found, status = os.wait()

@@ -84,6 +84,8 @@ class Reads:
 
     def add(self, kind: str, path: Any) -> None:
         """Remember a path, unless it is Python's, the system's or this compile's own."""
+        if isinstance(path, str) and path.startswith(self._skipped):  # nearly all of them
+            return
         try:
             text = os.fsdecode(path)
         except TypeError:  # a descriptor of what was opened, and told, before

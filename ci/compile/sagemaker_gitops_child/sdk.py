@@ -8,10 +8,10 @@ done. User code keeps its clock, its random numbers and its files.
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib.abc
 import io
 import os
-import shutil
 import sys
 import uuid
 import zipfile
@@ -76,10 +76,13 @@ class Uploads:
         self.folder = folder
         self.objects: list[tuple[str, str, str]] = []
         self.folders: list[str] = []
+        self._names: dict[bytes, str] = {}  # each training step uploads the same 20 files again
 
     def upload(self, source: Path, bucket: str, key: str) -> None:
-        name = str(len(self.objects))
-        shutil.copyfile(source, self.folder / name)
+        content = source.read_bytes()
+        name = self._names.setdefault(hashlib.sha256(content).digest(), str(len(self._names)))
+        if not (self.folder / name).exists():
+            (self.folder / name).write_bytes(content)
         self.objects.append((bucket, key, name))
 
     def upload_data(
@@ -100,6 +103,23 @@ class Uploads:
         return root
 
 
+class Clients:
+    """A boto session that makes each client once."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+        self._made: dict[str, Any] = {}
+
+    def client(self, *args: Any, **kwargs: Any) -> Any:
+        key = repr((args, sorted(kwargs.items())))
+        if key not in self._made:
+            self._made[key] = self._session.client(*args, **kwargs)
+        return self._made[key]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+
 class Mends:
     """Which module of the SDK is changed in which way."""
 
@@ -116,6 +136,7 @@ class Mends:
             "sagemaker.core.helper.session_helper": self.session,
             "sagemaker.mlops.workflow.steps": self.steps,
             "sagemaker.train.model_trainer": self.trainer,
+            "sagemaker.core.helper.iam_role_resolver": self.roles,
             "sagemaker.lambda_helper": self.functions,
             "sagemaker.core.lambda_helper": self.functions,
             "sagemaker.telemetry.telemetry_logging": self.telemetry,
@@ -177,6 +198,20 @@ class Mends:
     def steps(self, module: Any) -> None:
         # Built anew for each step, at a third of a second, only to read the name of a method.
         replace(module, LocalSagemakerClient=functools.lru_cache(module.LocalSagemakerClient))
+
+    def roles(self, module: Any) -> None:
+        # Makes a client for each step, and then skips what it would ask.
+        name = "_get_boto_session"
+        sessions: dict[int, Clients] = {}
+        find = getattr(module, name, None)
+        if find is None:
+            return
+
+        def find_once(session: Any = None) -> Clients:
+            found = find(session)
+            return sessions.setdefault(id(found), Clients(found))
+
+        setattr(module, name, find_once)
 
     def trainer(self, module: Any) -> None:
         trainer, beside = module.ModelTrainer, Path(self.request["file"]).parent
