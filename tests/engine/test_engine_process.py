@@ -3,8 +3,10 @@ dies."""
 
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -92,3 +94,32 @@ def test_steps_side_by_side_and_one_after_another_all_run_once(lab: Lab) -> None
         for other, earlier in ended.steps.items():
             if other[0] in before:
                 assert earlier["EndTime"] <= body["StartTime"]
+
+
+def _fill(lab: Lab, size: int) -> None:
+    for number in count():
+        lab.store.put("junk", f"{size}-{number}", {"text": "x" * size})
+
+
+def test_a_full_disk_delays_the_end_of_a_step_and_loses_nothing(lab: Lab, tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    script = (
+        "import os, time; print('up', flush=True)\n"
+        f"while not os.path.exists({str(go)!r}): time.sleep(0.01)"
+    )
+    arn = lab.record([processing("Slow", script), processing("Next", "pass", "Slow")])
+    lab.engine.submit(arn)
+    lab.until(lambda: _log(lab, "Slow"))
+    # SQLite says the same of a file that may grow no more as of a disk that is full.
+    limit = "PRAGMA max_page_count = {}"
+    lab.store._db.execute(limit.format(1))
+    for size in (5_000, 500, 5):
+        with pytest.raises(sqlite3.OperationalError, match="full"):
+            _fill(lab, size)
+    go.touch()
+    with pytest.raises(AssertionError, match="come to pass"):
+        lab.until(lambda: lab.step(arn, "Slow")["StepStatus"] != "Executing", 1.5)
+    lab.store._db.execute(limit.format(1_000_000))
+    ended = lab.finish(arn)
+    assert ended.status == "Succeeded", ended.reasons()
+    assert len(list(lab.home.glob("steps/*/Slow/*"))) == 1
