@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from support.simulated import Simulated, execution_arn
 
 from ci.errors import AwsError, DeadlineReached, Interrupted
-from ci.execution.follow import Means, follow
+from ci.execution.follow import SPACING, Means, follow
 from ci.execution.model import Change, ChangeKind
 from ci.execution.pace import Past, learn
 
@@ -198,3 +198,50 @@ def test_cancelling_ends_it_with_the_way_back() -> None:
         changes_of(service, cancelled=lambda: service.now > 100)
     assert service.now < 170
     assert caught.value.fix == f"sagemaker-gitops attach {ARN}"
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_hundred_pipelines_share_the_calls(known: bool) -> None:
+    plans = {execution_arn(f"p{number}", number): [HOUR, HOUR] for number in range(100)}
+    service = Simulated(plans=plans)
+    history = learn([Past(seconds=2 * HOUR * factor, milestones={}) for factor in (0.9, 1, 1.1)])
+    assert history is not None
+    histories = {f"p{number}": history for number in range(100)} if known else {}
+    ended: dict[str, float] = {}
+
+    def note(change: Change) -> None:
+        if change.kind is ChangeKind.STATUS and change.status == "Succeeded":
+            ended[change.arn] = service.now
+
+    follow(
+        service,
+        list(plans),
+        emit=note,
+        surroundings=service.surroundings(),
+        means=Means(histories=histories),
+    )
+    # Two looks a second at most, one in ten with another call, and none waits beyond its turn.
+    assert service.calls.total() <= 1.1 * service.now / SPACING + 100 * 12
+    assert max(ended.values()) - 2 * HOUR <= 100 * SPACING + 15
+    assert len(ended) == 100
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    pipelines=st.integers(1, 12),
+    each=st.integers(1, 12),
+    lengths=st.lists(st.floats(1, 5000), min_size=1, max_size=5),
+)
+def test_every_end_is_told_once_however_they_are_spread(
+    pipelines: int, each: int, lengths: list[float]
+) -> None:
+    plans = {
+        execution_arn(f"p{number % pipelines}", number): [lengths[number % len(lengths)]]
+        for number in range(pipelines * each)
+    }
+    service = Simulated(plans=plans)
+    found = changes_of(service)
+    ends = [change.arn for change in found if change.status == "Succeeded" and not change.step]
+    assert sorted(ends) == sorted(plans)
+    steps = [change.arn for change in found if change.status == "Succeeded" and change.step]
+    assert sorted(steps) == sorted(plans)

@@ -1,6 +1,8 @@
 """Stop and retry against the endpoint, as the adapter and as a user meets them."""
 
 import json
+import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 from support.engine_lab import processing
 from support.executing import adapter
-from support.scratch import Scratch, new_scratch, quality_definition
+from support.scratch import COMMAND, Scratch, new_scratch, quality_definition
 
 from ci.execution.retry import retry_failed, retry_token
 from ci.local.lifecycle import down
@@ -191,6 +193,33 @@ def test_a_deployment_is_followed_by_a_queue(scratch: Scratch, aws: SageMaker) -
     refused = scratch.deploy("--queue", "orders")
     assert refused.code == 2
     assert "no URL of a queue" in refused.err
+
+
+def test_a_signal_ends_a_long_poll_at_once(scratch: Scratch, aws: SageMaker) -> None:
+    url = aws.clients.client("sqs").create_queue(QueueName="silent")["QueueUrl"]
+    scratch.define(quality_definition(0.4, script="import time\ntime.sleep(60)"))
+    scratch.commit("interrupted")
+    process = subprocess.Popen(
+        [COMMAND, "deploy", "--local", "--queue", url, "--logs", "--on-cancel", "stop"],
+        cwd=scratch.root,
+        env=scratch.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    lines = []
+    while not lines or "Executing" not in lines[-1]:
+        lines.append(process.stdout.readline())
+        assert lines[-1], "".join(lines)
+    time.sleep(2)
+    sent = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=30)
+    assert time.monotonic() - sent < 6
+    assert process.returncode == 130, out
+    (arn,) = {line.split()[1] for line in lines if line.startswith("Started ")}
+    assert wait_ended(aws, arn).status is ExecutionStatus.STOPPED
 
 
 def wait_ended(aws: SageMaker, arn: str) -> ExecutionSnapshot:
