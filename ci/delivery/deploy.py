@@ -269,11 +269,12 @@ class Delivery:
         ended = early
         for arn, account in self._accounts.items():
             execution = self._latest(arn) if early else _execution(account)
+            ours = arn in self._cancellation.stopped
+            if ours or not execution.status.terminal:
+                note = self._how_it_goes_on(arn, early)
+                self._learn(arn, facts=Facts(execution=execution), notes=(*account.notes, note))
             if execution.status.terminal:
                 ended = self._read_ended(arn, execution) or ended
-                continue
-            note = self._how_it_goes_on(arn, early)
-            self._learn(arn, facts=Facts(execution=execution), notes=(*account.notes, note))
         return ended
 
     def _how_it_goes_on(self, arn: str, early: GitOpsError | None) -> str:
