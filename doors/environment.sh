@@ -8,8 +8,6 @@
 set -euo pipefail
 
 source_root=$(cd "$1" && pwd) folder=$2 cache=$3
-mkdir -p "$folder" "$cache"
-folder=$(cd "$folder" && pwd) cache=$(cd "$cache" && pwd)
 
 fail() {
   printf '::error title=sagemaker-gitops::%s\n' "$*" >&2
@@ -29,6 +27,9 @@ for candidate in "${SAGEMAKER_GITOPS_RUNTIME:-}" python3 python3.14 python3.13 p
   fi
 done
 [ -n "$python" ] || fail "Python 3.11 or newer is missing. Install it before this step: actions/setup-python, or apt-get install -y python3 python3-venv"
+
+mkdir -p "$folder" "$cache"
+folder=$(cd "$folder" && pwd) cache=$(cd "$cache" && pwd)
 
 if command -v uv >/dev/null; then
   uv=uv
