@@ -1,6 +1,7 @@
 """The whole `deploy` while AWS and the forge break, and two of them at once."""
 
 import json
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -236,7 +237,7 @@ def test_retry_failed_goes_on_once_although_it_is_killed(
     assert failed.code == 1
     broken.unlink()
     assert site.deploy(environ).report["verdict"] == failed.report["verdict"]
-    children = []
+    children: list[subprocess.Popen[str]] = []
 
     def hook(_number: int, operation: str, now: Phase) -> None:
         if operation == "RetryPipelineExecution" and now is phase:
