@@ -6,6 +6,7 @@ only be plans of the very commit that the event names, and a reader is told wher
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from ci.forge.comments import upsert_comment
 from ci.forge.github import GitHub
 from ci.forge.handoff import read_comment_file
 from ci.forge.model import CommentResult
-from ci.report.marker import parse_marker
+from ci.report.marker import parse_marker, render_marker
 from ci.report.model import State
 from ci.trigger.model import Trigger
 
@@ -67,5 +68,7 @@ def post_file(forge: GitHub, number: int, file: Path, *, commit: str) -> Comment
             where=str(file),
             why="only a plan can come from a fork",
         )
-    line, _, rest = body.partition("\n")
+    # A marker of our own: what a foreign job says it planned must not count as reviewed.
+    line = render_marker(replace(marker, plan=None, digest=None))
+    _, _, rest = body.lstrip().partition("\n")
     return upsert_comment(forge, number, f"{line}\n{_NOTE}\n{_MENTION.sub(_BROKEN, rest)}")
