@@ -4,6 +4,7 @@ Whatever ends it early once an execution runs (a deadline, a signal, a refusal) 
 reports and not raised, so that the reports are written first and say how to go on.
 """
 
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,7 @@ from ci.errors import AwsError, DeadlineReached, ExitCode, GitOpsError, Interrup
 from ci.execution.cancel import Cancellation
 from ci.execution.find import next_again, superseded_executions
 from ci.execution.follow import Surroundings, attach_command, follow
-from ci.execution.identity import derived_token, parameter_text
+from ci.execution.identity import parameter_text
 from ci.execution.model import Change
 from ci.execution.retry import retry_failed
 from ci.execution.start import ensure_execution
@@ -365,7 +366,7 @@ class Delivery:
         )
         notes = []
         for summary, record in others:
-            executions.stop(summary.arn, token=derived_token("stop", summary.arn))
+            executions.stop(summary.arn, token=uuid.uuid4().hex)
             notes.append(f"Stopped the execution of {record.commit[:12]}: this commit is newer.")
             self._stage.tell(notes[-1])
         return notes
