@@ -5,21 +5,22 @@ What the forge refuses is said once and ends nothing: the run is about the model
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from ci.errors import ForgeError
-from ci.forge.comments import post_comment
+from ci.forge.comments import find_comments, post_comment
 from ci.forge.github import github_from_environment
 from ci.forge.model import CommentAction, Forge
 from ci.forge.summary import write_summary
 from ci.metrics.model import Outcome
 from ci.report.document import report_to_json
 from ci.report.markdown import render_comment
-from ci.report.model import Report
+from ci.report.marker import Marker, marker_of
+from ci.report.model import PlanSection, Report
 from ci.report.redact import Redactor
 from ci.trigger.model import Trigger
 
@@ -33,9 +34,10 @@ class Comments:
     redactor: Redactor
     warn: Callable[[str], None]
     _warned: set[str] = field(default_factory=set)
+    _held: list[str | None] = field(default_factory=list)
 
     def post(self, report: Report) -> None:
-        render = partial(_render, report, self.redactor)
+        render = partial(_render, self._with_plan(report), self.redactor)
         result = post_comment(self.forge, self.pull_request, render)
         problem = result.problem
         if result.action is CommentAction.KEPT_NEWER:
@@ -43,6 +45,27 @@ class Comments:
         if problem is not None and problem not in self._warned:
             self._warned.add(problem)
             self.warn(problem)
+
+    def _with_plan(self, report: Report) -> Report:
+        """A report of an execution that was picked up has no plan of its own. The comment's stays
+        named: a merge is held against it."""
+        if report.plan is not None:
+            return report
+        if not self._held:
+            self._held.append(self._shown_plan(marker_of(report)))
+        digest = self._held[0]
+        if digest is None:
+            return report
+        headline = f"as it was shown before this run was picked up ({digest[:12]})"
+        return replace(report, plan=PlanSection(headline=headline, digest=digest))
+
+    def _shown_plan(self, marker: Marker) -> str | None:
+        try:
+            own = find_comments(self.forge, self.pull_request, marker)
+        except ForgeError:
+            return None
+        plans = (found.plan for _, found in reversed(own) if found.commit == marker.commit)
+        return next((plan for plan in plans if plan is not None), None)
 
     def commit_order(self) -> tuple[str, ...]:
         """The pull request's commits, oldest first; none where the forge does not tell."""

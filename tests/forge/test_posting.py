@@ -7,6 +7,7 @@ import pytest
 from support.github import REPOSITORY, serve_github
 from support.reports import REPORTS
 
+from ci.delivery.forging import Comments
 from ci.delivery.posting import post_file
 from ci.errors import ForgeError
 from ci.forge.github import PERMISSIONS, GitHub
@@ -14,6 +15,7 @@ from ci.forge.http import Client
 from ci.report.markdown import render_comment
 from ci.report.marker import parse_marker
 from ci.report.model import PlanSection
+from ci.report.redact import Redactor
 
 
 @pytest.mark.parametrize("before", ["", "\n", "  \n\n"])
@@ -43,3 +45,21 @@ def test_a_report_of_a_run_is_no_plan(tmp_path: Path) -> None:
         with pytest.raises(ForgeError, match="is not a plan"):
             post_file(forge, 42, file, commit=report.trigger.commit)
         assert github.bodies() == []
+
+
+def test_a_run_that_was_picked_up_keeps_the_plan_named() -> None:
+    planned = REPORTS["success"]
+    plan = PlanSection(headline="1 step changed.", digest="f" * 64)
+    with serve_github() as github:
+        forge = GitHub(Client(github.address, "t0ken", permissions=PERMISSIONS), REPOSITORY)
+
+        def comments() -> Comments:
+            return Comments(forge=forge, pull_request=42, redactor=Redactor(), warn=print)
+
+        comments().post(replace(planned, plan=plan))
+        comments().post(replace(planned, plan=None, notes=("picked up",)))
+        (posted,) = github.bodies()
+    marker = parse_marker(posted)
+    assert marker is not None
+    assert marker.plan == "f" * 64
+    assert "picked up" in posted
