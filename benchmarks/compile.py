@@ -5,7 +5,8 @@
 The plain SDK talks to the same capture endpoint, with its telemetry refused at once, so that it
 waits for nothing: what is measured is work alone. Times are seconds of wall clock, the import of
 the SDK included; the floor is that import alone. The definitions of both ways are compared: they
-must be equal but for the keys of what was uploaded.
+must be equal but for the keys of what was uploaded. At the end, a whole `plan` that the compile
+cache answers, beside a Python that makes one boto3 client.
 """
 
 import argparse
@@ -17,7 +18,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from statistics import median
+from threading import Thread
 
 from ci.compile.capture import serve
 from ci.compile.compile import compile_pipeline
@@ -112,8 +116,73 @@ def here(python: str, folder: Path, kind: str, count: int) -> tuple[float, str]:
         tags={},
     )
     start = time.perf_counter()
-    bundle = compile_pipeline(target, environ=os.environ, root=folder)
+    environ = os.environ | {"SAGEMAKER_GITOPS_COMPILE_CACHE": "off"}
+    bundle = compile_pipeline(target, environ=environ, root=folder)
     return time.perf_counter() - start, bundle.definition.decode()
+
+
+class NothingDeployed(BaseHTTPRequestHandler):
+    """A SageMaker without pipelines."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = b'{"__type": "ResourceNotFound", "Message": "Pipeline does not exist"}'
+        self.send_response(400)
+        self.send_header("Content-Type", "application/x-amz-json-1.1")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+def cached_plan(python: str, folder: Path, rounds: int) -> dict[str, float]:
+    """Median seconds of a whole `plan`: the first compile, and those that the cache answers;
+    beside them a Python that makes one boto3 client and nothing else."""
+    project = folder / "project"
+    (project / "code").mkdir(parents=True)
+    (project / "code" / "main.py").write_text("print('work')\n")
+    (project / "pipeline.py").write_text(MODULE)
+    (project / "sagemaker-gitops.yaml").write_text(
+        f"version: 1\nregion: us-east-1\nrole: {ROLE}\npipelines:\n  demo:\n"
+        f"    source: pipeline.py:get_pipeline\n    python: {python}\n"
+        "    kwargs: {kind: processing, count: 5}\n"
+    )
+    for command in (
+        ["git", "init", "-q", "-b", "main"],
+        ["git", "add", "."],
+        ["git", "-c", "user.name=b", "-c", "user.email=b@example.com", "commit", "-qm", "first"],
+    ):
+        subprocess.run(command, cwd=project, check=True)
+    with ThreadingHTTPServer(("127.0.0.1", 0), NothingDeployed) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_address[1]}",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "none",
+            "AWS_SECRET_ACCESS_KEY": "none",
+        }
+        plan = [sys.executable, "-m", "ci", "plan"]
+        client = [sys.executable, "-c", "import boto3; boto3.client('sagemaker')"]
+        time.sleep(0.2)  # what was just written is older than the compile
+        first = timed(plan, project, environment)
+        times: dict[str, list[float]] = {"plan, cached": [], "one boto3 client": []}
+        for _ in range(rounds):
+            times["plan, cached"].append(timed(plan, project, environment))
+            times["one boto3 client"].append(timed(client, project, environment))
+        server.shutdown()
+    return {"plan, first": first, **{name: median(each) for name, each in times.items()}}
+
+
+def timed(command: list[str], folder: Path, environment: dict[str, str]) -> float:
+    start = time.perf_counter()
+    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
+    return time.perf_counter() - start
 
 
 def without_keys(definition: str) -> str:
@@ -128,6 +197,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--counts", type=int, nargs="+", default=[50, 200])
     parser.add_argument("--kinds", nargs="+", default=["processing", "training"])
+    parser.add_argument("--rounds", type=int, default=9, help="of the cached plan; 0 for none")
     arguments = parser.parse_args()
     environment = os.environ.get("SAGEMAKER_GITOPS_SDK_V3", str(ROOT / "build/envs/sdk-v3"))
     python = str(Path(environment) / "bin" / "python")
@@ -152,6 +222,11 @@ def main() -> int:
                     flush=True,
                 )
         print(f"{'one step (the import)':<24}{'':>8}{floor:>8.1f}")
+        if arguments.rounds:
+            found = cached_plan(python, folder, arguments.rounds)
+            for what, seconds in found.items():
+                print(f"{what:<24}{'':>8}{seconds:>8.2f}")
+            print(f"{'ratio':<24}{'':>8}{found['plan, cached'] / found['one boto3 client']:>8.2f}")
     return 0 if equal else 1
 
 

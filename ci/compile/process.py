@@ -3,13 +3,12 @@
 import json
 import os
 import shlex
-import signal
 import socket
 import stat
 import subprocess
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -18,12 +17,11 @@ from ci.compile.cache import Reads
 from ci.compile.capture import serve
 from ci.compile.child import Job
 from ci.compile.compiled import Compiled
+from ci.compile.running import RUNNING, end
 from ci.compile.services import Capture, function_arn
 from ci.compile.volatile import settle
 from ci.definition.read import read_json
 from ci.project.model import Target
-
-_RUNNING: set[subprocess.Popen[bytes]] = set()
 
 
 def compile_module(job: Job, target: Target) -> Compiled:
@@ -113,7 +111,7 @@ def _run(job: Job, capture: Capture) -> dict[str, Any]:
                 )
             except OSError as error:
                 raise failure.no_start(job.command[0], error) from None
-        _RUNNING.add(process)
+        RUNNING.add(process)
         stack.callback(_end, process)
         return _converse(ours, job, capture, process, stack)
 
@@ -152,16 +150,8 @@ def _converse(
         raise failure.died(job.source, status, job.log) from None
 
 
-def end_compiles() -> None:
-    """Kill what compiles at this moment in any thread: whoever waits for it gets a CompileError."""
-    for process in tuple(_RUNNING):
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-
-
 def _end(process: subprocess.Popen[bytes]) -> None:
     """Nothing of the child outlives the compile, nor what it started."""
-    _RUNNING.discard(process)
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    RUNNING.discard(process)
+    end(process)
     process.wait()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
-from ci.compile.process import end_compiles
+from ci.compile.running import end_compiles
 from ci.delivery.account import Account, effective_parameters, make_report
 from ci.delivery.evidence import Waiting, gather_facts
 from ci.delivery.job import Job, prepare_job

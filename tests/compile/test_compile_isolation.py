@@ -1,12 +1,14 @@
 """What a hostile or careless module cannot do, at each level that the system allows."""
 
+import contextlib
 import json
 import os
 import socket
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -377,6 +379,42 @@ def test_what_detaches_itself_ends_all_the_same(namespaces: Lab, tmp_path: Path)
     )
     listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
     assert marker not in listed.stdout
+
+
+def test_a_killed_command_leaves_no_compile_behind(namespaces: Lab, tmp_path: Path) -> None:
+    (namespaces.root / "pipeline.py").write_text(
+        "import time\ndef get_pipeline():\n    time.sleep(55.4321)\n"
+    )
+    code = (
+        "import os, sys; sys.path.insert(0, 'tests'); from pathlib import Path\n"
+        "from support.compiling import make_target\n"
+        "from ci.compile.compile import compile_pipeline\n"
+        f"root = Path({str(namespaces.root)!r})\n"
+        "compile_pipeline(make_target(root / 'pipeline.py'), environ=os.environ, root=root)"
+    )
+    command = [sys.executable, "-c", code]
+    environ = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, cwd=Path(__file__).parents[2], env=environ) as process:
+        until(lambda: working_in(namespaces.root))
+        process.kill()
+    until(lambda: not working_in(namespaces.root))
+
+
+def working_in(folder: Path) -> list[str]:
+    """The processes that work in a folder: a compile does once it is cut off."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/cwd"):
+        with contextlib.suppress(OSError):
+            if place.readlink() == folder:
+                found.append(place.parent.name)
+    return found
+
+
+def until(holds: Callable[[], object], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_byte_code_of_packages_is_still_kept(lab: Lab, tmp_path: Path) -> None:

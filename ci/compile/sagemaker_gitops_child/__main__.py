@@ -17,7 +17,7 @@ from typing import Any
 
 from .guard import Guard
 from .hygiene import limit, name_temporary_files, pass_byte_code, write_byte_code
-from .isolation import isolate
+from .isolation import end_with_parent, isolate
 from .reads import Reads
 from .sdk import Finder, Mends, Uploads
 from .source import compile_source, describe_error, versions
@@ -75,6 +75,7 @@ def work(request: dict[str, Any], cut: Cut | None) -> dict[str, Any]:
 
 
 def main() -> None:
+    end_with_parent()
     connection = socket.socket(fileno=int(sys.argv[1]))
     connection.set_inheritable(False)
     with connection.makefile("rb") as lines:

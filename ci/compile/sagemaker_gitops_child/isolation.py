@@ -71,7 +71,7 @@ def _fork(level: str, request: dict[str, Any], refused: list[str]) -> Isolated |
 
 def _enter(level: str, request: dict[str, Any], pipe: int, refused: list[str]) -> Isolated:
     """In the maker, and back as the compile."""
-    _end_with_parent()
+    end_with_parent()
     view = None if level == "audit" else view_for(request)
     writable = [request["scratch"]]
     if level == "namespaces" and view is not None:
@@ -97,7 +97,8 @@ def _enter(level: str, request: dict[str, Any], pipe: int, refused: list[str]) -
     )
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """A killed command leaves no compile behind."""
     if sys.platform.startswith("linux"):
         linux.end_with_parent()
 
@@ -115,7 +116,7 @@ def _become_child(pipe: int) -> None:
     """Fork, and go on as the child; the parent waits and ends, telling how the child did."""
     child = os.fork()
     if child == 0:
-        _end_with_parent()
+        end_with_parent()
         return
     while True:
         found, status = os.wait()
