@@ -6,13 +6,14 @@ executions are the record of what was made: a cleanup that was cut short finds e
 """
 
 import json
+import re
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ci.delivery.choosing import is_isolated
 from ci.delivery.session import Session
 from ci.errors import DeadlineReached, UsageError
-from ci.execution.identity import derived_token
 from ci.execution.ownership import same_owner
 from ci.sagemaker.adapter import SageMaker
 from ci.sagemaker.model import DeployedPipeline
@@ -21,6 +22,9 @@ from ci.sagemaker.removal import CONFIG, ENDPOINT, MODEL, HostedKind
 _TAG = "sagemaker-gitops:"
 _METADATA = f"{_TAG}pull-request"
 _CHANGING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack"})
+
+# What groups and endpoints may be called; any other text (an S3 URI) names neither.
+_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +112,7 @@ class _Work:
                 self._delete_package(package, arn)
         for name in sorted(functions):
             self._delete_function(name)
-        token = derived_token("delete", pipeline.arn)
+        token = uuid.uuid4().hex
         if self._aws.pipelines.delete(pipeline.name, token=token):
             self._deleted(f"pipeline {pipeline.name}")
 
@@ -120,7 +124,7 @@ class _Work:
             if snapshot.status.terminal:
                 continue
             self._tell(f"Stopping {arn}")
-            self._aws.executions.stop(arn, token=derived_token("stop", arn))
+            self._aws.executions.stop(arn, token=uuid.uuid4().hex)
             self._wait(arn)
             self.done.stopped.append(arn)
 
@@ -204,7 +208,7 @@ class _Work:
         or an endpoint of such a name is this pull request's alone."""
         place = self._place
         templates = [*place.kwargs.values(), *place.parameters.values(), place.endpoint]
-        return {
+        names = {
             template.replace("{pipeline}", pipeline)
             .replace("{environment}", self._place.name)
             .replace("{pull_request}", self._number)
@@ -212,6 +216,7 @@ class _Work:
             if isinstance(template, str) and "{pull_request}" in template
             for pipeline in self._session.project.pipelines
         }
+        return {name for name in names if _NAME.fullmatch(name)}
 
     def _owns(self, kind: HostedKind, name: str, arn: str) -> bool:
         if same_owner(self._aws.pipelines.tags(arn), self._owner):
