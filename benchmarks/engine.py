@@ -229,6 +229,7 @@ def compare(group: str, contenders: list[Contender], rounds: int) -> list[Row]:
             seconds = time.perf_counter() - begun
             taken[contender.name].append((number, seconds, processor_seconds() - processor))
     first = {number: seconds for number, seconds, _ in taken[contenders[0].name]}
+    print(f"measured: {group}", file=sys.stderr)
     return [
         Row(
             group=group,
@@ -256,19 +257,20 @@ def processor_seconds() -> float:
 
 
 def measure(bench: Bench, rounds: int, home: Path, peers: Callable[[str], list[Any]]) -> list[Row]:
+    few = max(1, rounds // 3)
     bench.run(chain(2))
     bench.run(s3_chain(1))
     bench.run(chain(20, **CACHE))
 
     def others(graph: str) -> list[Contender]:
         return [
-            Contender(name=p.tool, prepare=p.prepare, run=p.run, rounds=3) for p in peers(graph)
+            Contender(name=p.tool, prepare=p.prepare, run=p.run, rounds=few) for p in peers(graph)
         ]
 
     def again(peer: Any) -> Contender:
         peer.prepare()
         peer.run()
-        return Contender(name=peer.tool, run=peer.run, rounds=3)
+        return Contender(name=peer.tool, run=peer.run, rounds=few)
 
     rows = compare(
         "chain of 20",

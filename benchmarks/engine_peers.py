@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import subprocess
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -26,15 +27,14 @@ class Peer:
         self._home = home / tool / graph
         self._python = str(python)
         self._environment = home / f"{tool}-env"
-        self._count = itertools.count()
         self._last: tuple[list[str], Path] | None = None
         if not self._environment.exists():
             _install(tool, self._environment, python)
 
     def prepare(self) -> None:
         """Write what the tool reads, in a fresh folder."""
-        folder = self._home / str(next(self._count))
-        folder.mkdir(parents=True)
+        self._home.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(dir=self._home))
         self._last = _TOOLS[self.tool](folder, self._graph, self._python), folder
 
     def run(self) -> None:
