@@ -7,6 +7,7 @@ from ci.compile.bundle import Bundle
 from ci.delivery.job import Job, prepare_job
 from ci.delivery.session import Session
 from ci.errors import AwsError
+from ci.execution.start import TAG
 from ci.plan.diff import plan_changes
 from ci.plan.model import Baseline, Files, FunctionState, PipelineState, Plan
 from ci.plan.render import render_markdown
@@ -61,7 +62,7 @@ def plan_against_deployed(adapter: SageMaker, target: Target, bundle: Bundle) ->
     deployed = adapter.pipelines.find(target.pipeline_name)
     if deployed is None:
         return plan_against(target, bundle, None)
-    functions, unread = _held_functions(adapter, bundle)
+    functions, unread = _held_functions(adapter, bundle, project=target.tags.get(f"{TAG}project"))
     before = deployed_state(deployed, files=_files(adapter, target, functions), functions=functions)
     return plan_against(target, bundle, before, unread=unread)
 
@@ -104,14 +105,19 @@ def describe_plan(plan: Plan) -> PlanSection:
 
 
 def _held_functions(
-    adapter: SageMaker, bundle: Bundle
+    adapter: SageMaker, bundle: Bundle, *, project: str | None
 ) -> tuple[dict[str, FunctionState], tuple[str, ...]]:
-    """The bundle's functions as Lambda holds them, and the names of those it does not show: a
-    reviewer's role need not see them."""
+    """The bundle's functions as Lambda holds them, and the names of those that are not shown: a
+    reviewer's role need not see them, and a pull request may name any function of the account,
+    so that only those with this project's tags are read."""
     found: dict[str, FunctionState] = {}
     unread: list[str] = []
     for function in bundle.functions:
         try:
+            tags = adapter.functions.tags(function.name)
+            if tags is not None and tags.get(f"{TAG}project") != project:
+                unread.append(function.name)
+                continue
             held = adapter.functions.held(function)
         except AwsError:
             unread.append(function.name)

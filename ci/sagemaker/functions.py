@@ -245,7 +245,7 @@ def _of_wanted(wanted: Mapping[str, object], held: Mapping[str, object]) -> dict
             result[key] = [item.get("Arn") for item in other]
         elif other is None and not value:
             result[key] = value
-        elif key in held:
+        elif key in held and not isinstance(other, Mapping):
             result[key] = other
     return result
 
