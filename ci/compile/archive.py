@@ -23,11 +23,12 @@ def is_byte_code(path: str) -> bool:
     return "__pycache__" in parts or path.endswith((".pyc", ".pyo"))
 
 
-def normalise(data: bytes) -> bytes:
-    """The archive in its one spelling; anything that is no tar.gz and no zip, as it is."""
-    if data[:2] == b"\x1f\x8b":
+def normalise(data: bytes, name: str) -> bytes:
+    """The archive in its one spelling. Whatever is not called a tar.gz or a zip stays as it is:
+    model files and jars begin like a zip, and their bytes are somebody's."""
+    if name.endswith((".tar.gz", ".tgz")) and data[:2] == b"\x1f\x8b":
         return _tar(data)
-    if data[:4] == b"PK\x03\x04":
+    if name.endswith((".zip", ".whl")) and data[:4] == b"PK\x03\x04":
         return _zip(data)
     return data
 
@@ -42,7 +43,9 @@ def _tar(data: bytes) -> bytes:
                     member.isfile() or member.isdir() or member.issym() or member.islnk()
                 ):
                     continue
-                body = archive.extractfile(member) if member.isfile() else None
+                # A hard link is a file with two names: which one is the link, packers differ in.
+                plain = member.isfile() or member.islnk()
+                body = archive.extractfile(member) if plain else None
                 members[name] = (member, body.read() if body else b"")
     except (tarfile.TarError, OSError, EOFError, zlib.error, UnicodeError):
         return data
@@ -50,7 +53,7 @@ def _tar(data: bytes) -> bytes:
     with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as archive:
         for name in sorted(members):
             member, content = members[name]
-            archive.addfile(_plain_member(name, member), io.BytesIO(content))
+            archive.addfile(_plain_member(name, member, len(content)), io.BytesIO(content))
     return _gzip_stored(out.getvalue())
 
 
@@ -58,11 +61,12 @@ def _relative(name: str) -> str:
     return name.removeprefix("./") or "."
 
 
-def _plain_member(name: str, member: tarfile.TarInfo) -> tarfile.TarInfo:
+def _plain_member(name: str, member: tarfile.TarInfo, size: int) -> tarfile.TarInfo:
     plain = tarfile.TarInfo(name)
-    plain.type = tarfile.REGTYPE if member.isfile() else member.type
-    plain.linkname = _relative(member.linkname) if member.islnk() else member.linkname
-    plain.size = member.size if member.isfile() else 0
+    file = member.isfile() or member.islnk()
+    plain.type = tarfile.REGTYPE if file else member.type
+    plain.linkname = "" if file else member.linkname
+    plain.size = size
     plain.mode = 0o755 if member.isdir() or member.mode & 0o111 else 0o644
     return plain
 
@@ -79,26 +83,31 @@ def _gzip_stored(data: bytes) -> bytes:
 
 
 def _zip(data: bytes) -> bytes:
-    members: dict[str, tuple[bool, bytes]] = {}
+    members: dict[str, tuple[int, bytes]] = {}
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             for member in archive.infolist():
                 if not is_byte_code(member.filename):
-                    executable = bool((member.external_attr >> 16) & 0o111)
-                    members[member.filename] = (executable, archive.read(member))
+                    mode = _plain_mode(member.filename, member.external_attr >> 16)
+                    members[member.filename] = (mode, archive.read(member))
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, zlib.error, OSError):
         return data
     small = sum(len(body) for _, body in members.values()) < _STORED_LIMIT
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         for name in sorted(members):
-            executable, body = members[name]
+            mode, body = members[name]
             info = zipfile.ZipInfo(name, date_time=_EPOCH)
             info.create_system = 3  # Unix, so that the modes below mean something
             info.compress_type = zipfile.ZIP_STORED if small else zipfile.ZIP_DEFLATED
-            if name.endswith("/"):
-                info.external_attr = (stat.S_IFDIR | 0o755) << 16 | 0x10
-            else:
-                info.external_attr = (stat.S_IFREG | (0o755 if executable else 0o644)) << 16
+            info.external_attr = mode << 16 | (0x10 if stat.S_ISDIR(mode) else 0)
             archive.writestr(info, body)
     return out.getvalue()
+
+
+def _plain_mode(name: str, mode: int) -> int:
+    if name.endswith("/"):
+        return stat.S_IFDIR | 0o755
+    if stat.S_ISLNK(mode):
+        return stat.S_IFLNK | 0o777
+    return stat.S_IFREG | (0o755 if mode & 0o111 else 0o644)

@@ -15,7 +15,7 @@ from ci.errors import CompileError
 def assemble(compiled: Compiled, *, bucket: str, prefix: str, folder: Path) -> Bundle:
     """The bundle; its files are written to `folder`."""
     files = _Files(folder / "artifacts")
-    uploads = {uri: files.keep(body) for uri, body in compiled.uploads.items()}
+    uploads = {uri: files.keep(body, uri) for uri, body in compiled.uploads.items()}
     result = rewrite(
         compiled.document,
         uploads=uploads,
@@ -28,7 +28,7 @@ def assemble(compiled: Compiled, *, bucket: str, prefix: str, folder: Path) -> B
     }
     functions = []
     for name, (arn, code, configuration) in sorted(compiled.functions.items()):
-        sha256 = files.keep(code)
+        sha256 = files.keep(code, f"{name}.zip")
         key = f"{prefix}/{sha256}/{name}.zip"
         artifacts[key] = files.artifact(sha256, key)
         functions.append(Function(name=name, arn=arn, sha256=sha256, configuration=configuration))
@@ -70,8 +70,8 @@ class _Files:
         self._sizes: dict[str, int] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
-    def keep(self, body: bytes) -> str:
-        body = normalise(body)
+    def keep(self, body: bytes, name: str) -> str:
+        body = normalise(body, name)
         sha256 = hashlib.sha256(body).hexdigest()
         if sha256 not in self._sizes:
             (self._folder / sha256).write_bytes(body)

@@ -326,17 +326,22 @@ class Run:
             ),
         )
         signal.check()
-        if step.type not in CONTAINERS:
-            return perform(task, self._services)
-        self._take_container(step, signal)
-        try:
+        if step.type in CONTAINERS:
+            result = self._contained(task, signal)
+            self._finished.append(folder)
+        else:
             result = perform(task, self._services)
-        finally:
-            self._limits.containers.release()
         if key is not None:
             self._remember(step, key, result)
-        self._finished.append(folder)
         return result
+
+    def _contained(self, task: Task, signal: StopSignal) -> Result:
+        """Containers wait for a place: a wide pipeline must not start more than a machine bears."""
+        self._take_container(task.step, signal)
+        try:
+            return perform(task, self._services)
+        finally:
+            self._limits.containers.release()
 
     def _take_container(self, step: Step, signal: StopSignal) -> None:
         if self._limits.containers.acquire(blocking=False):
