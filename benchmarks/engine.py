@@ -27,12 +27,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine_peers import CACHING, TOOLS, Peer
+from engine_peers import CACHING, QUICK, TOOLS, Peer
 
 from ci.local.emulator import Emulator, emulator_python
 from ci.local.engine.engine import Engine
@@ -250,9 +250,11 @@ def processor_seconds() -> float:
     own = os.times()
     total = own.user + own.system + own.children_user + own.children_system
     for thread in Path("/proc/self/task").iterdir():
-        for child in (thread / "children").read_text().split():
-            fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
-            total += sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+        # A thread or a child may end while it is looked at.
+        with suppress(OSError):
+            for child in (thread / "children").read_text().split():
+                fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
+                total += sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
     return total
 
 
@@ -264,7 +266,13 @@ def measure(bench: Bench, rounds: int, home: Path, peers: Callable[[str], list[A
 
     def others(graph: str) -> list[Contender]:
         return [
-            Contender(name=p.tool, prepare=p.prepare, run=p.run, rounds=few) for p in peers(graph)
+            Contender(
+                name=p.tool,
+                prepare=p.prepare,
+                run=p.run,
+                rounds=rounds if p.tool in QUICK else few,
+            )
+            for p in peers(graph)
         ]
 
     def again(peer: Any) -> Contender:
@@ -354,13 +362,15 @@ def _put_first_object(address: str) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Overhead of the step engine.")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--peers", action="store_true")
+    parser.add_argument("--peers", nargs="*", choices=TOOLS, help="all where none is named")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
 
         def peers(graph: str) -> list[Any]:
-            return [Peer(t, graph, home, PYTHON) for t in TOOLS] if arguments.peers else []
+            if arguments.peers is None:
+                return []
+            return [Peer(t, graph, home, PYTHON) for t in arguments.peers or TOOLS]
 
         with running_emulator(home / "emulator") as address:
             bench = Bench(home, address)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 LOCKS = Path(__file__).parent / "peers"
+QUICK = frozenset({"doit"})
 CACHING = frozenset({"doit", "snakemake", "dvc"})
 _Graph = Mapping[str, tuple[str, ...]]
 
