@@ -7,7 +7,7 @@ from typing import Any
 
 from ci.errors import AwsError
 from ci.sagemaker.clients import Clients
-from ci.sagemaker.model import ExecutionSnapshot, ExecutionSummary, StepSnapshot
+from ci.sagemaker.model import ExecutionSnapshot, ExecutionStatus, ExecutionSummary, StepSnapshot
 from ci.sagemaker.read import parse_execution, parse_step, parse_summary
 
 _SERVICE = "sagemaker"
@@ -167,6 +167,10 @@ class Executions:
             )
         except AwsError as error:
             if error.code != "ConflictException" and not _has_ended(error):
+                raise
+            # Refused because it is over, or for another reason? Only it can tell.
+            status = self._snapshot(clients, arn).status
+            if not status.terminal and status is not ExecutionStatus.STOPPING:
                 raise
 
     def _snapshot(self, clients: Clients, arn: str) -> ExecutionSnapshot:

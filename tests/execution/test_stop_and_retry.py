@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import time
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,7 +40,8 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scratch]:
 
 @pytest.fixture
 def aws(scratch: Scratch) -> SageMaker:
-    scratch.run("local", "up")
+    scratch.define(quality_definition(1.0))
+    assert scratch.run("local", "up").code == 0
     return adapter(scratch.run("local", "status", "--json").document["address"])
 
 
@@ -147,11 +149,12 @@ def test_stopping_twice_and_after_the_end_is_stopping_once(
     started = scratch.deploy("--detach")
     arn = started.report["execution"]["arn"]
     stop = aws.executions.stop_now if now else aws.executions.stop
-    stop(arn, token="a" * 32)
-    stop(arn, token="b" * 32)
+    first = uuid.uuid4().hex
+    stop(arn, token=first)
+    stop(arn, token=uuid.uuid4().hex)
     assert wait_ended(aws, arn).status is ExecutionStatus.STOPPED
-    stop(arn, token="c" * 32)
-    stop(arn, token="a" * 32)
+    stop(arn, token=uuid.uuid4().hex)
+    stop(arn, token=first)
     assert aws.executions.snapshot(arn).status is ExecutionStatus.STOPPED
 
 
@@ -166,7 +169,7 @@ def test_what_was_stopped_goes_on_and_can_be_stopped_again(
         assert done.code == 0, done.err
         assert aws.executions.snapshot(arn).status is ExecutionStatus.STOPPED
         assert retry_failed(aws.executions, arn, tell=lambda _line: None, sleep=time.sleep)
-    aws.executions.stop(arn, token="d" * 32)
+    aws.executions.stop(arn, token=uuid.uuid4().hex)
     assert wait_ended(aws, arn).status is ExecutionStatus.STOPPED
 
 
