@@ -1,22 +1,53 @@
-"""Which execution the arguments of `attach` and `stop` name."""
+"""What `attach` and `stop` share: which execution is named, and following it."""
 
 import argparse
 from typing import TYPE_CHECKING
 
+from ci.cli.options import (
+    add_execution_options,
+    add_follow_options,
+    add_place_options,
+    names_itself,
+    settle_deadline,
+    settle_session,
+)
 from ci.cli.shell import Shell
 
 if TYPE_CHECKING:
+    from ci.cli.reporting import Reporter
+    from ci.delivery.deploy import Ended
     from ci.delivery.job import Job
     from ci.delivery.session import Session
 
 
-def settle_execution(
-    arguments: argparse.Namespace, shell: Shell, session: "Session"
-) -> "tuple[Session, str, Job]":
+def add_picking_arguments(parser: argparse.ArgumentParser) -> None:
+    add_execution_options(parser)
+    add_place_options(parser)
+    add_follow_options(parser)
+
+
+def follow_picked(
+    arguments: argparse.Namespace, shell: Shell, picked: "tuple[Session, str, Job]"
+) -> "tuple[Ended, Reporter]":
+    """Follow the execution to its report. A signal only ends the following."""
+    from ci.cli.following import make_stage
+    from ci.cli.reporting import Reporter
+    from ci.delivery.deploy import attach
+
+    session, arn, job = picked
+    deadline = settle_deadline(arguments.deadline)
+    reporter = Reporter(arguments, shell, session, several=False)
+    with make_stage(arguments, shell, reporter, title=job.name) as stage:
+        return attach(session, {arn: job}, deadline, stage), reporter
+
+
+def settle_execution(arguments: argparse.Namespace, shell: Shell) -> "tuple[Session, str, Job]":
     """The session as the execution's own commit has it, the ARN, and the job it is of."""
     from ci.delivery.pickup import find_arn, pick_up
     from ci.project.select import select_pipelines
 
+    settle_deadline(arguments.deadline)  # a bad one is told before anything is looked up
+    session = settle_session(arguments, shell, anywhere=names_itself(arguments))
     named = arguments.execution
     if named is not None and named.startswith("arn:"):
         region = named.split(":")[3]

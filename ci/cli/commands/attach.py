@@ -2,33 +2,15 @@
 
 import argparse
 
-from ci.cli.options import (
-    add_execution_options,
-    add_follow_options,
-    add_place_options,
-    names_itself,
-    settle_deadline,
-    settle_session,
-)
+from ci.cli.picking import add_picking_arguments, follow_picked, settle_execution
 from ci.cli.shell import Shell
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_execution_options(parser)
-    add_place_options(parser)
-    add_follow_options(parser)
+    add_picking_arguments(parser)
 
 
 def run(arguments: argparse.Namespace, shell: Shell) -> int:
-    from ci.cli.following import finish, make_stage
-    from ci.cli.picking import settle_execution
-    from ci.cli.reporting import Reporter
-    from ci.delivery.deploy import attach
+    from ci.cli.following import finish
 
-    deadline = settle_deadline(arguments.deadline)
-    opened = settle_session(arguments, shell, anywhere=names_itself(arguments))
-    session, arn, job = settle_execution(arguments, shell, opened)
-    reporter = Reporter(arguments, shell, session, several=False)
-    with make_stage(arguments, shell, reporter, title=job.name) as stage:
-        ended = attach(session, {arn: job}, deadline, stage)
-    return finish(ended, reporter)
+    return finish(*follow_picked(arguments, shell, settle_execution(arguments, shell)))
