@@ -9,12 +9,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from ci.errors import ForgeError
 from ci.forge.comments import find_comments, post_comment
-from ci.forge.github import github_from_environment
 from ci.forge.model import CommentAction, Forge
+from ci.forge.opening import open_forge
 from ci.forge.summary import write_summary
 from ci.metrics.model import Outcome
 from ci.report.document import report_to_json
@@ -87,10 +86,8 @@ def open_comments(
 
     A commit that was merged finds the pull request it came from.
     """
-    if trigger.repository is None or not _is_github(trigger.host, environ):
-        return None
     try:
-        forge = github_from_environment(environ, trigger.repository, sleep=sleep)
+        forge = open_forge(trigger, environ, sleep=sleep)
     except ForgeError as error:
         warn(str(error))
         return None
@@ -105,16 +102,6 @@ def open_comments(
     if number is None:
         return None
     return Comments(forge=forge, pull_request=number, redactor=redactor, warn=warn)
-
-
-def _is_github(host: str | None, environ: Mapping[str, str]) -> bool:
-    """Whether a repository's host is the GitHub that the environment's token is for: the same
-    owner and name on another host are somebody else's."""
-    if host is None:
-        return True
-    addresses = (environ.get("GITHUB_SERVER_URL"), environ.get("GITHUB_API_URL"))
-    known = {urlsplit(address).hostname for address in addresses if address}
-    return host in known | {"github.com", "ssh.github.com"}
 
 
 def write_job_summary(
