@@ -65,9 +65,9 @@ def parse_arguments(
             raise UsageError("a command is missing", fix=f"{PROGRAM} --help")
         return None, first
     command = load_command(name)
-    parser = Parser(
-        output=output, prog=f"{PROGRAM} {name}", description=COMMANDS[name].capitalize() + "."
-    )
+    summary = COMMANDS[name]
+    description = f"{summary[:1].upper()}{summary[1:]}."
+    parser = Parser(output=output, prog=f"{PROGRAM} {name}", description=description)
     add_global_options(parser)
     command.add_arguments(parser)
     settled = settings_in(environ)

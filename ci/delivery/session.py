@@ -81,12 +81,13 @@ def open_session(
 
 
 def point_at_local(project: Project, environ: Mapping[str, str]) -> dict[str, str]:
-    """`environ` with the address of the local endpoint, and nobody's credentials."""
+    """`environ` with the address of the local endpoint, and nobody's credentials. A project that
+    maps no images takes an endpoint that runs as it is."""
     from ci.local.lifecycle import up
 
     endpoint = up(
         local_home(project),
-        images=project.local.images,
+        images=project.local.images or None,
         region=project.region or LOCAL_REGION,
         environ=environ,
     )

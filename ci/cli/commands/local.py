@@ -14,6 +14,15 @@ _REGION = "us-east-1"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=list(_ACTIONS), help="what to do with the endpoint")
     parser.add_argument("--port", type=_port, help="default: the port of last time, else any")
+    parser.add_argument(
+        "--image",
+        action="append",
+        default=[],
+        type=_image,
+        metavar="PATTERN=FOLDER",
+        help="the Python environment that stands for an image, over the project file's; "
+        "may be given again",
+    )
 
 
 def run(arguments: argparse.Namespace, shell: Shell) -> int:
@@ -32,14 +41,22 @@ def _port(text: str) -> int:
     return number
 
 
+def _image(text: str) -> tuple[str, Path]:
+    pattern, equals, folder = text.partition("=")
+    if not (pattern and equals and folder):
+        raise argparse.ArgumentTypeError(f"{text!r} is no mapping; write PATTERN=FOLDER")
+    return pattern, Path(folder)
+
+
 def _up(arguments: argparse.Namespace, shell: Shell) -> int:
     from ci.local.lifecycle import up
 
     project = shell.load_project()
+    given = [(pattern, shell.cwd / folder) for pattern, folder in arguments.image]
     endpoint = up(
         project.root / _HOME,
         port=arguments.port,
-        images=project.local.images,
+        images=(*given, *project.local.images),
         region=project.region or _REGION,
         environ=shell.environ,
     )
