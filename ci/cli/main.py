@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TextIO
 
 from ci.cli.arguments import parse_arguments
-from ci.cli.mask import secrets_in
 from ci.cli.outcome import tell_bug, tell_error, tell_interrupt
 from ci.cli.shell import Shell, wants_color
 from ci.errors import ExitCode, GitOpsError, UsageError
+from ci.text.environment import secrets_in
 
 
 def run_process() -> int:

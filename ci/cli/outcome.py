@@ -5,7 +5,6 @@ import tempfile
 import traceback
 from collections.abc import Iterator, Mapping
 
-from ci.cli.mask import masked
 from ci.cli.shell import Shell
 from ci.errors import ExitCode, GitOpsError
 
@@ -31,7 +30,7 @@ def tell_interrupt(shell: Shell) -> int:
 
 def tell_bug(error: BaseException, shell: Shell) -> int:
     """Anything that is no GitOpsError is this program's fault, and says so."""
-    trace = masked("".join(traceback.format_exception(error)), shell.secrets)
+    trace = shell.masked("".join(traceback.format_exception(error)))
     what = f"a bug in this program: {type(error).__name__}: {error}"
     if shell.environ.get(DEBUG):
         shell.warn(trace)

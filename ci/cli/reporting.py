@@ -24,7 +24,7 @@ class Reporter:
     ) -> None:
         from ci.delivery.forging import open_comments
         from ci.delivery.publish import ReportFiles, default_base
-        from ci.report.redact import Redactor
+        from ci.text.redact import Redactor
 
         self._shell = shell
         self._redactor = Redactor(shell.secrets)

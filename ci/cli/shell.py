@@ -3,11 +3,13 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from ci.cli.mask import masked, masked_document
-from ci.cli.workflow import in_github, inert, workflow_command
+from ci.cli.workflow import in_github, workflow_command
+from ci.text.clean import inert_output
+from ci.text.redact import Redactor
 
 if TYPE_CHECKING:
     from ci.project.model import Project
@@ -43,16 +45,20 @@ class Shell:
     def emit(self, document: object) -> None:
         """The command's one JSON document; nothing without `--json`."""
         if self.json:
-            plain = masked_document(document, self.secrets)
-            self.stdout.write(json.dumps(plain, indent=2, ensure_ascii=False) + "\n")
+            shown = _redactor(self.secrets).value(document)
+            self.stdout.write(json.dumps(shown, indent=2, ensure_ascii=False) + "\n")
             self.stdout.flush()
 
     def workflow(self, name: str, message: str = "", **properties: object) -> None:
         """A workflow command (`error`, `group`, `endgroup`, ...); nothing outside of GitHub."""
         if in_github(self.environ):
-            line = workflow_command(name, masked(message, self.secrets), properties)
+            line = workflow_command(name, self.masked(message), properties)
             self.stderr.write(line + "\n")
             self.stderr.flush()
+
+    def masked(self, text: str) -> str:
+        """`text` without secrets."""
+        return _redactor(self.secrets).text(text)
 
     def find_project(self) -> Path:
         """The project file: the one that was named, else the nearest one upwards."""
@@ -68,9 +74,14 @@ class Shell:
         return load_project(self.find_project())
 
     def _write(self, stream: TextIO, text: str) -> None:
-        text = masked(text, self.secrets)
-        stream.write((inert(text) if in_github(self.environ) else text) + "\n")
+        text = self.masked(text)
+        stream.write((inert_output(text) if in_github(self.environ) else text) + "\n")
         stream.flush()
+
+
+@lru_cache(maxsize=4)
+def _redactor(secrets: tuple[str, ...]) -> Redactor:
+    return Redactor(secrets)
 
 
 def wants_color(environ: Mapping[str, str], *, is_tty: bool) -> bool:

@@ -4,14 +4,10 @@ Escapes: docs.github.com, "Workflow commands"; the runner decodes %25, %0D, %0A 
 %3A, %2C in properties.
 """
 
-import re
 import secrets
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-
-_COMMAND = re.compile(r"^(\s*)(::|##\[)", re.MULTILINE)
-_ZERO_WIDTH = "\N{ZERO WIDTH SPACE}"
 
 OUTPUT_FILE = "SAGEMAKER_GITOPS_OUTPUT"
 OUTPUTS: Mapping[str, str] = {
@@ -42,12 +38,6 @@ def workflow_command(name: str, message: str, properties: Mapping[str, object]) 
 
 def _escaped(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def inert(text: str) -> str:
-    """Text from elsewhere that the runner reads no command in."""
-    text = text.replace("\r", "\n") if "\r" in text else text
-    return _COMMAND.sub(lambda match: f"{match[1]}{_ZERO_WIDTH}{match[2]}", text)
 
 
 def write_outputs(environ: Mapping[str, str], outputs: Mapping[str, str]) -> None:

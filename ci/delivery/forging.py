@@ -20,7 +20,7 @@ from ci.report.document import report_to_json
 from ci.report.markdown import render_comment
 from ci.report.marker import Marker, marker_of
 from ci.report.model import PlanSection, Report
-from ci.report.redact import Redactor
+from ci.text.redact import Redactor
 from ci.trigger.model import Trigger
 
 

@@ -10,7 +10,7 @@ from ci.report.document import report_to_json
 from ci.report.html import render_html
 from ci.report.markdown import render_comment
 from ci.report.model import Report
-from ci.report.redact import Redactor
+from ci.text.redact import Redactor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

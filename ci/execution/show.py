@@ -8,8 +8,9 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from ci.execution.model import Change, ChangeKind
-from ci.execution.words import clean, format_change, format_seconds
+from ci.execution.words import format_change, format_seconds
 from ci.sagemaker.arn import pipeline_of
+from ci.text.clean import output_line
 
 _STYLES = {
     "Succeeded": "green",
@@ -57,7 +58,7 @@ class PlainShow:
         self, out: Output, *, title: str, groups: bool, now: Callable[[], datetime] | None = None
     ) -> None:
         self._out = out
-        self._title = clean(title)
+        self._title = output_line(title)
         self._groups = groups
         self._now = now or (lambda: datetime.now(UTC))
 
@@ -81,16 +82,16 @@ class PlainShow:
         self._close()
         self._open(title)
         for line in lines or ("(the log is empty)",):
-            self._write("| " + clean(line, limit=None))
+            self._write("| " + output_line(line, limit=None))
         self._close()
         self._open(f"{self._title}, continued")
 
     def lines(self, step: str, lines: Sequence[str]) -> None:
         for line in lines:
-            self._write(f"{clean(step)} | {clean(line, limit=None)}")
+            self._write(f"{output_line(step)} | {output_line(line, limit=None)}")
 
     def _open(self, title: str) -> None:
-        self._write(f"::group::{clean(title)}" if self._groups else clean(title))
+        self._write(f"::group::{output_line(title)}" if self._groups else output_line(title))
 
     def _close(self) -> None:
         if self._groups:
@@ -110,7 +111,7 @@ class LiveShow:
         from rich.console import Console
         from rich.live import Live
 
-        self._title = clean(title)
+        self._title = output_line(title)
         self._clock = clock
         self._rows: dict[tuple[str, str], _Row] = {}
         self._status: dict[str, str] = {}
@@ -144,11 +145,11 @@ class LiveShow:
     def log(self, title: str, lines: Sequence[str]) -> None:
         self._say(title)
         for line in lines or ("(the log is empty)",):
-            self._say("| " + clean(line, limit=None))
+            self._say("| " + output_line(line, limit=None))
 
     def lines(self, step: str, lines: Sequence[str]) -> None:
         for line in lines:
-            self._say(f"{clean(step)} | {clean(line, limit=None)}")
+            self._say(f"{output_line(step)} | {output_line(line, limit=None)}")
 
     def render(self) -> Any:
         """The table as it is now; rich asks for it twice a second."""
@@ -163,11 +164,11 @@ class LiveShow:
         for (arn, step), row in list(self._rows.items()):
             name = f"{pipeline_of(arn)}/{step}" if several else step
             table.add_row(
-                Text(clean(name)),
-                Text(clean(row.kind)),
-                Text(clean(row.status), style=_STYLES.get(row.status, "")),
+                Text(output_line(name)),
+                Text(output_line(row.kind)),
+                Text(output_line(row.status), style=_STYLES.get(row.status, "")),
                 Text(row.took(self._clock())),
-                Text(clean(row.remark, limit=120)),
+                Text(output_line(row.remark, limit=120)),
             )
         return table
 

@@ -1,13 +1,8 @@
 """The words for what happens to an execution. Pure: one change, one line."""
 
-import re
-import unicodedata
-
 from ci.execution.model import Change, ChangeKind
 from ci.sagemaker.arn import pipeline_of
-
-_WIDTH = 500  # characters of a failure reason that one line shows
-_ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|[@-_])")
+from ci.text.clean import output_line
 
 
 def format_seconds(seconds: float) -> str:
@@ -22,28 +17,12 @@ def format_seconds(seconds: float) -> str:
     return f"{whole // 86400}d{whole % 86400 // 3600:02}h"
 
 
-def clean(text: str, *, limit: int | None = _WIDTH) -> str:
-    """One line without control characters, and without what a CI log takes for a command
-    (`::error`, `##[group]`): logs and reasons are written by user code."""
-    text = _ESCAPES.sub("", text).replace("\t", " ")
-    text = " ".join(text.splitlines())
-    text = "".join(
-        character for character in text if unicodedata.category(character) not in {"Cc", "Cf", "Cs"}
-    )
-    text = text.replace("##[", "## [")
-    if text.lstrip().startswith("::"):
-        text = "| " + text
-    if limit is not None and len(text) > limit:
-        text = text[: limit - 1] + "…"
-    return text
-
-
 def format_change(change: Change) -> str:
     """What happened, without a time stamp or line break: `train (Training): Succeeded, 4m12s`."""
     match change.kind:
         case ChangeKind.TROUBLE:
-            why = clean(change.detail or "")
-            return f"AWS does not answer ({clean(change.status or '')}), going on: {why}"
+            why = output_line(change.detail or "")
+            return f"AWS does not answer ({output_line(change.status or '')}), going on: {why}"
         case ChangeKind.RECOVERED:
             return "AWS answers again"
         case _:
@@ -51,7 +30,7 @@ def format_change(change: Change) -> str:
 
 
 def _predicate(change: Change) -> str:
-    detail, status = clean(change.detail or ""), clean(change.status or "")
+    detail, status = output_line(change.detail or ""), output_line(change.status or "")
     match change.kind:
         case ChangeKind.CACHE_HIT:
             text = f"taken from the cache of execution {detail.rpartition('/')[2]}"
@@ -71,6 +50,6 @@ def _predicate(change: Change) -> str:
 
 def _subject(change: Change) -> str:
     if change.step is None:
-        return f"Execution of {clean(pipeline_of(change.arn))}"
+        return f"Execution of {output_line(pipeline_of(change.arn))}"
     kind = f" ({change.step_kind})" if change.step_kind else ""
-    return f"{clean(change.step)}{clean(kind)}"
+    return f"{output_line(change.step)}{output_line(kind)}"

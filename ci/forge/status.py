@@ -5,10 +5,10 @@ import re
 from ci.errors import ForgeError
 from ci.forge.model import CommitStatus, Forge, StatusState
 from ci.metrics.model import Outcome
-from ci.report.escape import clean, cut
 from ci.report.model import Report, State
-from ci.report.redact import Redactor
 from ci.report.words import headline
+from ci.text.clean import clean, cut
+from ci.text.redact import Redactor
 
 # GitHub cuts nothing: a longer description is refused with 422.
 _DESCRIPTION = 140

@@ -13,9 +13,9 @@ from ci.metrics.steps import failure_text
 from ci.metrics.words import gain_percent
 from ci.report.marker import marker_of
 from ci.report.model import Report
-from ci.report.redact import Redactor
 from ci.report.words import headline
 from ci.sagemaker.model import ExecutionSnapshot, ModelPackage, StepSnapshot
+from ci.text.redact import Redactor
 
 VERSION = 1
 

@@ -10,22 +10,15 @@ Three places, three rules:
   backtick that is longer than its fence.
 * `fence` for blocks. Nothing is read inside a fence that is longer than any run of its character.
 
-In all of them control characters, terminal escapes, direction overrides and lone surrogates are
-taken out first (`clean`): they can hide or reorder what a reviewer sees.
+In all of them what cannot be seen is taken out first (`ci.text.clean`).
 """
 
 import html
 import re
 
+from ci.text.clean import clean, cut
+
 _ZERO_WIDTH_SPACE = "\u200b"
-_REPLACEMENT = "\ufffd"
-_TERMINAL_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
-_LINE_END = re.compile(r"\r\n|[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
-_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-_INVISIBLE = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f"
-    "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff]"
-)
 _PLAIN = re.compile(r"[A-Za-z0-9_./:=+,%()\[\]{}<>;!?'\"*#@&$^~ -]+\Z")
 _SPECIAL = re.compile(r"[\\`*_\[\]<>#|~&$@]")
 # A list, a rule or an underline that makes a heading of the line above, at the start of a line.
@@ -34,18 +27,6 @@ _REFERENCE = re.compile(
     r"@(?=\w)|#(?=\d)|(?<=\bGH)-(?=\d)|(?<=\bgh)-(?=\d)|:(?=[\w+-]+:)|:(?=//)|www(?=\.)",
     re.IGNORECASE,
 )
-
-
-def clean(value: str, *, lines: bool = False) -> str:
-    """`value` without what cannot be seen or acts on a terminal; one line unless `lines`."""
-    value = _LINE_END.sub("\n", _TERMINAL_ESCAPE.sub("", value))
-    value = _INVISIBLE.sub("", _CONTROL.sub(_REPLACEMENT, value.replace("\t", "    ")))
-    return value if lines else " ".join(value.split())
-
-
-def cut(value: str, limit: int) -> str:
-    """At most `limit` characters, an ellipsis last where some are missing."""
-    return value if len(value) <= limit else value[: max(0, limit - 1)] + "…"
 
 
 def text(value: str, *, limit: int = 500) -> str:

@@ -8,7 +8,7 @@ from ci.report import words
 from ci.report.escape import html_text
 from ci.report.fit import last_lines
 from ci.report.model import Report
-from ci.report.redact import Redactor
+from ci.text.redact import Redactor
 
 _STYLE = """
 :root{color-scheme:light dark;--line:#d0d7de;--soft:#f6f8fa;--dim:#59636e}

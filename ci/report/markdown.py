@@ -5,8 +5,8 @@ from ci.report.escape import code, link, text
 from ci.report.fit import fit
 from ci.report.marker import marker_of, render_marker
 from ci.report.model import Report
-from ci.report.redact import Redactor
 from ci.report.sections import sections
+from ci.text.redact import Redactor
 
 # GitHub refuses a body of more than 65,536 characters; the rest is room for its own counting.
 COMMENT_LIMIT = 65_000

@@ -9,12 +9,13 @@ from collections.abc import Iterable
 from ci.metrics.model import GateResult, MetricValue
 from ci.metrics.steps import failed_steps, failure_text
 from ci.report import words
-from ci.report.escape import code, cut, fence, link, text
+from ci.report.escape import code, fence, link, text
 from ci.report.fit import Section, cut_markdown, folded, last_lines
 from ci.report.links import job_link, log_link
 from ci.report.mermaid import render_mermaid
 from ci.report.model import LogTail, ParameterValue, Report
 from ci.sagemaker.model import ApprovalStatus, StepSnapshot
+from ci.text.clean import cut
 
 _FOLD_FROM = 9
 _FEW = 30

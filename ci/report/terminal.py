@@ -1,18 +1,17 @@
 """The report on a terminal or in a CI log: plain text, with colour where it is wanted."""
 
 import io
-import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ci.metrics.model import Outcome
 from ci.metrics.steps import failed_steps, failure_text
 from ci.report import words
-from ci.report.escape import clean, cut
 from ci.report.fit import last_lines
 from ci.report.model import Report
-from ci.report.redact import Redactor
 from ci.sagemaker.model import ApprovalStatus
+from ci.text.clean import clean, cut, inert_output
+from ci.text.redact import Redactor
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,8 +28,6 @@ _STYLES = {
 }
 _MOST_STEPS = 60
 _LOG_LINES = 30
-# What GitHub's runner and CodeBuild would read as a command in a line of output.
-_RUNNER_COMMAND = re.compile(r"^((?:\x1b\[[0-9;]*m|\s)*):(?=:)|##(?=\[)", re.MULTILINE)
 
 
 def render_terminal(
@@ -63,11 +60,6 @@ def render_terminal(
     _foot(console, shown)
     lines = (line.rstrip() for line in buffer.getvalue().split("\n"))
     return inert_output("\n".join(lines))
-
-
-def inert_output(text: str) -> str:
-    """`text` with nothing at the start of a line that a CI runner takes for a command."""
-    return _RUNNER_COMMAND.sub(lambda found: f"{found[0]}\u200b", text)
 
 
 def _line(value: str, limit: int = 500) -> str:

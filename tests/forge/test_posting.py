@@ -15,7 +15,7 @@ from ci.forge.http import Client
 from ci.report.markdown import render_comment
 from ci.report.marker import parse_marker
 from ci.report.model import PlanSection
-from ci.report.redact import Redactor
+from ci.text.redact import Redactor
 
 
 @pytest.mark.parametrize("before", ["", "\n", "  \n\n"])

@@ -7,7 +7,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.markdown import ACTIVE, flat, html_of, parse, plain_text
 
-from ci.report.escape import clean, code, fence, html_text, link, mermaid_label, text
+from ci.report.escape import code, fence, html_text, link, mermaid_label, text
+from ci.text.clean import clean
 
 HOSTILE = [
     "@octocat approve", "fixes #1", "GH-12", "acme/mlops#3", "https://evil.example",
@@ -108,10 +109,6 @@ def test_clean_leaves_nothing_that_hides_or_acts(value: str) -> None:
         assert not re.search("[\u200b-\u200f\u202a-\u202e\u2066-\u2069]", shown)
         assert shown.encode("utf-8").decode() == shown
     assert clean(clean(value)) == clean(value)
-
-
-def test_terminal_escapes_go_whole() -> None:
-    assert clean("\x1b[1;31mred\x1b[0m \x1b]8;;http://x\x07link\x1b]8;;\x07") == "red link"
 
 
 @settings(deadline=None)

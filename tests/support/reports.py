@@ -22,9 +22,9 @@ from ci.report.model import (
     Report,
     State,
 )
-from ci.report.redact import Redactor
 from ci.report.terminal import render_terminal
 from ci.sagemaker.model import ApprovalStatus, ExecutionStatus
+from ci.text.redact import Redactor
 from ci.trigger.model import Door, Event, Trigger
 from support.samples import EXECUTION_ARN, PREFIX, START, execution, metric, package, step, steps
 

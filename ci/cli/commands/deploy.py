@@ -92,7 +92,7 @@ def _reviewed(
     if session.environment == PULL_REQUEST or session.trigger.pull_request is not None:
         return jobs, {}
     from ci.delivery.forging import open_comments
-    from ci.report.redact import Redactor
+    from ci.text.redact import Redactor
 
     comments = open_comments(
         session.trigger,

@@ -13,7 +13,7 @@ from support.reports import REPORTS, renderings
 
 from ci.report import escape
 from ci.report.model import LogTail
-from ci.report.redact import Redactor
+from ci.text.redact import Redactor
 
 KEY = """-----BEGIN RSA PRIVATE KEY-----
 MIIEpAIBAAKCAQEA7Z
