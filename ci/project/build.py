@@ -19,6 +19,7 @@ from ci.project.model import (
     OnUnreviewed,
     Pipeline,
     Project,
+    ReportSettings,
 )
 from ci.project.names import check_template, template_fields
 from ci.project.validate import nearest
@@ -60,6 +61,7 @@ def build_project(document: Document, file: Path) -> Project:
                 for pattern, folder in data.get("local", {}).get("images", {}).items()
             )
         ),
+        report=builder.report(data.get("report", {})),
     )
 
 
@@ -110,6 +112,14 @@ class _Builder:
                 for index, each in enumerate(raw.get("gates", []))
             ),
         )
+
+    def report(self, raw: Values) -> ReportSettings:
+        prices = raw.get("prices") or None
+        if prices is not None:
+            file = _absolute(self._root, prices)
+            self._file(("report", "prices"), file, prices)
+            prices = file
+        return ReportSettings(**{**raw, "prices": prices})
 
     def _source(self, path: Place, raw: Values) -> ModuleSource | DefinitionSource:
         if "definition" in raw:

@@ -105,6 +105,18 @@ class LocalSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReportSettings:
+    """What reports show. `trend` counts earlier models of main, `prices` is a file (None: no
+    estimate), `approvers` says in words who may approve."""
+
+    mask_accounts: bool = False
+    studio_domain: str | None = None
+    approvers: str | None = None
+    trend: int = 10
+    prices: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
     """A project file. `root` is the folder it stands in; every relative path counts from there."""
 
@@ -116,6 +128,7 @@ class Project:
     role: str | None = None
     artifacts: ArtifactStore = field(default_factory=ArtifactStore)
     local: LocalSettings = field(default_factory=LocalSettings)
+    report: ReportSettings = field(default_factory=ReportSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ _SECTIONS = (
     ("pipelines.<name>.gates[]", "gate"),
     ("environments.<name>", "environment"),
 )
-_NESTED = ("artifacts", "local")
+_NESTED = ("artifacts", "report", "local")
 _INTRODUCTION = """\
 # The project file
 
@@ -58,6 +58,8 @@ def _choices(schema: Schema) -> Iterator[str]:
 
 
 def _takes(field: Schema) -> str:
+    if "anyOf" in field:
+        return " or ".join(_takes(each) for each in field["anyOf"])
     if "enum" in field:
         return " or ".join(f"`{choice}`" for choice in field["enum"])
     if "const" in field:
