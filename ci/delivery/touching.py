@@ -7,7 +7,7 @@ from ci.errors import TriggerError
 from ci.project.model import Pipeline, Project
 from ci.project.select import select_pipelines
 from ci.trigger.changes import changed_paths, relative_to
-from ci.trigger.laptop import open_repository
+from ci.trigger.history import open_repository
 from ci.trigger.model import Trigger
 
 _FETCH = "actions/checkout with `fetch-depth: 0`, or git fetch --unshallow"

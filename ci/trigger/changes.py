@@ -4,7 +4,7 @@ from pathlib import Path
 
 import git
 
-from ci.trigger.laptop import open_repository
+from ci.trigger.history import open_repository
 
 
 def changed_paths(start: Path, base: str | None, head: str) -> frozenset[str] | None:

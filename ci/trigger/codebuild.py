@@ -10,13 +10,22 @@ from collections.abc import Mapping
 
 from ci.errors import TriggerError
 from ci.trigger.model import Door, Event, Trigger
-from ci.trigger.values import branch_of, checked_commit, known_commit, parse_host, parse_repository
+from ci.trigger.values import (
+    branch_of,
+    checked_commit,
+    checked_package,
+    known_commit,
+    parse_host,
+    parse_repository,
+)
 
 BRANCH = "SAGEMAKER_GITOPS_BRANCH"
 DEFAULT_BRANCH = "SAGEMAKER_GITOPS_DEFAULT_BRANCH"
 REPOSITORY = "SAGEMAKER_GITOPS_REPOSITORY"
 SUBJECT = "SAGEMAKER_GITOPS_SUBJECT"
 TRUSTED = "SAGEMAKER_GITOPS_TRUST_PULL_REQUESTS"
+# Set by an EventBridge rule's input transformer (docs/approval.md).
+EVENT_PACKAGE = "SAGEMAKER_GITOPS_EVENT_PACKAGE"
 
 _PULL_REQUEST = re.compile(r"pr/([0-9]+)")
 _CLOSED = {"PULL_REQUEST_MERGED", "PULL_REQUEST_CLOSED"}
@@ -44,6 +53,7 @@ def parse_codebuild(
     )
     default = environ.get(DEFAULT_BRANCH) or default_branch
     foreign = number is not None and not _is_own(environ, branch, commit, heads or {})
+    package = environ.get(EVENT_PACKAGE)
     return Trigger(
         door=Door.CODEBUILD,
         event=_event(environ, event, number),
@@ -59,6 +69,7 @@ def parse_codebuild(
         run_url=environ.get("CODEBUILD_BUILD_URL") or None,
         subject=environ.get(SUBJECT) or None,
         base=_base(environ, number, heads or {}),
+        package=checked_package(package, EVENT_PACKAGE) if package else None,
     )
 
 
@@ -114,6 +125,8 @@ def _source_branch(environ: Mapping[str, str]) -> str | None:
 
 
 def _event(environ: Mapping[str, str], webhook: str, number: int | None) -> Event:
+    if environ.get(EVENT_PACKAGE):
+        return Event.APPROVAL
     if webhook in _CLOSED:
         return Event.PULL_REQUEST_CLOSED
     if number is not None:

@@ -2,13 +2,17 @@
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from ci.errors import TriggerError
-from ci.trigger.model import Door, Event, Trigger
-from ci.trigger.values import branch_of, checked_commit, known_commit
+from ci.trigger.model import Door, Event, Remark, Trigger
+from ci.trigger.values import branch_of, checked_commit, checked_package, known_commit
 
 Payload = Mapping[str, Any]
+
+# The type of the repository_dispatch event that says: a model package's approval has changed.
+DISPATCH = "sagemaker-approval"
 
 _QUEUE = re.compile(r"gh-readonly-queue/.+/pr-([0-9]+)-[0-9a-f]+")
 
@@ -17,8 +21,8 @@ def parse_github(environ: Mapping[str, str], event: Payload) -> Trigger:
     """The trigger of a workflow run.
 
     `event` is the payload of GITHUB_EVENT_PATH. An event without one of its own reading
-    (`repository_dispatch`, `release`, ...) counts as manual, on GITHUB_SHA. TriggerError for a
-    payload without what it must have, and for the push that deletes a branch.
+    (`release`, another `repository_dispatch` than DISPATCH, ...) counts as manual, on GITHUB_SHA.
+    TriggerError for a payload without what it must have, and for the push that deletes a branch.
     """
     name = environ.get("GITHUB_EVENT_NAME", "")
     return _READERS.get(name, _plain)(environ, event)
@@ -138,7 +142,44 @@ def _comment(environ: Mapping[str, str], event: Payload) -> Trigger:
         from_fork=True,
         actor=_text(event, "comment", "user", "login") or _actor(environ),
         subject=_text(event, "issue", "title"),
-        comment=_text(event, "comment", "body"),
+        comment=_remark(event),
+    )
+
+
+def _remark(event: Payload) -> Remark | None:
+    """A comment that was written just now. One that was edited or deleted orders nothing: whoever
+    edits a comment is not always its author."""
+    author = _text(event, "comment", "user", "login")
+    if _text(event, "action") != "created" or author is None:
+        return None
+    return Remark(
+        id=_number(event, "comment", "id"),
+        body=_text(event, "comment", "body") or "",
+        author=author,
+        written=_moment(_text(event, "comment", "created_at")),
+        automated=_text(event, "comment", "user", "type") == "Bot",
+    )
+
+
+def _moment(text: str | None) -> datetime | None:
+    """A time with its offset; None for anything else."""
+    try:
+        found = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None
+
+
+def _dispatched(environ: Mapping[str, str], event: Payload) -> Trigger:
+    if _text(event, "action") != DISPATCH:
+        return _plain(environ, event)
+    return _trigger(
+        environ,
+        event,
+        event=Event.APPROVAL,
+        commit=checked_commit(environ.get("GITHUB_SHA"), "GITHUB_SHA"),
+        **_where(environ, event, None),
+        package=checked_package(_get(event, "client_payload", "package"), "client_payload.package"),
     )
 
 
@@ -200,6 +241,7 @@ _READERS: Mapping[str, Callable[[Mapping[str, str], Payload], Trigger]] = {
     "pull_request_target": _pull_request,
     "push": _push,
     "issue_comment": _comment,
+    "repository_dispatch": _dispatched,
     "merge_group": _merge_group,
     "workflow_run": _workflow_run,
 }

@@ -1,17 +1,36 @@
-"""A work tree on a laptop, read with GitPython, as a Trigger."""
+"""A work tree on a laptop, as a Trigger.
+
+Every command begins here. What a checkout shows takes a few plain questions to git, asked side by
+side; GitPython (`ci.trigger.history`) would take longer to import than they take.
+"""
 
 import os
+import re
+import shlex
+import subprocess
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-
-import git
 
 from ci.errors import TriggerError
 from ci.trigger.model import Door, Event, Trigger
 from ci.trigger.values import parse_host, parse_repository
 
 _USUAL = ("main", "master")
+_REMOTE, _LOCAL = "refs/remotes/origin/", "refs/heads/"
+_QUESTIONS = {
+    "state": ("status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal"),
+    "references": (
+        "for-each-ref",
+        "--format=%(refname) %(objectname) %(symref)",
+        _REMOTE,
+        _LOCAL,
+    ),
+    "commit": ("log", "-1", "--no-show-signature", "--format=%s%x00%an"),
+    "address": ("remote", "get-url", "origin"),
+}
+_FOREIGN = re.compile(r"dubious ownership in repository at '(.+)'")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,118 +67,128 @@ def parse_checkout(checkout: Checkout) -> Trigger:
 
 def read_checkout(start: Path) -> Checkout:
     """What the repository around `start` shows. TriggerError, with the fix, where it cannot."""
-    with open_repository(start) as repository:
-        try:
-            return _read(repository)
-        except git.GitCommandError as error:
-            raise _refused(error, Path(repository.git_dir)) from error
-
-
-def open_repository(start: Path) -> git.Repo:
-    """The repository around `start`: a work tree or a linked one. TriggerError otherwise."""
-    try:
-        repository = git.Repo(start, search_parent_directories=True)
-    except (git.InvalidGitRepositoryError, git.NoSuchPathError):
-        raise TriggerError(
-            "this folder is in no git repository",
-            where=str(start),
-            fix="git init, and commit; or run it in a clone",
-        ) from None
-    except git.GitCommandNotFound as error:
-        raise TriggerError("git is not installed, or not on PATH") from error
-    if repository.bare:
-        repository.close()
-        raise TriggerError(
-            "this repository is bare: it has no work tree to read",
-            where=str(start),
-            fix="git worktree add ../work main",
-        )
-    return repository
-
-
-def _read(repository: git.Repo) -> Checkout:
-    command = repository.git
-    try:
-        head = command.rev_parse("--verify", "--quiet", "HEAD^{commit}")
-    except git.GitCommandError as error:
-        if error.stderr.strip("\n '"):
-            raise
+    answers = _ask(start, _QUESTIONS)
+    state = answers["state"]
+    if state.problem is not None:
+        raise _refused(state.problem, start)
+    lines = state.text.split("\0")
+    told = dict(line[2:].split(" ", 1) for line in lines if line.startswith("# "))
+    head, branch = told["branch.oid"], told["branch.head"]
+    if head == "(initial)":
         raise TriggerError(
             "there is no commit yet",
-            where=str(repository.working_dir),
+            where=str(start),
             fix="git add . && git commit -m 'First commit'",
-        ) from None
-    reference = _quietly(repository, "symbolic-ref", "--quiet", "HEAD")
-    heads = _heads(repository)
-    subject, _, author = command.show("--no-patch", "--format=%s%x00%an", head).partition("\0")
+        )
+    references = _references(answers["references"].text)
+    subject, _, author = answers["commit"].text.rstrip("\n").partition("\0")
+    address = answers["address"].text.strip()
     return Checkout(
         commit=head,
-        branch=reference.removeprefix("refs/heads/") if reference else None,
-        default_branch=_default_branch(repository, heads),
-        dirty=bool(command.status("--porcelain", "--untracked-files=normal")),
-        repository=_repository(repository),
-        host=_host(repository),
+        branch=None if branch == "(detached)" else branch,
+        default_branch=_default_branch(start, references),
+        dirty=any(line and not line.startswith("# ") for line in lines),
+        repository=parse_repository(address),
+        host=parse_host(address),
         subject=subject,
         author=author or None,
-        heads=heads,
+        heads={
+            name.removeprefix(_REMOTE): commit
+            for name, (commit, _) in references.items()
+            if name.startswith(_REMOTE)
+        },
     )
 
 
-def _quietly(repository: git.Repo, *words: str) -> str | None:
-    """What git answers, None where it answers with an exit code alone."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    """What git printed; `problem` is what it said where it ended in an exit code."""
+
+    text: str
+    problem: str | None = None
+
+
+def _ask(start: Path, questions: Mapping[str, tuple[str, ...]]) -> dict[str, _Answer]:
+    if not start.is_dir():
+        raise _no_repository(start)
+    # Nothing is waited for that another git holds, and messages are read in English.
+    environ = {**os.environ, "LC_ALL": "C", "LANGUAGE": "C", "GIT_OPTIONAL_LOCKS": "0"}
+    with ExitStack() as running:
+        processes = {
+            name: running.enter_context(_start(start, words, environ))
+            for name, words in questions.items()
+        }
+        return {name: _answer(process) for name, process in processes.items()}
+
+
+def _start(
+    start: Path, words: tuple[str, ...], environ: Mapping[str, str]
+) -> subprocess.Popen[str]:
     try:
-        return str(repository.git.execute(["git", *words])) or None
-    except git.GitCommandError:
-        return None
+        return subprocess.Popen(
+            ["git", *words],
+            cwd=start,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+        )
+    except FileNotFoundError as error:
+        raise TriggerError("git is not installed, or not on PATH") from error
+    except OSError as error:
+        what = f"git cannot be started here: {error.strerror}"
+        raise TriggerError(what, where=str(start)) from error
 
 
-def _heads(repository: git.Repo) -> dict[str, str]:
-    listing = repository.git.for_each_ref(
-        "--format=%(refname) %(objectname)", "refs/remotes/origin"
-    )
-    prefix = "refs/remotes/origin/"
-    pairs = (line.rpartition(" ") for line in listing.splitlines())
-    return {name.removeprefix(prefix): commit for name, _, commit in pairs}
+def _answer(process: subprocess.Popen[str]) -> _Answer:
+    text, said = process.communicate()
+    return _Answer(text=text, problem=said.strip() if process.returncode else None)
 
 
-def _default_branch(repository: git.Repo, heads: Mapping[str, str]) -> str | None:
+def _references(listing: str) -> dict[str, tuple[str, str]]:
+    """The commit of each reference, and what it points at where it is symbolic."""
+    lines = (line.split(" ") for line in listing.splitlines())
+    return {name: (commit, target) for name, commit, target in lines}
+
+
+def _default_branch(start: Path, references: Mapping[str, tuple[str, str]]) -> str | None:
     """The remote's HEAD; else `init.defaultBranch` or a usual name, where it is a branch."""
-    remote = _quietly(repository, "symbolic-ref", "--quiet", "refs/remotes/origin/HEAD")
+    _, remote = references.get(f"{_REMOTE}HEAD", ("", ""))
     if remote:
-        return remote.removeprefix("refs/remotes/origin/")
-    configured = _quietly(repository, "config", "--get", "init.defaultBranch")
-    local = set(repository.git.for_each_ref("--format=%(refname)", "refs/heads").splitlines())
+        return remote.removeprefix(_REMOTE)
+    question = {"name": ("config", "--get", "init.defaultBranch")}
+    configured = _ask(start, question)["name"].text.strip()
     for name in ((configured,) if configured else ()) + _USUAL:
-        if name in heads or f"refs/heads/{name}" in local:
+        if f"{_REMOTE}{name}" in references or f"{_LOCAL}{name}" in references:
             return name
     return None
 
 
-def _host(repository: git.Repo) -> str | None:
-    url = _quietly(repository, "remote", "get-url", "origin")
-    return parse_host(url) if url else None
+def _no_repository(start: Path) -> TriggerError:
+    return TriggerError(
+        "this folder is in no git repository",
+        where=str(start),
+        fix="git init, and commit; or run it in a clone",
+    )
 
 
-def _repository(repository: git.Repo) -> str | None:
-    url = _quietly(repository, "remote", "get-url", "origin")
-    return parse_repository(url) if url else None
-
-
-def _refused(error: git.GitCommandError, folder: Path) -> TriggerError:
-    said = str(error.stderr).strip().removeprefix("stderr:").strip().strip("'").strip()
-    if "dubious ownership" in said:
-        top = folder.parent if folder.name == ".git" else folder
+def _refused(said: str, start: Path) -> TriggerError:
+    if "not a git repository" in said:
+        return _no_repository(start)
+    if "must be run in a work tree" in said:
+        return TriggerError(
+            "this repository is bare: it has no work tree to read",
+            where=str(start),
+            fix="git worktree add ../work main",
+        )
+    if found := _FOREIGN.search(said):
         return TriggerError(
             "git refuses this repository: it belongs to another user",
-            where=str(top),
+            where=found[1],
             why="the work tree was made by another user than the one that runs this "
             f"(uid {os.getuid()}), as in containers",
-            fix=f"git config --global --add safe.directory {_quoted(top)}",
+            fix=f"git config --global --add safe.directory {shlex.quote(found[1])}",
         )
-    return TriggerError(f"git refused: {said}", where=str(folder))
-
-
-def _quoted(path: Path) -> str:
-    import shlex
-
-    return shlex.quote(str(path))
+    return TriggerError(f"git refused: {said}", where=str(start))

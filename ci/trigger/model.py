@@ -1,6 +1,7 @@
 """A trigger, as a value."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -19,7 +20,20 @@ class Event(StrEnum):
     SCHEDULE = "schedule"
     MERGE_GROUP = "merge_group"
     WORKFLOW_RUN = "workflow_run"
+    APPROVAL = "approval"
     MANUAL = "manual"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remark:
+    """A comment that was just written on a pull request. `written` is the forge's own time of it,
+    `automated` says that no person wrote it."""
+
+    id: int
+    body: str
+    author: str
+    written: datetime | None = None
+    automated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +46,10 @@ class Trigger:
     differs from the commit (laptop).
     `from_fork` says the pull request's code comes from someone without write access, or that
     nothing shows the contrary. `base` is the commit that the change counts from, where the door
-    tells (a pull request's base, what a push replaced). `comment` is the text of a comment; its
-    `commit` is the default branch's, since the event does not name the pull request's: ask the
-    forge before acting on it.
+    tells (a pull request's base, what a push replaced). `comment` is one that may give an order;
+    its trigger's `commit` is the default branch's, since the event does not name the pull
+    request's: ask the forge before acting on it. `package` is the ARN of the model package whose
+    approval changed; the event is a hint, and the registry is asked.
     """
 
     door: Door
@@ -51,4 +66,5 @@ class Trigger:
     subject: str | None = None
     dirty: bool = False
     base: str | None = None
-    comment: str | None = None
+    comment: Remark | None = None
+    package: str | None = None

@@ -9,6 +9,9 @@ _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _SCP = re.compile(r"(?:[^@/\s]+@)?\[?[^:/\s\]]+\]?:(?P<path>[^\s]+)")
 _CODECOMMIT = re.compile(r"codecommit(?:::[a-z0-9-]+)?://(?:[^@/\s]+@)?(?P<name>[^/\s]+)")
 _NOTHING = "0" * 40
+_PACKAGE = re.compile(
+    r"arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:[0-9]{12}:model-package/[\w.-]{1,63}/[0-9]{1,9}"
+)
 
 
 def checked_commit(text: object, where: str) -> str:
@@ -23,6 +26,15 @@ def known_commit(text: object) -> str | None:
     """A commit's full hash, None for none (a branch that is new has forty zeros before it)."""
     commit = text.strip().lower() if isinstance(text, str) else ""
     return commit if _COMMIT.fullmatch(commit) and commit.strip("0") else None
+
+
+def checked_package(text: object, where: str) -> str:
+    """The ARN of a version of a model package group. TriggerError for anything else."""
+    arn = text.strip() if isinstance(text, str) else ""
+    if not _PACKAGE.fullmatch(arn):
+        shown = str(text)[:200]
+        raise TriggerError(f"{shown!r} is not the ARN of a versioned model package", where=where)
+    return arn
 
 
 def branch_of(reference: str | None) -> str | None:
