@@ -10,11 +10,14 @@ from ci.trigger.model import Door, Event, Trigger
 
 
 class Action(StrEnum):
-    """PLAN shows what a commit changes; RUN plans, then starts and follows executions."""
+    """PLAN shows what a commit changes; RUN plans, then starts and follows executions. CHAT does
+    what a comment asks for, APPROVALS what follows from a decision on a model package."""
 
     PLAN = "plan"
     RUN = "run"
     CLEANUP = "cleanup"
+    CHAT = "chat"
+    APPROVALS = "approvals"
     NOTHING = "nothing"
 
 
@@ -38,6 +41,9 @@ def choose_action(
         find_environment(project, named)
     if trigger.event in _SILENT:
         return _nothing(_SILENT[trigger.event])
+    if trigger.event in _ANSWERED:
+        action, reason = _ANSWERED[trigger.event]
+        return Choice(action=action, reason=reason, environment=named)
     if trigger.event is Event.PULL_REQUEST_CLOSED:
         return _on_close(trigger, named or "pull_request", credentials=credentials)
     if trigger.pull_request is not None:
@@ -47,8 +53,11 @@ def choose_action(
     return _in(project, choose_environment(project, trigger, named))
 
 
+_ANSWERED = {
+    Event.COMMENT: (Action.CHAT, "a comment, which may hold a command"),
+    Event.APPROVAL: (Action.APPROVALS, "the approval of a model package changed"),
+}
 _SILENT = {
-    Event.COMMENT: "chat commands are not part of this version: nothing was done",
     Event.MERGE_GROUP: "a merge queue: the pull request was run, and the push will deploy",
     Event.WORKFLOW_RUN: "another workflow ended; `command: post` posts the comment it left",
 }

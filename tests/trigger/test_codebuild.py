@@ -43,6 +43,20 @@ def test_a_pull_request_whose_commit_is_a_branch_of_ours() -> None:
     assert not trigger.from_fork
 
 
+PACKAGE = "arn:aws:sagemaker:us-east-1:123456789012:model-package/abalone/7"
+
+
+def test_a_rule_that_names_a_package_is_about_its_approval() -> None:
+    started = environ(CODEBUILD_INITIATOR="rule/approvals", CODEBUILD_SOURCE_VERSION="main")
+    ordinary = parse_codebuild(started, default_branch="main")
+    assert (ordinary.event, ordinary.package) == (Event.SCHEDULE, None)
+    named = {**started, "SAGEMAKER_GITOPS_EVENT_PACKAGE": PACKAGE}
+    trigger = parse_codebuild(named, default_branch="main")
+    assert (trigger.event, trigger.package) == (Event.APPROVAL, PACKAGE)
+    with pytest.raises(TriggerError, match="SAGEMAKER_GITOPS_EVENT_PACKAGE"):
+        parse_codebuild({**started, "SAGEMAKER_GITOPS_EVENT_PACKAGE": "$(x)"})
+
+
 @pytest.mark.parametrize("heads", [{}, {"topic": OLD}, {"main": HEAD}])
 def test_a_pull_request_that_nothing_vouches_for_is_foreign(heads: dict[str, str]) -> None:
     assert parse_codebuild(webhook(), heads=heads).from_fork

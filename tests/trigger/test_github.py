@@ -1,6 +1,7 @@
 """GitHub Actions: payloads of every event, honest and hostile."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -112,19 +113,81 @@ def test_a_deleted_branch_is_refused() -> None:
         parse_github(environ("push"), event)
 
 
-def test_a_comment_is_not_trusted_until_the_forge_was_asked() -> None:
-    event = {
+def comment(action: str = "created", **more: object) -> dict[str, Any]:
+    return {
+        "action": action,
         "issue": {"number": 12, "title": "Better trees", "pull_request": {"url": "x"}},
-        "comment": {"body": "/sagemaker run", "user": {"login": "mallory"}},
+        "comment": {
+            "id": 5,
+            "body": "/sagemaker run",
+            "user": {"login": "mallory", "type": "User"},
+            "created_at": "2026-03-02T09:25:00Z",
+            **more,
+        },
         "repository": REPOSITORY,
     }
+
+
+def test_a_comment_is_not_trusted_until_the_forge_was_asked() -> None:
+    event = comment()
     trigger = parse_github(environ("issue_comment"), event)
     assert trigger.event is Event.COMMENT
-    assert (trigger.pull_request, trigger.comment) == (12, "/sagemaker run")
-    assert (trigger.actor, trigger.from_fork) == ("mallory", True)
-    del event["issue"]["pull_request"]  # type: ignore[attr-defined]
+    assert (trigger.pull_request, trigger.actor, trigger.from_fork) == (12, "mallory", True)
+    assert trigger.comment is not None
+    assert (trigger.comment.id, trigger.comment.body) == (5, "/sagemaker run")
+    assert trigger.comment.author == "mallory"
+    assert trigger.comment.written == datetime(2026, 3, 2, 9, 25, tzinfo=UTC)
+    assert not trigger.comment.automated
+    del event["issue"]["pull_request"]
     with pytest.raises(TriggerError, match="on an issue"):
         parse_github(environ("issue_comment"), event)
+
+
+@pytest.mark.parametrize("action", ["edited", "deleted", "", None])
+def test_only_a_comment_that_was_just_written_may_order_something(action: str) -> None:
+    assert parse_github(environ("issue_comment"), comment(action)).comment is None
+
+
+def test_a_comment_of_a_bot_says_so_and_one_of_nobody_orders_nothing() -> None:
+    trigger = parse_github(
+        environ("issue_comment"), comment(user={"login": "github-actions[bot]", "type": "Bot"})
+    )
+    assert trigger.comment is not None
+    assert trigger.comment.automated
+    gone = parse_github(environ("issue_comment"), comment(user=None))
+    assert gone.comment is None
+
+
+@pytest.mark.parametrize("text", [None, 7, "yesterday", "2026-03-02T09:25:00", "9999999"])
+def test_a_time_that_is_none_is_not_known(text: object) -> None:
+    remark = parse_github(environ("issue_comment"), comment(created_at=text)).comment
+    assert remark is not None
+    assert remark.written is None
+
+
+PACKAGE = "arn:aws:sagemaker:us-east-1:123456789012:model-package/abalone/7"
+
+
+def dispatch(action: str = "sagemaker-approval", package: object = PACKAGE) -> dict[str, Any]:
+    return {"action": action, "client_payload": {"package": package}, "repository": REPOSITORY}
+
+
+def test_a_dispatch_of_an_approval_names_the_package() -> None:
+    here = environ("repository_dispatch", GITHUB_REF="refs/heads/main")
+    trigger = parse_github(here, dispatch())
+    assert (trigger.event, trigger.package) == (Event.APPROVAL, PACKAGE)
+    assert trigger.is_default_branch
+    other = parse_github(here, dispatch("deploy-please"))
+    assert (other.event, other.package) == (Event.MANUAL, None)
+
+
+@pytest.mark.parametrize(
+    "package",
+    [None, 7, "", "abalone/7", PACKAGE + "\n--since", PACKAGE.rpartition("/")[0], "$(x)", ["a"]],
+)
+def test_a_dispatch_that_names_no_package_is_refused(package: object) -> None:
+    with pytest.raises(TriggerError, match="not the ARN of a versioned model package"):
+        parse_github(environ("repository_dispatch"), dispatch(package=package))
 
 
 def test_a_merge_group_knows_its_pull_request() -> None:

@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
         credentials=not trigger.from_fork or arguments.local or _has_credentials(shell),
     )
     shell.say(f"{_told(trigger)}: {choice.reason}")
-    if choice.action is Action.NOTHING:
+    if choice.action in {Action.NOTHING, Action.CHAT, Action.APPROVALS}:
         return _nothing(shell, choice.reason)
     arguments.environment = choice.environment
     if choice.action is Action.CLEANUP:
