@@ -1,23 +1,38 @@
 """GitHub and GitHub Enterprise Server as a forge."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from ci.errors import ForgeError
+from ci.forge.github_json import number_in, read_comment, read_pull_request, text_in
 from ci.forge.http import Client
-from ci.forge.model import Comment, CommitStatus, PermissionMissing
+from ci.forge.model import (
+    Comment,
+    CommitStatus,
+    PermissionMissing,
+    PullRequest,
+    UncertainWrite,
+)
 
 API = "https://api.github.com"
 # What the workflow token appears as; taken where GitHub tells no name.
 ACTIONS_BOT = "github-actions[bot]"
 PERMISSIONS = {"contents": "read", "pull-requests": "write"}
 
+_ROLES = frozenset({"admin", "maintain", "write", "triage", "read", "none"})
+# "Lists a maximum of 250 commits" (GitHub REST API, "List commits on a pull request").
+_MOST_LISTED = 250
+
 _MINIMISE = (
     "mutation($id: ID!) { minimizeComment(input: {subjectId: $id, classifier: OUTDATED})"
     " { minimizedComment { isMinimized } } }"
 )
+
+
+class GraphQLRefused(ForgeError):
+    """GraphQL answered with errors."""
 
 
 class GitHub:
@@ -36,40 +51,49 @@ class GitHub:
         return f"GitHub({self._client!r}, {self._repository.removeprefix('/repos/')!r})"
 
     def whoami(self) -> str:
-        """A user's login from `/user`; an app's from GraphQL, since `/user` refuses its token."""
+        """From GraphQL, which knows users and apps; `/user` refuses an app's token, and stands in
+        where there is no GraphQL. Where neither tells, what the workflow token appears as; a
+        comment that is posted then shows the truth. ForgeError where the forge does not answer:
+        with a wrong name every run would post anew."""
         if self._login is None:
-            self._login = self._user_login() or self._viewer_login() or ACTIONS_BOT
+            self._login = self._viewer_login() or self._user_login() or ACTIONS_BOT
         return self._login
+
+    def _viewer_login(self) -> str | None:
+        try:
+            data = self._query("query { viewer { login } }", {}, "read who the token belongs to")
+        except (UncertainWrite, PermissionMissing, GraphQLRefused):
+            return None
+        viewer = data.get("viewer")
+        return text_in(viewer, "login") if isinstance(viewer, Mapping) else None
 
     def _user_login(self) -> str | None:
         try:
             user = self._client.request("GET", "/user", purpose="read who the token belongs to")
         except PermissionMissing:
             return None
-        return _text(user, "login")
-
-    def _viewer_login(self) -> str | None:
-        try:
-            data = self._query("query { viewer { login } }", {}, "read who the token belongs to")
-        except ForgeError:
-            return None
-        viewer = data.get("viewer")
-        return _text(viewer, "login") if isinstance(viewer, Mapping) else None
+        return text_in(user, "login")
 
     def comments(self, pull_request: int) -> tuple[Comment, ...]:
         path = f"{self._repository}/issues/{pull_request}/comments?per_page=100"
         pages = self._client.pages(path, purpose="read the pull request's comments")
-        return tuple(sorted((_comment(item) for item in pages), key=lambda comment: comment.id))
+        return tuple(sorted((read_comment(item) for item in pages), key=lambda comment: comment.id))
 
     def create_comment(self, pull_request: int, body: str) -> Comment:
         path = f"{self._repository}/issues/{pull_request}/comments"
         purpose = f"post a comment on pull request {pull_request}"
-        return _comment(self._client.request("POST", path, body={"body": body}, purpose=purpose))
+        made = read_comment(
+            self._client.request("POST", path, body={"body": body}, purpose=purpose)
+        )
+        self._login = made.author
+        return made
 
     def update_comment(self, comment: Comment, body: str) -> Comment:
         path = f"{self._repository}/issues/comments/{comment.id}"
         purpose = "update the comment"
-        return _comment(self._client.request("PATCH", path, body={"body": body}, purpose=purpose))
+        return read_comment(
+            self._client.request("PATCH", path, body={"body": body}, purpose=purpose)
+        )
 
     def delete_comment(self, comment: Comment) -> None:
         path = f"{self._repository}/issues/comments/{comment.id}"
@@ -82,7 +106,7 @@ class GitHub:
     def _one(self, comment: Comment) -> tuple[Comment, ...]:
         path = f"{self._repository}/issues/comments/{comment.id}"
         try:
-            return (_comment(self._client.request("GET", path, purpose="read a comment")),)
+            return (read_comment(self._client.request("GET", path, purpose="read a comment")),)
         except PermissionMissing:
             return ()
 
@@ -90,10 +114,24 @@ class GitHub:
         self._query(_MINIMISE, {"id": comment.node}, "fold an outdated comment away")
 
     def commit_order(self, pull_request: int) -> tuple[str, ...]:
-        """At most 250 commits: GitHub lists no more of a pull request."""
+        """GitHub lists the oldest 250 commits of a pull request and no more; a comparison of its
+        ends lists them all."""
+        purpose = "read the pull request's commits"
         path = f"{self._repository}/pulls/{pull_request}/commits?per_page=100"
-        pages = self._client.pages(path, purpose="read the pull request's commits")
-        return tuple(sha for sha in (_text(item, "sha") for item in pages) if sha)
+        listed = self._shas(self._client.pages(path, purpose=purpose))
+        if len(listed) < _MOST_LISTED:
+            return listed
+        ends = self.pull_request(pull_request)
+        path = f"{self._repository}/compare/{ends.base}...{ends.head}?per_page=100"
+        return self._shas(self._client.pages(path, purpose=purpose, within="commits"))
+
+    def _shas(self, commits: Iterable[Any]) -> tuple[str, ...]:
+        return tuple(sha for sha in (text_in(item, "sha") for item in commits) if sha)
+
+    def pull_request(self, number: int) -> PullRequest:
+        path = f"{self._repository}/pulls/{number}"
+        answer = self._client.request("GET", path, purpose=f"read pull request {number}")
+        return read_pull_request(answer)
 
     def pull_request_of(self, commit: str) -> int | None:
         """The merged one among several, then the newest: a commit on main can also stand in
@@ -116,9 +154,8 @@ class GitHub:
         from forks as well, which GitHub does not tell by their commit."""
         path = f"{self._repository}/pulls?state=open&per_page=100&head={quote(head, safe=':')}"
         for item in self._client.pages(path, purpose="find the pull request of a fork"):
-            if isinstance(item, Mapping) and _text(item.get("head"), "sha") == commit:
-                number = item.get("number")
-                return number if isinstance(number, int) else None
+            if isinstance(item, Mapping) and text_in(item.get("head"), "sha") == commit:
+                return number_in(item, "number")
         return None
 
     def set_status(self, commit: str, status: CommitStatus) -> None:
@@ -129,18 +166,44 @@ class GitHub:
             "description": status.description,
             "target_url": status.url,
         }
+        needs = {"statuses": "write"}
+        purpose = "set the commit's status"
+        self._client.request("POST", path, body=body, purpose=purpose, needs=needs, again=True)
+
+    def permission_of(self, login: str) -> str:
+        """The role, where it is none of the organisation's own making, else the base role. GitHub
+        answers 404 for an app and for a name that nobody has: `none`."""
+        path = f"{self._repository}/collaborators/{quote(login, safe='')}/permission"
+        purpose = f"read what {login} may do in the repository"
         try:
-            self._client.request("POST", path, body=body, purpose="set the commit's status")
+            answer = self._client.request("GET", path, purpose=purpose)
         except PermissionMissing as error:
-            fix = "permissions:\n  statuses: write"
-            raise PermissionMissing(error.what, where=error.where, why=error.why, fix=fix) from None
+            if error.status == 404:
+                return "none"
+            raise
+        told = (text_in(answer, "role_name"), text_in(answer, "permission"))
+        return next((role for role in told if role in _ROLES), "none")
+
+    def react(self, comment: int, content: str) -> None:
+        path = f"{self._repository}/issues/comments/{comment}/reactions"
+        body = {"content": content}
+        purpose = "react to the comment"
+        self._client.request("POST", path, body=body, purpose=purpose, again=True)
+
+    def repository_dispatch(self, event_type: str, payload: Mapping[str, object]) -> None:
+        """UncertainWrite where no answer tells whether the workflows were started."""
+        path = f"{self._repository}/dispatches"
+        body = {"event_type": event_type, "client_payload": dict(payload)}
+        purpose = f"start the workflows that wait for {event_type}"
+        needs = {"contents": "write"}
+        self._client.request("POST", path, body=body, purpose=purpose, needs=needs)
 
     def _query(self, query: str, variables: Mapping[str, object], purpose: str) -> Any:
         body = {"query": query, "variables": dict(variables)}
-        answer = self._client.request("POST", self._graphql, body=body, purpose=purpose)
+        answer = self._client.request("POST", self._graphql, body=body, purpose=purpose, again=True)
         errors = answer.get("errors") if isinstance(answer, Mapping) else None
         if errors or not isinstance(answer, Mapping):
-            raise ForgeError(f"could not {purpose}", where=self._graphql, why=str(errors)[:400])
+            raise GraphQLRefused(f"could not {purpose}", where=self._graphql, why=str(errors)[:400])
         return answer.get("data") or {}
 
 
@@ -164,21 +227,3 @@ def _graphql_url(api: str) -> str:
     parts = urlsplit(api)
     path = parts.path.removesuffix("/v3")
     return f"{parts.scheme}://{parts.netloc}{path}/graphql"
-
-
-def _comment(item: Any) -> Comment:
-    """Authors can be gone: GitHub shows such comments as ghost's."""
-    if not isinstance(item, Mapping) or not isinstance(item.get("id"), int):
-        raise ForgeError("the forge's answer holds no comment", why=str(item)[:200])
-    return Comment(
-        id=item["id"],
-        body=_text(item, "body") or "",
-        author=_text(item.get("user"), "login") or "ghost",
-        url=_text(item, "html_url") or "",
-        node=_text(item, "node_id"),
-    )
-
-
-def _text(item: Any, key: str) -> str | None:
-    value = item.get(key) if isinstance(item, Mapping) else None
-    return value if isinstance(value, str) else None

@@ -1,12 +1,11 @@
 """The one door to a forge's HTTP API: pages, time limits, and the one policy for trying again.
 
 Tried again: any request that a rate limit turned away (429, or 403 that says so; it was not
-carried out), and what can be done twice without harm (GET, PATCH, PUT, DELETE) after 5xx or a
-broken connection. A POST that got no clear answer is not repeated: UncertainWrite leaves it to
-the caller to look first.
+carried out), and what can be done twice without harm (GET, PATCH, PUT, DELETE, a POST of which the
+caller says so) after 5xx or a broken connection. Any other POST that got no clear answer is not
+repeated: UncertainWrite leaves it to the caller to look first.
 """
 
-import json
 import random
 import re
 import time
@@ -18,7 +17,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 
 from ci.errors import ForgeError
-from ci.forge.model import CommentTooLong, PermissionMissing, UncertainWrite
+from ci.forge.answers import json_of, no_answer, rate_limited, refusal
 
 _ATTEMPTS = 6
 _TIMEOUT = (5.0, 30.0)
@@ -76,18 +75,40 @@ class Client:
     def __repr__(self) -> str:
         return f"Client({self.base_url!r})"
 
-    def request(self, method: str, path: str, *, body: object = None, purpose: str) -> Any:
-        """The JSON of the answer. `purpose` says in an error what was wanted (`post a comment`)."""
-        return _json(self._send(method, path, body, purpose), purpose)
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        purpose: str,
+        needs: Mapping[str, str] | None = None,
+        again: bool = False,
+    ) -> Any:
+        """The JSON of the answer. `purpose` says in an error what was wanted (`post a comment`),
+        `needs` which permissions it takes, where they are not those of the client, `again` that
+        a POST can be done twice without harm."""
+        answer = self._send(method, path, body, purpose, needs=needs, again=again)
+        return json_of(answer, purpose)
 
-    def pages(self, path: str, *, purpose: str) -> Iterator[Any]:
-        """The items of a list on all its pages, as the Link headers lead."""
+    def pages(
+        self,
+        path: str,
+        *,
+        purpose: str,
+        needs: Mapping[str, str] | None = None,
+        within: str | None = None,
+    ) -> Iterator[Any]:
+        """The items of a list on all its pages, as the Link headers lead; `within` names the
+        member that holds the list, where a page is an object."""
         url: str | None = path
         for _ in range(_MOST_PAGES):
             if url is None:
                 return
-            answer = self._send("GET", url, None, purpose)
-            items = _json(answer, purpose)
+            answer = self._send("GET", url, None, purpose, needs=needs)
+            items = json_of(answer, purpose)
+            if within is not None and isinstance(items, dict):
+                items = items.get(within)
             if not isinstance(items, list):
                 raise ForgeError(f"could not {purpose}: a list was expected", where=answer.url)
             yield from items
@@ -95,7 +116,15 @@ class Client:
             url = following[1] if following else None
 
     def _send(
-        self, method: str, path: str, body: object, purpose: str, *, hops: int = 3
+        self,
+        method: str,
+        path: str,
+        body: object,
+        purpose: str,
+        *,
+        needs: Mapping[str, str] | None = None,
+        again: bool = False,
+        hops: int = 3,
     ) -> requests.Response:
         url = path if path.startswith("http") else f"{self.base_url}{path}"
         if urlsplit(url)[:2] != urlsplit(self.base_url)[:2]:
@@ -107,21 +136,24 @@ class Client:
         waited = 0.0
         for attempt in range(1, _ATTEMPTS + 1):
             answer, broken = self._once(method, url, body)
-            pause = self._pause(method, answer, broken, attempt)
+            pause = self._pause(again or method != "POST", answer, broken, attempt)
             if pause is None or attempt == _ATTEMPTS or waited + pause > _PATIENCE:
                 break
             waited += pause
             self._sleep(pause)
         if answer is None:
-            raise _no_answer(method, url, purpose, broken)
+            raise no_answer(method, url, purpose, broken)
         if answer.status_code >= 400:
-            raise self._refusal(method, answer, purpose)
+            needed = self._permissions if needs is None else needs
+            raise refusal(method, answer, purpose, needed)
         if answer.is_redirect:
             # A renamed repository: 301 for reading, 307 for writing (GitHub REST API, "Redirects").
             if hops == 0 or (method != "GET" and answer.status_code not in {307, 308}):
                 raise ForgeError(f"could not {purpose}: the address redirects", where=answer.url)
             target = urljoin(answer.url, answer.headers["Location"])
-            return self._send(method, target, body, purpose, hops=hops - 1)
+            return self._send(
+                method, target, body, purpose, needs=needs, again=again, hops=hops - 1
+            )
         return answer
 
     def _once(
@@ -137,7 +169,7 @@ class Client:
 
     def _pause(
         self,
-        method: str,
+        repeatable: bool,
         answer: requests.Response | None,
         broken: Exception | None,
         attempt: int,
@@ -146,10 +178,10 @@ class Client:
         back_off = min(_LONGEST_WAIT, 2.0 ** (attempt - 1)) * (0.5 + self._jitter() / 2)
         if answer is None:
             never_sent = isinstance(broken, requests.ConnectTimeout)
-            return back_off if method != "POST" or never_sent else None
-        if _rate_limited(answer):
+            return back_off if repeatable or never_sent else None
+        if rate_limited(answer):
             return self._told_wait(answer) or back_off * 8
-        if answer.status_code >= 500 and method != "POST":
+        if answer.status_code >= 500 and repeatable:
             return back_off
         return None
 
@@ -162,83 +194,3 @@ class Client:
         if reset.isdecimal() and answer.headers.get("X-RateLimit-Remaining") == "0":
             return max(0.0, float(reset) - self._clock()) + 1.0 + self._jitter()
         return None
-
-    def _refusal(self, method: str, answer: requests.Response, purpose: str) -> ForgeError:
-        said = _message(answer)
-        where = f"{method} {answer.url}"
-        status = answer.status_code
-        if _rate_limited(answer):
-            return ForgeError(
-                f"could not {purpose}: the forge's rate limit is used up",
-                where=where,
-                why=said,
-                fix="run again later",
-            )
-        if status in {401, 403, 404}:
-            return self._permission(status, where, purpose, said)
-        if status == 422 and "too long" in said:
-            return CommentTooLong(f"could not {purpose}: it is too long", where=where, why=said)
-        if status >= 500 and method == "POST":
-            return UncertainWrite(f"could not {purpose}: HTTP {status}", where=where, why=said)
-        return ForgeError(f"could not {purpose}: HTTP {status}", where=where, why=said)
-
-    def _permission(self, status: int, where: str, purpose: str, said: str) -> ForgeError:
-        if status == 401:
-            return PermissionMissing(
-                f"could not {purpose}: the token is not valid",
-                where=where,
-                why=said,
-                fix="env:\n  GITHUB_TOKEN: ${{ github.token }}",
-            )
-        lines = [f"  {name}: {access}" for name, access in self._permissions.items()]
-        return PermissionMissing(
-            f"could not {purpose}: HTTP {status}",
-            where=where,
-            why=f"{said}; most likely the token lacks a permission (a pull request from a fork or"
-            " from Dependabot never has it)",
-            fix="\n".join(["permissions:", *lines]) if lines else None,
-        )
-
-
-def _rate_limited(answer: requests.Response) -> bool:
-    if answer.status_code == 429:
-        return True
-    if answer.status_code != 403:
-        return False
-    return (
-        "Retry-After" in answer.headers
-        or answer.headers.get("X-RateLimit-Remaining") == "0"
-        or "rate limit" in _message(answer).lower()
-    )
-
-
-def _no_answer(method: str, url: str, purpose: str, broken: Exception | None) -> ForgeError:
-    kind = UncertainWrite if method == "POST" else ForgeError
-    why = type(broken).__name__ if broken else None
-    return kind(f"could not {purpose}: no answer", where=f"{method} {url}", why=why)
-
-
-def _message(answer: requests.Response) -> str:
-    """The forge's own words, short; never the whole page of a proxy."""
-    try:
-        found = answer.json()
-    except (ValueError, RecursionError):
-        return f"HTTP {answer.status_code} {answer.reason}"
-    if not isinstance(found, dict):
-        return f"HTTP {answer.status_code} {answer.reason}"
-    errors = found.get("errors")
-    more = f" ({json.dumps(errors)})" if errors else ""
-    return f"{found.get('message', answer.reason)}{more}"[:400]
-
-
-def _json(answer: requests.Response, purpose: str) -> Any:
-    if answer.status_code == 204 or not answer.content:
-        return None
-    try:
-        return answer.json()
-    except (ValueError, RecursionError):
-        raise ForgeError(
-            f"could not {purpose}: the answer is not JSON",
-            where=answer.url,
-            why="a proxy or a login page may stand in between",
-        ) from None

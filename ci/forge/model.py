@@ -1,8 +1,9 @@
 """What the project needs of a forge: comments on a pull request, and who is asking."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ci.errors import ForgeError
 
@@ -19,7 +20,22 @@ class Comment:
 
 
 class PermissionMissing(ForgeError):
-    """The token may not do this. The run goes on without it."""
+    """The token may not do this. The run goes on without it. `needs` are the permissions that it
+    takes, as the forge calls them: `{"checks": "write"}`; `status` is the answer's."""
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        why: str | None = None,
+        fix: str | None = None,
+        needs: Mapping[str, str] | None = None,
+        status: int | None = None,
+    ) -> None:
+        super().__init__(what, where=where, why=why, fix=fix)
+        self.needs = dict(needs or {})
+        self.status = status
 
 
 class CommentTooLong(ForgeError):
@@ -46,6 +62,27 @@ class CommitStatus:
     state: StatusState
     description: str
     url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullRequest:
+    """`head` and `base` are commits, `branch` and `base_branch` what they are on. Repositories are
+    `owner/name`; `head_repository` None where the fork is gone. `from_fork` says the head is not
+    in the repository itself, or is Dependabot's, whose runs have a fork's rights."""
+
+    number: int
+    head: str
+    base: str
+    branch: str
+    base_branch: str
+    repository: str
+    head_repository: str | None
+    open: bool
+    merged: bool
+    from_fork: bool
+    author: str
+    title: str
+    url: str
 
 
 class Forge(Protocol):
@@ -75,6 +112,24 @@ class Forge(Protocol):
 
     def pull_request_of(self, commit: str) -> int | None:
         """The pull request a commit on a branch came from, merged in whatever way."""
+
+
+@runtime_checkable
+class Conversation(Protocol):
+    """A forge on which people give orders by comment. Every call raises ForgeError where the
+    forge refuses."""
+
+    def permission_of(self, login: str) -> str:
+        """`admin`, `maintain`, `write`, `triage`, `read` or `none`: what the repository grants."""
+
+    def pull_request(self, number: int) -> PullRequest: ...
+
+    def react(self, comment: int, content: str) -> None:
+        """Put a reaction (`+1`, `-1`, `eyes`, `rocket`, `confused`) on a comment; done as well
+        where it is there already."""
+
+    def repository_dispatch(self, event_type: str, payload: Mapping[str, object]) -> None:
+        """Start the workflows that wait for `event_type`. `payload` has at most ten members."""
 
 
 class CommentPolicy(StrEnum):

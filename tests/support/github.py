@@ -12,9 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 PAGE = 2
+# The most commits that GitHub lists of a pull request, the oldest.
+LISTED = 250
 BODY_LIMIT = 65_536
 REPOSITORY = "acme/mlops"
 
@@ -50,6 +52,10 @@ class FakeGitHub:
     pulls: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     minimised: set[str] = field(default_factory=set)
     statuses: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    roles: dict[str, str] = field(default_factory=dict)
+    requested: dict[int, dict[str, Any]] = field(default_factory=dict)
+    reactions: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
+    dispatches: list[dict[str, Any]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     requests: list[tuple[str, str]] = field(default_factory=list)
     hooks: dict[str, Callable[[], None]] = field(default_factory=dict)
@@ -69,6 +75,23 @@ class FakeGitHub:
                 "pull": pull_request,
             }
             return self.number
+
+    def add_pull(
+        self, number: int, head: str, *, fork: str | None = None, author: str = "octocat"
+    ) -> None:
+        """An open pull request; `fork` is the repository (`owner/name`) of its head."""
+        own = {"id": 1, "full_name": REPOSITORY}
+        theirs = own if fork is None else {"id": 2, "full_name": fork}
+        self.requested[number] = {
+            "number": number,
+            "state": "open",
+            "merged_at": None,
+            "title": f"Pull request {number}",
+            "html_url": f"https://github.example/{REPOSITORY}/pull/{number}",
+            "user": {"login": author},
+            "head": {"sha": head, "ref": f"topic-{number}", "repo": theirs},
+            "base": {"sha": "0" * 40, "ref": "main", "repo": own},
+        }
 
     def open_pulls(self, head: str) -> list[dict[str, Any]]:
         """Open pull requests by `owner:branch`, as `pulls` holds them under that name."""
@@ -118,6 +141,9 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {}
         if isinstance(body, list):
             body, headers = self._page(body)
+        elif isinstance(body, dict) and "commits" in body:
+            shown, headers = self._page(body["commits"])
+            body = {**body, "commits": shown}
         return self._send(status, body, headers)
 
     do_GET = do_POST = do_PATCH = do_DELETE = _serve  # noqa: N815 - names of http.server
@@ -180,15 +206,49 @@ class _Handler(BaseHTTPRequestHandler):
         if found := re.fullmatch(r"/issues/comments/(\d+)", path):
             return self._comment(int(found[1]), body)
         if found := re.fullmatch(r"/pulls/(\d+)/commits", path):
-            return 200, [{"sha": sha} for sha in github.commits.get(int(found[1]), [])]
+            return 200, [{"sha": sha} for sha in github.commits.get(int(found[1]), [])][:LISTED]
         if found := re.fullmatch(r"/statuses/([^/]+)", path):
             github.statuses.setdefault(found[1], []).append(body)
             refused = {"message": "Validation Failed", "errors": [{"field": "description"}]}
             return (422, refused) if len(body["description"]) > 140 else (201, body)
+        if found := re.fullmatch(r"/collaborators/([^/]+)/permission", path):
+            return self._permission(unquote(found[1]))
+        if found := re.fullmatch(r"/pulls/(\d+)", path):
+            pull = github.requested.get(int(found[1]))
+            return (404, {"message": "Not Found"}) if pull is None else (200, pull)
+        if found := re.fullmatch(r"/issues/comments/(\d+)/reactions", path):
+            return self._react(login, int(found[1]), body["content"])
+        if path == "/dispatches":
+            github.dispatches.append(body)
+            return 204, None
+        if found := re.fullmatch(r"/compare/[0-9a-f]+\.\.\.([0-9a-f]+)", path):
+            return self._compare(found[1])
         if found := re.fullmatch(r"/commits/([^/]+)/pulls", path):
             unknown = {"message": f"No commit found for SHA: {found[1]}"}
             return (200, github.pulls[found[1]]) if found[1] in github.pulls else (422, unknown)
         return 404, {"message": "Not Found"}
+
+    def _permission(self, login: str) -> Answer:
+        role = self.github.roles.get(login)
+        if role is None:
+            return 404, {"message": f"{login} is not a user"}
+        base = {"maintain": "write", "triage": "read"}.get(role, role)
+        return 200, {"permission": base, "role_name": role, "user": {"login": login}}
+
+    def _compare(self, head: str) -> Answer:
+        for shas in self.github.commits.values():
+            if shas and shas[-1] == head:
+                return 200, {"commits": [{"sha": sha} for sha in shas]}
+        return 404, {"message": "Not Found"}
+
+    def _react(self, login: str, comment: int, content: str) -> Answer:
+        if comment not in self.github.comments:
+            return 404, {"message": "Not Found"}
+        given = self.github.reactions.setdefault(comment, [])
+        there = (login, content) in given
+        if not there:
+            given.append((login, content))
+        return 200 if there else 201, {"id": 1, "content": content}
 
     def _pulls(self) -> Answer:
         return 200, self.github.open_pulls(parse_qs(urlsplit(self.path).query)["head"][0])

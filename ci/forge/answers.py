@@ -1,0 +1,102 @@
+"""What a forge's answer means: its JSON, or the error that it stands for."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import requests
+
+from ci.errors import ForgeError
+from ci.forge.model import CommentTooLong, PermissionMissing, UncertainWrite
+
+
+def refusal(
+    method: str, answer: requests.Response, purpose: str, needs: Mapping[str, str]
+) -> ForgeError:
+    said = _message(answer)
+    where = f"{method} {answer.url}"
+    status = answer.status_code
+    if rate_limited(answer):
+        return ForgeError(
+            f"could not {purpose}: the forge's rate limit is used up",
+            where=where,
+            why=said,
+            fix="run again later",
+        )
+    if status in {401, 403, 404}:
+        return _missing(status, where, purpose, said, needs)
+    if status == 422 and "too long" in said:
+        return CommentTooLong(f"could not {purpose}: it is too long", where=where, why=said)
+    if status >= 500 and method == "POST":
+        return UncertainWrite(f"could not {purpose}: HTTP {status}", where=where, why=said)
+    return ForgeError(f"could not {purpose}: HTTP {status}", where=where, why=said)
+
+
+def _missing(
+    status: int, where: str, purpose: str, said: str, needs: Mapping[str, str]
+) -> PermissionMissing:
+    if status == 401:
+        return PermissionMissing(
+            f"could not {purpose}: the token is not valid",
+            where=where,
+            why=said,
+            fix="env:\n  GITHUB_TOKEN: ${{ github.token }}",
+        )
+    return PermissionMissing(
+        f"could not {purpose}: HTTP {status}",
+        where=where,
+        why=f"{said}; most likely the token lacks a permission (a pull request from a fork or"
+        " from Dependabot never has it)",
+        fix=permissions_block(needs) if needs else None,
+        needs=needs,
+        status=status,
+    )
+
+
+def permissions_block(needs: Mapping[str, str]) -> str:
+    """The YAML of a job's `permissions`."""
+    return "\n".join(["permissions:", *(f"  {name}: {access}" for name, access in needs.items())])
+
+
+def rate_limited(answer: requests.Response) -> bool:
+    if answer.status_code == 429:
+        return True
+    if answer.status_code != 403:
+        return False
+    return (
+        "Retry-After" in answer.headers
+        or answer.headers.get("X-RateLimit-Remaining") == "0"
+        or "rate limit" in _message(answer).lower()
+    )
+
+
+def no_answer(method: str, url: str, purpose: str, broken: Exception | None) -> ForgeError:
+    kind = UncertainWrite if method == "POST" else ForgeError
+    why = type(broken).__name__ if broken else None
+    return kind(f"could not {purpose}: no answer", where=f"{method} {url}", why=why)
+
+
+def _message(answer: requests.Response) -> str:
+    """The forge's own words, short; never the whole page of a proxy."""
+    try:
+        found = answer.json()
+    except (ValueError, RecursionError):
+        return f"HTTP {answer.status_code} {answer.reason}"
+    if not isinstance(found, dict):
+        return f"HTTP {answer.status_code} {answer.reason}"
+    errors = found.get("errors")
+    more = f" ({json.dumps(errors)})" if errors else ""
+    return f"{found.get('message', answer.reason)}{more}"[:400]
+
+
+def json_of(answer: requests.Response, purpose: str) -> Any:
+    if answer.status_code == 204 or not answer.content:
+        return None
+    try:
+        return answer.json()
+    except (ValueError, RecursionError):
+        raise ForgeError(
+            f"could not {purpose}: the answer is not JSON",
+            where=answer.url,
+            why="a proxy or a login page may stand in between",
+        ) from None

@@ -1,0 +1,68 @@
+"""GitHub's JSON as the project's own values."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ci.errors import ForgeError
+from ci.forge.model import Comment, PullRequest
+
+_DEPENDABOT = "dependabot[bot]"
+# Of a user who is gone: https://github.com/ghost.
+_GHOST = "ghost"
+
+
+def read_comment(item: Any) -> Comment:
+    """ForgeError for what is none. Authors can be gone."""
+    number = number_in(item, "id")
+    if number is None:
+        raise ForgeError("the forge's answer holds no comment", why=str(item)[:200])
+    return Comment(
+        id=number,
+        body=text_in(item, "body") or "",
+        author=text_in(_member(item, "user"), "login") or _GHOST,
+        url=text_in(item, "html_url") or "",
+        node=text_in(item, "node_id"),
+    )
+
+
+def read_pull_request(item: Any) -> PullRequest:
+    """ForgeError for what is none."""
+    number, ends = number_in(item, "number"), {}
+    for name in ("head", "base"):
+        end = _member(item, name)
+        ends[name] = (text_in(end, "sha"), text_in(end, "ref"), _member(end, "repo"))
+    (head, branch, theirs), (base, base_branch, own) = ends["head"], ends["base"]
+    repository = text_in(own, "full_name")
+    if not (number and head and branch and base and base_branch and repository):
+        raise ForgeError("the forge's answer holds no pull request", why=str(item)[:200])
+    author = text_in(_member(item, "user"), "login") or _GHOST
+    foreign = theirs is None or number_in(theirs, "id") != number_in(own, "id")
+    return PullRequest(
+        number=number,
+        head=head,
+        base=base,
+        branch=branch,
+        base_branch=base_branch,
+        repository=repository,
+        head_repository=text_in(theirs, "full_name"),
+        open=text_in(item, "state") == "open",
+        merged=text_in(item, "merged_at") is not None,
+        from_fork=foreign or author == _DEPENDABOT,
+        author=author,
+        title=text_in(item, "title") or "",
+        url=text_in(item, "html_url") or "",
+    )
+
+
+def _member(item: Any, key: str) -> Any:
+    return item.get(key) if isinstance(item, Mapping) else None
+
+
+def text_in(item: Any, key: str) -> str | None:
+    value = _member(item, key)
+    return value if isinstance(value, str) else None
+
+
+def number_in(item: Any, key: str) -> int | None:
+    value = _member(item, key)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
