@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ci.project.imports import imported_files, parse_source
+
 FUNCTION = "get_pipeline"
 _SKIPPED = {
     "__pycache__", "build", "dist", "env", "node_modules", "site-packages", "test", "tests", "venv"
 }  # fmt: skip
 _GROUPS = ("model_package_group_name", "model_package_group")
-LARGEST_SOURCE = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +30,8 @@ class Found:
     """A module with a `get_pipeline`. `file` is relative to the root, with forward slashes.
 
     `group` is the model package group that it registers into by default; `needed` are arguments
-    without a default beyond those that every pipeline is given.
+    without a default beyond those that every pipeline is given; `imports` are the repository's
+    files outside of the module's folder that it imports.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Found:
     group: str | None = None
     needed: tuple[str, ...] = ()
     metrics: tuple[FoundMetric, ...] = ()
+    imports: tuple[str, ...] = ()
 
 
 _GIVEN = {
@@ -61,7 +64,7 @@ def discover_pipelines(root: Path) -> tuple[Found, ...]:
     found: list[Found] = []
     taken: set[str] = set()
     for file in sorted(_sources(root)):
-        tree = _parsed(root / file)
+        tree = parse_source(root / file, containing=FUNCTION)
         function = _function(tree) if tree else None
         if tree is None or function is None:
             continue
@@ -74,6 +77,7 @@ def discover_pipelines(root: Path) -> tuple[Found, ...]:
                 group=_group(function),
                 needed=tuple(each for each in _required(function) if each not in _GIVEN),
                 metrics=tuple(_metrics(tree)),
+                imports=tuple(_imports(root, file)),
             )
         )
     return tuple(found)
@@ -93,15 +97,11 @@ def _sources(root: Path) -> Iterator[str]:
                 yield (Path(folder) / name).relative_to(root).as_posix()
 
 
-def _parsed(file: Path) -> ast.Module | None:
-    """The module, None for one that is no Python or does not name the function at all."""
-    try:
-        if not file.is_file() or file.stat().st_size > LARGEST_SOURCE:
-            return None
-        source = file.read_bytes()
-        return ast.parse(source) if FUNCTION.encode() in source else None
-    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
+def _imports(root: Path, file: str) -> Iterator[str]:
+    folder = Path(file).parent
+    for found in imported_files(root, file):
+        if folder not in Path(found).parents:
+            yield found
 
 
 def _function(tree: ast.Module) -> ast.FunctionDef | None:

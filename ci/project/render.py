@@ -41,7 +41,8 @@ def _pipeline(pipeline: Found) -> Iterator[str]:
     yield f"    source: {_scalar(f'{pipeline.file}:{pipeline.function}')}"
     folder = pipeline.file.rpartition("/")[0]
     if folder:
-        yield f"    paths: [{json.dumps(folder + '/**', ensure_ascii=False)}]"
+        paths = ", ".join(map(_scalar, (f"{folder}/**", *pipeline.imports)))
+        yield f"    paths: [{paths}]"
     if pipeline.needed:
         yield f"    # {pipeline.function} has arguments without a default: give them here."
         yield "    kwargs:"
