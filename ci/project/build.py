@@ -15,7 +15,9 @@ from ci.project.model import (
     Environment,
     LocalSettings,
     ModuleSource,
+    OnApproved,
     OnCancel,
+    OnRejected,
     OnUnreviewed,
     Pipeline,
     Project,
@@ -245,6 +247,8 @@ class _Builder:
             deadline=deadline,
             on_cancel=OnCancel(settled["on_cancel"]),
             on_unreviewed=OnUnreviewed(raw.get("on_unreviewed", "warn")),
+            on_approved=OnApproved(raw.get("on_approved", "nothing")),
+            on_rejected=OnRejected(raw.get("on_rejected", "nothing")),
             parallelism=raw.get("parallelism"),
         )
 

@@ -20,6 +20,20 @@ class OnUnreviewed(StrEnum):
     REFUSE = "refuse"
 
 
+class OnApproved(StrEnum):
+    """What follows when a model package is approved."""
+
+    DEPLOY = "deploy"
+    NOTHING = "nothing"
+
+
+class OnRejected(StrEnum):
+    """What follows when a model package is rejected that the endpoint serves."""
+
+    ROLLBACK = "rollback"
+    NOTHING = "nothing"
+
+
 class OnCancel(StrEnum):
     STOP = "stop"
     DETACH = "detach"
@@ -85,6 +99,8 @@ class Environment:
     deadline: float | None = None
     on_cancel: OnCancel = OnCancel.DETACH
     on_unreviewed: OnUnreviewed = OnUnreviewed.WARN
+    on_approved: OnApproved = OnApproved.NOTHING
+    on_rejected: OnRejected = OnRejected.NOTHING
     parallelism: int | None = None
 
 
