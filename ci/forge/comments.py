@@ -12,12 +12,12 @@ from ci.errors import ForgeError
 from ci.forge.model import (
     Comment,
     CommentAction,
-    CommentPolicy,
     CommentResult,
     CommentTooLong,
     Forge,
     UncertainWrite,
 )
+from ci.project.model import CommentPolicy
 from ci.report.marker import Marker, parse_marker
 from ci.report.model import State
 

@@ -132,15 +132,6 @@ class Conversation(Protocol):
         """Start the workflows that wait for `event_type`. `payload` has at most ten members."""
 
 
-class CommentPolicy(StrEnum):
-    """What becomes of the comment of an older commit."""
-
-    UPDATE = "update"
-    HIDE_AND_NEW = "hide-and-new"
-    DELETE_AND_NEW = "delete-and-new"
-    NEW = "new"
-
-
 class CommentAction(StrEnum):
     CREATED = "created"
     UPDATED = "updated"

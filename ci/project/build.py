@@ -10,6 +10,7 @@ from ci.project.document import Document, Problem
 from ci.project.durations import parse_duration
 from ci.project.model import (
     ArtifactStore,
+    CommentPolicy,
     CompileMode,
     DefinitionSource,
     Environment,
@@ -121,7 +122,8 @@ class _Builder:
             file = _absolute(self._root, prices)
             self._file(("report", "prices"), file, prices)
             prices = file
-        return ReportSettings(**{**raw, "prices": prices})
+        comment = CommentPolicy(raw.get("comment", "update"))
+        return ReportSettings(**{**raw, "prices": prices, "comment": comment})
 
     def _source(self, path: Place, raw: Values) -> ModuleSource | DefinitionSource:
         if "definition" in raw:

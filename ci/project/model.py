@@ -20,6 +20,15 @@ class OnUnreviewed(StrEnum):
     REFUSE = "refuse"
 
 
+class CommentPolicy(StrEnum):
+    """What becomes of a pull request's comment when a newer commit reports."""
+
+    UPDATE = "update"
+    HIDE_AND_NEW = "hide-and-new"
+    DELETE_AND_NEW = "delete-and-new"
+    NEW = "new"
+
+
 class OnApproved(StrEnum):
     """What follows when a model package is approved."""
 
@@ -122,9 +131,14 @@ class LocalSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportSettings:
-    """What reports show. `trend` counts earlier models of main, `prices` is a file (None: no
-    estimate), `approvers` says in words who may approve."""
+    """What reports show, and where they go. `trend` counts earlier models of main, `prices` is a
+    file (None: no estimate), `approvers` says in words who may approve. `check_run` stands for
+    the commit status as well."""
 
+    comment: CommentPolicy = CommentPolicy.UPDATE
+    check_run: bool = True
+    deployments: bool = True
+    labels: bool = False
     mask_accounts: bool = False
     studio_domain: str | None = None
     approvers: str | None = None

@@ -11,7 +11,8 @@ from ci.errors import ForgeError
 from ci.forge.comments import is_newer, post_comment, upsert_comment
 from ci.forge.github import PERMISSIONS, GitHub, github_from_environment
 from ci.forge.http import Client
-from ci.forge.model import CommentAction, CommentPolicy, PermissionMissing
+from ci.forge.model import CommentAction, PermissionMissing
+from ci.project.model import CommentPolicy
 from ci.report.marker import Marker, render_marker
 from ci.report.model import State
 
