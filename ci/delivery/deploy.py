@@ -178,8 +178,8 @@ class Delivery:
         retry: bool = False,
         plan: PlanSection | None = None,
         remarks: Sequence[str] = (),
-    ) -> None:
-        """Start the job's execution, or find the one it has; then say that it runs."""
+    ) -> str:
+        """Start the job's execution, or find the one it has; then say that it runs. Its ARN."""
         if self._cancellation.requested():
             raise Interrupted("Interrupted before the execution was started", where=job.name)
         if again:
@@ -203,6 +203,7 @@ class Delivery:
             ) from error
         if not _execution(self._accounts[started.arn]).status.terminal:
             self._publish(started.arn)
+        return started.arn
 
     def _retry(self, arn: str) -> None:
         retry_failed(
@@ -212,6 +213,11 @@ class Delivery:
     @property
     def started(self) -> bool:
         return bool(self._accounts)
+
+    @property
+    def accounts(self) -> Mapping[str, Account]:
+        """What is known of each execution so far, by its ARN."""
+        return self._accounts
 
     @property
     def running(self) -> bool:
@@ -277,6 +283,14 @@ class Delivery:
             if execution.status.terminal:
                 ended = self._read_ended(arn, execution) or ended
         return ended
+
+    def read_ended(self) -> AwsError | None:
+        """Read back those that have ended, and leave the others running."""
+        problem = None
+        for arn, account in list(self._accounts.items()):
+            if _execution(account).status.terminal:
+                problem = self._read_ended(arn, _execution(account)) or problem
+        return problem
 
     def _how_it_goes_on(self, arn: str, early: GitOpsError | None) -> str:
         if arn in self._cancellation.stopped:

@@ -12,7 +12,7 @@ from ci.registry.packages import champion
 from ci.sagemaker.adapter import SageMaker
 from ci.sagemaker.model import ApprovalStatus, ExecutionSnapshot, ModelPackage
 
-_MOVING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack"})
+MOVING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack"})
 _ENDPOINT_POLL = 5.0
 
 
@@ -102,7 +102,7 @@ def fetch_endpoint(
         if found is None:
             return EndpointFact(name=pipeline.endpoint, status="missing")
         left = waiting.left()
-        if found.status not in _MOVING or (left is not None and left <= 0):
+        if found.status not in MOVING or (left is not None and left <= 0):
             return EndpointFact(
                 name=found.name,
                 status=found.status,

@@ -82,6 +82,14 @@ def prepare_job(session: Session, pipeline: str, overrides: Mapping[str, str]) -
     target = session.target(pipeline, overrides)
     refuse_live_compile(target, session.trigger)
     bundle = compile_pipeline(target, environ=session.environ, root=session.project.root)
+    return make_job(session, target, bundle, overrides)
+
+
+def make_job(
+    session: Session, target: Target, bundle: Bundle, overrides: Mapping[str, str]
+) -> Job:
+    """Check a bundle, and identify the run of it. DefinitionError, ProjectError."""
+    pipeline = target.pipeline.name
     definition = parse_definition(bundle.definition, where=f"definition of {pipeline}")
     parameters = execution_parameters(
         definition.parameters, target.parameters, commit=session.trigger.commit

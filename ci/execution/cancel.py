@@ -68,6 +68,13 @@ class Cancellation:
         os.write(self._wake, b".")
         if self._thread is not None:
             self._thread.join(_LAST_WORD)
+        if self._thread is None or not self._thread.is_alive():
+            self.close()
+
+    def close(self) -> None:
+        """Give the pipe back: what was left, or never entered, waits for nothing more."""
+        for end in (self._wakes, self._wake):
+            os.close(end)
 
     def requested(self) -> bool:
         """Whether a signal asked this program to end."""
