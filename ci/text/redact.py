@@ -6,6 +6,7 @@ from the search; a rendering made of a redacted report holds none.
 
 import base64
 import dataclasses
+import html
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -16,6 +17,11 @@ from urllib.parse import quote
 _MASK = "[redacted]"
 _SHORTEST = 4
 _SHORTEST_LINE = 8
+_SHORTEST_PART = 12
+_SHORTEST_WRAPPED = 16
+_WRAP = r"(?:[ \t]{0,8}\\?\r?\n[ \t|>]{0,16})?"
+_URL_ALPHABET = str.maketrans("+/", "-_")
+_LOWER_PERCENT = re.compile("%[0-9A-F]{2}")
 
 # Every repetition has an end: log lines are foreign, and time must grow with their length alone.
 _PATTERNS = (
@@ -31,20 +37,30 @@ _PATTERNS = (
     ),
     # AWS access key ids (IAM user guide, "Understanding unique ID prefixes").
     re.compile(r"(?<![A-Z0-9])(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Z0-9])"),
-    # GitHub tokens (GitHub docs, "About authentication to GitHub", token formats).
+    # Tokens with a prefix of their issuer: GitHub ("About authentication to GitHub"), GitLab
+    # ("Token overview"), Slack, Atlassian, Hugging Face, npm, PyPI, OpenAI and its like, Google.
     re.compile(r"\bgh[pousr]_[A-Za-z0-9]{20,255}\b"),
     re.compile(r"\bgithub_pat_[A-Za-z0-9_]{20,255}\b"),
-    re.compile(r"\bglpat-[A-Za-z0-9_-]{20,}\b"),
-    re.compile(r"\bxox[abprs]-[A-Za-z0-9-]{10,}\b"),
+    re.compile(r"\bgl(?:pat|dt|rt|rtr|ptt|cbt|ft|soat|imt|agent|oas|wt)-[A-Za-z0-9_.-]{16,300}"),
+    re.compile(r"\b(?:xox[abeoprs]|xapp)-[A-Za-z0-9-]{10,300}"),
+    re.compile(r"\bhooks\.slack\.com/(?:services|workflows|triggers)/[A-Za-z0-9/_-]{10,300}"),
+    re.compile(r"\b(?:ATBB|ATCTT3xFfG|ATATT3xFfG)[A-Za-z0-9_=.-]{20,300}"),
+    re.compile(r"\b(?:hf_|npm_)[A-Za-z0-9]{30,100}\b"),
+    re.compile(r"\bpypi-[A-Za-z0-9_-]{50,400}"),
+    re.compile(r"\bsk-(?:[a-z0-9]{1,12}-){0,3}[A-Za-z0-9_]{32,300}"),
+    re.compile(r"\bAIza[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])"),
     # JSON Web Tokens: two JSON objects and a signature.
     re.compile(r"\beyJ[A-Za-z0-9_-]{8,2000}\.eyJ[A-Za-z0-9_-]{8,8000}\.[A-Za-z0-9_-]+"),
 )
-# A name that says what its value is: only the value goes.
+# A name that says what its value is: only the value goes. `WANDB_API_KEY=…`, `"SecretKey": "…"`,
+# and the parts of a presigned URL that let anyone use it.
 _NAMED = re.compile(
-    r"""(?ix) (\b (?: aws_secret_access_key | aws_session_token | secretaccesskey | sessiontoken
-        | x-amz-security-token | x-amz-signature | password | passwd | client_secret
-        | api[_-]?key | authorization) ["']? \s* [:=] \s* ["']?)
-        ( (?: (?:bearer|basic|token) \s+ )? [^\s"'&,;]{4,} )"""
+    r"""(?ix) ((?<![\w-]) [\w-]{0,40} (?: secret_?access_?key | session_?token | secret_?key
+        | security-token | x-amz-signature | password | passwd | passphrase | client_?secret
+        | api_?key | api-key | private_?key | access_?token | refresh_?token | auth_?token
+        | authorization | (?<![\w-])signature (?==))
+        \\?["']? [^\S\n]* (?:%3d|[:=]) [^\S\n]* \\?["']? )
+        ( (?: (?:bearer|basic|token) [^\S\n]+ )? [^\s"'&,;\\]{4,} )"""
 )
 _URL_PASSWORD = re.compile(
     r"(\b[a-z][a-z0-9+.-]{0,20}://[^\s/:@]{0,200}:)([^\s/@]{1,500})(@)", re.IGNORECASE
@@ -62,13 +78,14 @@ class Redactor:
 
     `secrets` are values, not names. Those shorter than four characters are left: taking `1` or
     `dev` out of every line would hide the report and not the secret. The lines of a longer
-    secret count each, as do its JSON, URL and base64 forms.
+    secret count each. All are known in their JSON, URL, HTML, hex and base64 forms, base64 also
+    from the middle of something encoded, and the longer ones where lines were wrapped.
     """
 
     def __init__(self, secrets: Iterable[str] = (), *, mask_accounts: bool = False) -> None:
         forms = {form for secret in secrets for form in _forms(secret)}
         longest_first = sorted(forms, key=lambda form: (-len(form), form))
-        joined = "|".join(re.escape(form) for form in longest_first)
+        joined = "|".join(_pattern(form) for form in longest_first)
         self._secrets = re.compile(joined) if joined else None
         self._mask_accounts = mask_accounts
 
@@ -114,7 +131,28 @@ def _forms(secret: str) -> set[str]:
         return set()
     lines = {line.strip() for line in whole.splitlines()}
     found = {whole} | {line for line in lines if len(line) >= _SHORTEST_LINE}
-    found |= {json.dumps(form)[1:-1] for form in set(found)}
-    found |= {quote(form, safe=safe) for form in set(found) for safe in ("", "/")}
-    found.add(base64.b64encode(whole.encode("utf-8", "surrogatepass")).decode())
-    return found
+    for form in set(found):
+        raw = form.encode("utf-8", "surrogatepass")
+        found |= {json.dumps(form)[1:-1], json.dumps(form, ensure_ascii=False)[1:-1]}
+        found |= {html.escape(form), html.escape(form, quote=False), raw.hex()}
+        found |= {quote(raw, safe=safe) for safe in ("", "/")}
+        found |= _base64_forms(raw)
+    return found | {_LOWER_PERCENT.sub(lambda each: each[0].lower(), form) for form in found}
+
+
+def _base64_forms(raw: bytes) -> set[str]:
+    """`raw` encoded by itself, and what is sure to show of it where it begins at any byte of
+    something larger: three characters hold two bytes, so that there are three ways to begin."""
+    found = {base64.b64encode(raw).decode()}
+    for before, shown_from in ((0, 0), (1, 2), (2, 3)):
+        text = base64.b64encode(bytes(before) + raw).decode().rstrip("=")
+        sure = text[shown_from : len(text) - bool((before + len(raw)) % 3)]
+        if len(sure) >= _SHORTEST_PART:
+            found.add(sure)
+    return found | {form.translate(_URL_ALPHABET) for form in found}
+
+
+def _pattern(form: str) -> str:
+    """Longer forms are found across line breaks: of 76-column base64, of a terminal, of YAML."""
+    characters = [re.escape(character) for character in form]
+    return (_WRAP if len(form) >= _SHORTEST_WRAPPED else "").join(characters)

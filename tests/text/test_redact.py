@@ -1,8 +1,10 @@
 """No secret is shown, in any form in which it is likely to be printed."""
 
 import base64
+import html
 import json
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from urllib.parse import quote
 
@@ -28,6 +30,8 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.abc-def_123"
     [
         "AKIA" + "IOSFODNN7EXAMPLE", "ASIA" + "IOSFODNN7EXAMPLE", "ghp_" + "a1" * 18,
         "ghs_" + "b2" * 18, "github_pat_" + "c3" * 20, "glpat-" + "d4" * 10, JWT, KEY,
+        "xoxb-" + "1" * 12 + "-" + "e5" * 9, "hf_" + "f6" * 17, "sk-ant-" + "g7" * 20,
+        "hooks.slack.com/services/T0/B0/" + "h8" * 12, "AIza" + "i" * 35, "npm_" + "j9" * 18,
     ],
 )  # fmt: skip
 def test_credentials_are_known_by_their_form(secret: str) -> None:
@@ -44,6 +48,13 @@ def test_credentials_are_known_by_their_form(secret: str) -> None:
         ("postgres://user:hunter2@db/x", "postgres://user:[redacted]@db/x"),
         ("password = hunter2", "password = [redacted]"),
         ("X-Amz-Signature=0123abcd&x=1", "X-Amz-Signature=[redacted]&x=1"),
+        (
+            "?AWSAccessKeyId=a&Signature=abc%3D&Expires=1",
+            "?AWSAccessKeyId=a&Signature=[redacted]&Expires=1",
+        ),
+        ("WANDB_API_KEY=0123456789", "WANDB_API_KEY=[redacted]"),
+        (r"{\"SecretKey\": \"wJalrXUtnFEMI\"}", r"{\"SecretKey\": \"[redacted]\"}"),
+        ("X-Amz-Security-Token%3DIQoJb3JpZ2lu", "X-Amz-Security-Token%3D[redacted]"),
     ],
 )
 def test_names_that_say_what_follows(line: str, expected: str) -> None:
@@ -59,12 +70,46 @@ def test_a_tail_that_begins_or_ends_inside_a_key() -> None:
     assert Redactor().text(f"log\n{end}\nmore").endswith("more")
 
 
-@pytest.mark.parametrize("encode", [str, json.dumps, quote, lambda s: quote(s, safe=""),
-                                    lambda s: base64.b64encode(s.encode()).decode()])  # fmt: skip
-def test_forms_of_a_known_secret(encode: object) -> None:
-    secret = 'p@ss"word/ü 1'
-    shown = encode(secret)  # type: ignore[operator]
-    assert Redactor([secret]).text(f"x {shown} y").count("[redacted]") == 1
+@pytest.mark.parametrize(
+    "line",
+    [
+        "tokens: 5120 of it",
+        "sk-learn-abalone-preprocessing-job-of-main",
+        "the password is not shown",
+        "key = 12345",
+    ],
+)
+def test_words_that_name_no_secret(line: str) -> None:
+    assert Redactor().text(line) == line
+
+
+@pytest.mark.parametrize("encode", [
+    str, json.dumps, quote, lambda s: quote(s, safe=""), lambda s: quote(s, safe="").lower(),
+    html.escape, lambda s: s.encode().hex(), lambda s: base64.b64encode(s.encode()).decode(),
+    lambda s: base64.urlsafe_b64encode(s.encode()).decode(),
+])  # fmt: skip
+def test_forms_of_a_known_secret(encode: Callable[[str], str]) -> None:
+    secret = 'p@ss"word/ü 1>>>???'
+    assert Redactor([secret]).text(f"x {encode(secret)} y").count("[redacted]") == 1
+
+
+@pytest.mark.parametrize("user", ["", "a", "ab", "abc"])
+def test_a_secret_inside_of_something_encoded(user: str) -> None:
+    """`Authorization: Basic` holds user and password as one: the password begins anywhere."""
+    secret = "correct horse battery"
+    encoded = base64.b64encode(f"{user}:{secret}:more".encode()).decode()
+    shown = Redactor([secret]).text(f"x {encoded} y")
+    assert "[redacted]" in shown
+    kept = shown.replace("x ", "").replace(" y", "").split("[redacted]")
+    assert sum(map(len, kept)) <= len(encoded) - len(secret)
+
+
+@pytest.mark.parametrize("width", [5, 16, 40])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\\\n", "\n    ", "\n  | "])
+def test_a_secret_over_several_lines(width: int, end: str) -> None:
+    secret = "s3cr3t-" + "0123456789abcdef" * 4
+    wrapped = end.join(secret[at : at + width] for at in range(0, len(secret), width))
+    assert Redactor([secret]).text(f"x {wrapped} y") == "x [redacted] y"
 
 
 def test_lines_of_a_long_secret_count_each() -> None:
@@ -125,14 +170,15 @@ def test_redaction_is_stable(secret: str, value: str) -> None:
     "piece",
     [
         "A" * 64 + "\n", "\n", "a.", "eyJ-", "eyJaaaaaaaa.", "://a:", "password ", "-----END ",
-        "-----BEGIN RSA PRIVATE KEY-----\n", "password=", "\x1b]", "`", "1", " ", "@", ":a",
+        "-----BEGIN RSA PRIVATE KEY-----\n", "password=", "some-", "s\n", "x-api_key ", "sk-a-",
+        "\x1b]", "`", "1", " ", "@", ":a",
     ],
 )  # fmt: skip
 def test_time_grows_with_length_alone(piece: str) -> None:
     """A megabyte takes a fraction of a second; what is quadratic takes minutes."""
     long = piece * (1_000_000 // len(piece))
     began = time.process_time()
-    shown = Redactor(["some-secret"]).text(long)
+    shown = Redactor(["some-secret-of-length", "aaaa aaaa aaaa aaaa"]).text(long)
     escape.fence(shown)
     escape.text(shown)
     assert time.process_time() - began < 15
