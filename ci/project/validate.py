@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jsonschema import Draft202012Validator, ValidationError
-
+from ci.project.acceptance import surely_accepts
 from ci.project.document import Document, Path, Problem
+
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
 
 Schema = Mapping[str, Any]
 
@@ -35,6 +37,10 @@ def project_schema() -> Schema:
 
 def check_schema(document: Document) -> list[Problem]:
     """Every violation once, in the order of the file."""
+    if surely_accepts(project_schema(), document.data):
+        return []
+    from jsonschema import Draft202012Validator
+
     validator = Draft202012Validator(project_schema())
     found = [
         problem
@@ -71,13 +77,13 @@ class _Error:
         return properties
 
 
-def _translated(error: ValidationError) -> _Error:
+def _translated(error: "ValidationError") -> _Error:
     schema = error.schema if isinstance(error.schema, Mapping) else {}
     rule, expected = str(error.validator), error.validator_value
     return _Error(rule, expected, error.instance, schema, error.message)
 
 
-def _problems(error: ValidationError, document: Document) -> Iterator[Problem]:
+def _problems(error: "ValidationError", document: Document) -> Iterator[Problem]:
     path = tuple(error.absolute_path)
     if "propertyNames" in error.absolute_schema_path:
         yield Problem(*_bad_name(_translated(error), path, document))
