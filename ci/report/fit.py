@@ -77,7 +77,7 @@ def cut_markdown(markdown: str, limit: int) -> str:
         if used > limit:
             break
         lines.append(shown)
-        fence = _fence_after(fence, shown)
+        fence = fence_after(fence, shown)
         if not fence:
             folds = max(0, folds + shown.count("<details") - shown.count("</details>"))
     missing = len(source) - len(lines)
@@ -89,7 +89,7 @@ def cut_markdown(markdown: str, limit: int) -> str:
     return "\n".join(lines)
 
 
-def _fence_after(fence: str, line: str) -> str:
+def fence_after(fence: str, line: str) -> str:
     """The fence that is open after `line`, or nothing."""
     found = _FENCE.match(line.rstrip())
     if found is None:

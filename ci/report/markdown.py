@@ -11,6 +11,8 @@ from ci.text.redact import Redactor
 # GitHub refuses a body of more than 65,536 characters; the rest is room for its own counting.
 COMMENT_LIMIT = 65_000
 SMALLEST_LIMIT = 30_000
+# Forges that hold less (CodeCommit: 10,240) get head and foot in short.
+COMPACT_LIMIT = 8_000
 _ELSEWHERE = "The whole report is in the job summary and in the report file."
 
 
@@ -20,17 +22,20 @@ def render_comment(
     """The comment, its marker in the first line. The same state of things gives the same text,
     at whatever time: a comment is only edited where something changed.
 
-    `limit` counts UTF-16 units and is at least SMALLEST_LIMIT (ValueError): marker, headline and
-    footer of any report fit in that.
+    `limit` counts UTF-16 units and is at least COMPACT_LIMIT (ValueError). Marker, headline and
+    footer fit in SMALLEST_LIMIT whatever a report says; below it they are short, and fit where
+    names are such as the project file takes.
     """
-    if limit < SMALLEST_LIMIT:
-        raise ValueError(f"a comment needs room for {SMALLEST_LIMIT} characters, not {limit}")
+    if limit < COMPACT_LIMIT:
+        raise ValueError(f"a comment needs room for {COMPACT_LIMIT} characters, not {limit}")
     shown = (redactor or Redactor()).value(report)
-    head = f"{render_marker(marker_of(shown))}\n{_headline(shown)}"
-    return fit(head, sections(shown), _footer(shown), limit=limit, elsewhere=_ELSEWHERE)
+    compact = limit < SMALLEST_LIMIT
+    head = f"{render_marker(marker_of(shown))}\n{_headline(shown, 150 if compact else 600)}"
+    foot = _footer(shown, links=0 if compact else 4)
+    return fit(head, sections(shown), foot, limit=limit, elsewhere=_ELSEWHERE)
 
 
-def _headline(report: Report) -> str:
+def _headline(report: Report, limit: int) -> str:
     about = [
         f"**{text(report.pipeline, limit=100)}**",
         f"in **{text(report.environment, limit=100)}**",
@@ -39,18 +44,18 @@ def _headline(report: Report) -> str:
     duration = words.execution_duration(report, None)
     if duration:
         about.append(f"· {duration}")
-    title = text(words.headline(report), limit=600)
+    title = text(words.headline(report), limit=limit)
     return f"### {words.icon(report)} {title}\n\n<sub>{' '.join(about)}</sub>"
 
 
-def _footer(report: Report) -> str:
+def _footer(report: Report, *, links: int) -> str:
     trigger = report.trigger
     parts = [f"commit {code(trigger.commit[:12], limit=40)}"]
     if trigger.actor:
         parts.append(f"by {text(trigger.actor, limit=60)}")
     if trigger.run_url:
         parts.append(link("run", trigger.run_url))
-    parts += [link(place.label, place.url, limit=60) for place in report.links[:4]]
+    parts += [link(place.label, place.url, limit=60) for place in report.links[:links]]
     execution = report.execution
     if execution and execution.status.terminal and execution.modified:
         parts.append(f"ended {words.moment(execution.modified)}")

@@ -1,5 +1,11 @@
-"""The hidden line by which a comment is found again and told from a newer one."""
+"""The hidden line by which a comment is found again and told from a newer one.
 
+It has two forms: an HTML comment, and for forges that show HTML as text the definition of a link
+that nothing refers to, which no Markdown renders.
+"""
+
+import base64
+import binascii
 import hashlib
 import json
 import re
@@ -11,6 +17,7 @@ from ci.report.model import Report, State
 VERSION = 1
 _LONGEST = 200
 _LINE = re.compile(r"\A\s*<!-- sagemaker-gitops: (\{.*\}) -->[ \t]*(?:\r?\n|\Z)")
+_DEFINITION = re.compile(r"\A\s*\[sagemaker-gitops\]: #([A-Za-z0-9_-]+)[ \t]*(?:\r?\n|\Z)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,23 +56,33 @@ def marker_of(report: Report) -> Marker:
 
 def render_marker(marker: Marker) -> str:
     """One HTML comment. `--`, `<` and `>` are escaped in the JSON, so it ends where it should."""
-    fields = {"v": VERSION, **asdict(marker)}
-    if marker.plan is None:
-        del fields["plan"]
-    line = json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
+    line = _fields(marker)
     for unsafe, safe in (("--", r"\u002d\u002d"), ("<", r"\u003c"), (">", r"\u003e")):
         line = line.replace(unsafe, safe)
     return f"<!-- sagemaker-gitops: {line} -->"
 
 
+def render_link_marker(marker: Marker) -> str:
+    """The same without HTML: the definition of a link, its JSON in base64 without padding."""
+    encoded = base64.urlsafe_b64encode(_fields(marker).encode()).decode()
+    return f"[sagemaker-gitops]: #{encoded.rstrip('=')}"
+
+
+def _fields(marker: Marker) -> str:
+    fields = {"v": VERSION, **asdict(marker)}
+    if marker.plan is None:
+        del fields["plan"]
+    return json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
+
+
 def parse_marker(body: str) -> Marker | None:
     """The marker a comment begins with; None for a comment that is not ours or of a version
     that this program does not know. Members that came later are left out."""
-    found = _LINE.match(body)
-    if found is None:
+    line = _written(body)
+    if line is None:
         return None
     try:
-        fields = json.loads(found[1])
+        fields = json.loads(line)
         if fields.pop("v") != VERSION:
             return None
         fields["state"] = State(fields["state"])
@@ -78,6 +95,21 @@ def parse_marker(body: str) -> Marker | None:
         value is None or isinstance(value, str) for value in optional
     )
     return marker if well_formed else None
+
+
+def _written(body: str) -> str | None:
+    """The JSON of either form."""
+    found = _LINE.match(body)
+    if found:
+        return found[1]
+    found = _DEFINITION.match(body)
+    if found is None:
+        return None
+    try:
+        padded = found[1] + "=" * (-len(found[1]) % 4)
+        return base64.urlsafe_b64decode(padded).decode("utf-8")
+    except (binascii.Error, ValueError):
+        return None
 
 
 def _short(value: str) -> str:
