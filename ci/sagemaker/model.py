@@ -130,7 +130,8 @@ class ApprovalStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelPackage:
-    """A model package of a group. `metrics_uri` is ModelMetrics' model-quality statistics."""
+    """A model package of a group. `metrics_uri` is ModelMetrics' model-quality statistics.
+    `modified_by` names whoever changed it last, as far as the service tells."""
 
     arn: str
     group: str
@@ -142,6 +143,8 @@ class ModelPackage:
     metrics_uri: str | None = None
     model_data: str | None = None
     created: datetime | None = None
+    modified: datetime | None = None
+    modified_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

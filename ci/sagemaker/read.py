@@ -121,4 +121,16 @@ def parse_package(answer: Answer) -> ModelPackage:
         metrics_uri=quality.get("S3Uri"),
         model_data=containers[0].get("ModelDataUrl"),
         created=created,
+        modified=answer.get("LastModifiedTime"),
+        modified_by=_person(answer.get("LastModifiedBy") or {}),
     )
+
+
+def _person(context: Answer) -> str | None:
+    """A Studio user's profile, else who the IAM identity is: `alice`, `Admin/alice` of a role's
+    session."""
+    profile = context.get("UserProfileName")
+    if profile:
+        return str(profile)
+    arn = (context.get("IamIdentity") or {}).get("Arn") or ""
+    return str(arn).rpartition(":")[2].partition("/")[2] or None
