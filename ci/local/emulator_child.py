@@ -27,6 +27,8 @@ _PR_SET_PDEATHSIG = 1
 _SAVE_SECONDS = 1.0
 # Everything a log event costs to save grows with all events before it.
 _SAVE_LOGS_SECONDS = 5.0
+# What a request to one service changes in others: rules and topics fill queues.
+_FED_BY = {"events": frozenset({"sqs", "sns"}), "sns": frozenset({"sqs"})}
 _CREDENTIAL = re.compile(rb"Credential=[^/]+/\d+/[^/]+/([^/]+)/aws4_request")
 _NO_SPACE = (
     b'<?xml version="1.0" encoding="UTF-8"?><Error><Code>InternalError</Code><Message>The local'
@@ -71,7 +73,7 @@ class Keeper:
             # Objects are files already; what they trigger is not.
             self._touched |= {"lambda", "logs"}
         else:
-            self._touched |= {service, "lambda", "logs", "s3"}
+            self._touched |= {service, "lambda", "logs", "s3"} | _FED_BY.get(service, frozenset())
 
     def run(self) -> None:
         while True:

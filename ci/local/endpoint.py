@@ -19,11 +19,14 @@ from pathlib import Path
 from ci.errors import LocalError
 from ci.local.api import all_operations, hosting
 from ci.local.api.invoke import invoke
+from ci.local.clients import Clients
 from ci.local.context import ACCOUNT, Context
 from ci.local.dispatch import Dispatcher
 from ci.local.emulator import Emulator, emulator_python
 from ci.local.engine.engine import Engine
+from ci.local.events import TELLERS
 from ci.local.proxy import Proxy
+from ci.local.publisher import Publisher
 from ci.local.role import make_role
 from ci.local.server import Invocation, Server, health_document
 from ci.local.service import sagemaker
@@ -42,9 +45,11 @@ class Endpoint:
         self._address = address
         self._emulator = emulator
         self._ready = False
-        self._store = Store(settings.home / STATE_NAME)
+        self._store = Store(settings.home / STATE_NAME, tellers=TELLERS)
         dispatcher = Dispatcher(sagemaker(), all_operations())
         # Through the front, not straight to the emulator: the front waits where that is restarted.
+        clients = Clients(address, settings.region)
+        self._publisher = Publisher(self._store, clients.get)
         self._engine = Engine(
             store=self._store,
             clock=time.time,
@@ -52,6 +57,7 @@ class Endpoint:
             home=settings.home,
             region=settings.region,
             address=address,
+            clients=clients,
             images=settings.images,
         )
         self._context = Context(
@@ -84,10 +90,12 @@ class Endpoint:
             await asyncio.to_thread(hosting.close, self._context)
             await self._server.close()
             await asyncio.to_thread(self._engine.close)
+            await asyncio.to_thread(self._publisher.close)
             self._store.close()
 
     async def _go_on(self) -> None:
         await self._emulator.ready.wait()
+        self._publisher.start()
         try:
             await asyncio.to_thread(make_role, self._emulator.address, self._settings.region)
             await asyncio.to_thread(hosting.resume, self._context)

@@ -24,18 +24,23 @@ Kinds, keys (parents) and bodies; times are epoch seconds, names are the API's o
 
 Definitions are kept once however many versions and executions share one: a record holds a
 reference, and `get` and `all` hand out the text.
+
+A change that others are to hear of leaves an event beside it, in the same transaction.
 """
 
 import hashlib
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 Document = dict[str, Any]
+# What a change is to be told as: of the record's key, its body before (None: new) and after.
+# The bodies hold references in the place of definitions.
+Teller = Callable[[str, Document | None, Document], Document | None]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS record (
@@ -48,6 +53,7 @@ CREATE TABLE IF NOT EXISTS record (
 );
 CREATE INDEX IF NOT EXISTS record_by_parent ON record (kind, parent, number);
 CREATE TABLE IF NOT EXISTS text (digest TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS event (number INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL);
 """
 
 _SHARED = ("Definition", "PipelineDefinition")
@@ -55,10 +61,15 @@ _REFERENCE = "$text"
 
 
 class Store:
-    """Documents that survive a kill at any moment. Safe to share between threads."""
+    """Documents that survive a kill at any moment. Safe to share between threads.
 
-    def __init__(self, file: Path) -> None:
+    `tellers` make the events, by kind of record. `news` is set when there is one to send.
+    """
+
+    def __init__(self, file: Path, *, tellers: Mapping[str, Teller] | None = None) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
+        self._tellers = tellers or {}
+        self.news = threading.Event()
         self._lock = threading.RLock()
         self._depth = 0
         self._db = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
@@ -99,10 +110,13 @@ class Store:
     def put(self, kind: str, key: str, body: Document, *, parent: str = "") -> None:
         """Insert, or replace the body of what is there (its place in the order stays)."""
         with self.transaction():
+            slim = self._slim(body)
+            if kind in self._tellers:
+                self._tell(kind, key, slim)
             self._db.execute(
                 "INSERT INTO record (kind, key, parent, body) VALUES (?, ?, ?, ?)"
                 " ON CONFLICT (kind, key) DO UPDATE SET body = excluded.body",
-                (kind, key, parent, json.dumps(self._slim(body), separators=(",", ":"))),
+                (kind, key, parent, json.dumps(slim, separators=(",", ":"))),
             )
 
     def update(self, kind: str, key: str, **changes: object) -> Document:
@@ -144,6 +158,31 @@ class Store:
     def delete_all(self, kind: str, *, parent: str) -> None:
         with self._lock:
             self._db.execute("DELETE FROM record WHERE kind = ? AND parent = ?", (kind, parent))
+
+    def events(self, most: int) -> list[tuple[int, Document]]:
+        """The oldest events that were not dropped yet, with their numbers."""
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT number, body FROM event ORDER BY number LIMIT ?", (most,)
+            ).fetchall()
+        return [(number, json.loads(body)) for number, body in rows]
+
+    def drop_events(self, numbers: Sequence[int]) -> None:
+        with self.transaction():
+            self._db.executemany(
+                "DELETE FROM event WHERE number = ?", [(number,) for number in numbers]
+            )
+
+    def _tell(self, kind: str, key: str, after: Document) -> None:
+        row = self._db.execute(
+            "SELECT body FROM record WHERE kind = ? AND key = ?", (kind, key)
+        ).fetchone()
+        event = self._tellers[kind](key, None if row is None else json.loads(row[0]), after)
+        if event is not None:
+            body = json.dumps(event, separators=(",", ":"))
+            self._db.execute("INSERT INTO event (body) VALUES (?)", (body,))
+            # Whoever waits for it reads through the lock that is held here until the commit.
+            self.news.set()
 
     def _slim(self, body: Document) -> Document:
         """The body with references in the place of what may be shared."""

@@ -1,18 +1,14 @@
 """The model registry over an in-process context with a real store, against the service model."""
 
 import itertools
-import json
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.endpoint import client, running_endpoint
-from support.local_api import Api, Clock
+from support.local_api import Api
 
-from ci.local.api.registry_events import event_entry
 from ci.local.context import ApiError
 
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
@@ -224,92 +220,6 @@ def test_a_batch_names_what_is_missing(api: Api) -> None:
     response = api("BatchDescribeModelPackage", ModelPackageArnList=[arn, missing])
     assert list(response["ModelPackageSummaries"]) == [arn]
     assert list(response["BatchDescribeModelPackageErrorMap"]) == [missing]
-
-
-class _Bus(ThreadingHTTPServer):
-    """An event bus that keeps what it is sent."""
-
-    def __init__(self) -> None:
-        self.entries: list[dict[str, Any]] = []
-        self.arrived = threading.Condition()
-        bus = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                with bus.arrived:
-                    bus.entries += json.loads(body)["Entries"]
-                    bus.arrived.notify_all()
-                answer = b'{"FailedEntryCount":0,"Entries":[]}'
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(answer)))
-                self.end_headers()
-                self.wfile.write(answer)
-
-            def log_message(self, *arguments: object) -> None:
-                pass
-
-        super().__init__(("127.0.0.1", 0), Handler)
-
-
-def test_an_approval_reaches_the_event_bus_once_and_in_order(tmp_path: Path) -> None:
-    bus = _Bus()
-    thread = threading.Thread(target=bus.serve_forever)
-    thread.start()
-    try:
-        with Api(tmp_path, address=f"http://127.0.0.1:{bus.server_port}") as api:
-            api("CreateModelPackageGroup", ModelPackageGroupName="abalone")
-            arn = register(api)
-            for status in ("Approved", "Approved", "Rejected"):
-                api("UpdateModelPackage", ModelPackageArn=arn, ModelApprovalStatus=status)
-            with bus.arrived:
-                assert bus.arrived.wait_for(lambda: len(bus.entries) >= 3, timeout=30)
-    finally:
-        bus.shutdown()
-        thread.join()
-        bus.server_close()
-    details = [json.loads(entry["Detail"]) for entry in bus.entries]
-    assert [detail["ModelApprovalStatus"] for detail in details] == [
-        "PendingManualApproval",
-        "Approved",
-        "Rejected",
-    ]
-    assert {entry["Source"] for entry in bus.entries} == {"aws.sagemaker"}
-    assert bus.entries[0]["Resources"] == [arn]
-
-
-@pytest.mark.endpoint
-def test_a_rule_on_approvals_fires(tmp_path: Path) -> None:
-    with running_endpoint(tmp_path) as endpoint:
-        names = ("sagemaker", "events", "sqs")
-        sagemaker, events, sqs = (client(endpoint, name) for name in names)
-        queue = sqs.create_queue(QueueName="approvals")["QueueUrl"]
-        wanted = {"QueueUrl": queue, "AttributeNames": ["QueueArn"]}
-        target = sqs.get_queue_attributes(**wanted)["Attributes"]["QueueArn"]
-        pattern = {
-            "source": ["aws.sagemaker"],
-            "detail-type": ["SageMaker Model Package State Change"],
-            "detail": {"ModelPackageGroupName": ["g"], "ModelApprovalStatus": ["Approved"]},
-        }
-        events.put_rule(Name="approved", EventPattern=json.dumps(pattern))
-        events.put_targets(Rule="approved", Targets=[{"Id": "queue", "Arn": target}])
-        foreign = {"Source": "aws.s3", "DetailType": "x", "Detail": "{}"}
-        assert events.put_events(Entries=[foreign])["FailedEntryCount"] == 1
-        sagemaker.create_model_package_group(ModelPackageGroupName="g")
-        arn = sagemaker.create_model_package(
-            ModelPackageGroupName="g", InferenceSpecification=SPECIFICATION
-        )["ModelPackageArn"]
-        sagemaker.update_model_package(ModelPackageArn=arn, ModelApprovalStatus="Approved")
-        messages = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=10)["Messages"]
-    (message,) = (json.loads(message["Body"]) for message in messages)
-    assert message["detail"]["ModelPackageArn"] == arn
-    assert message["detail"]["ModelApprovalStatus"] == "Approved"
-
-
-def test_an_event_carries_times_as_text() -> None:
-    clock = Clock()
-    entry = event_entry({"ModelPackageArn": "arn", "CreationTime": clock()})
-    assert json.loads(entry["Detail"])["CreationTime"] == "2027-01-15T08:00:00.000Z"
 
 
 def test_registrations_at_the_same_time_get_versions_of_their_own(api: Api) -> None:

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any
 
 from ci.local.context import Context, Operation
-from ci.local.store import Document, Store
+from ci.local.store import Document, Store, Teller
 
 
 class Clock:
@@ -58,11 +58,12 @@ class Api:
         address: str = "http://127.0.0.1:9",
         images: tuple[tuple[str, Path], ...] = (),
         operations: Mapping[str, Operation] | None = None,
+        tellers: Mapping[str, Teller] | None = None,
     ) -> None:
         from ci.local.api import registry
 
         self.clock = Clock()
-        self.store = Store(home / "state.db")
+        self.store = Store(home / "state.db", tellers=tellers)
         self.operations = registry.OPERATIONS if operations is None else operations
         self.context = Context(
             store=self.store,

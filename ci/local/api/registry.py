@@ -10,7 +10,6 @@ import json
 from ci.local.api import groups
 from ci.local.api.groups import find_group, identity
 from ci.local.api.listing import page, select
-from ci.local.api.registry_events import announce
 from ci.local.api.tags import put_tags
 from ci.local.context import ApiError, Context, Operations
 from ci.local.store import Document
@@ -75,7 +74,6 @@ def create_package(context: Context, request: Document) -> Document:
         context.store.put(KIND, arn, body, parent=body.get("ModelPackageGroupName", ""))
         put_tags(context, arn, request.get("Tags", []))
         _remember(context, request, arn)
-    announce(context, body)
     return {"ModelPackageArn": arn}
 
 
@@ -197,8 +195,6 @@ def update_package(context: Context, request: Document) -> Document:
             "LastModifiedBy": identity(context),
         }
         context.store.put(KIND, arn, after)
-    if before.get("ModelApprovalStatus") != after.get("ModelApprovalStatus"):
-        announce(context, after)
     return {"ModelPackageArn": arn}
 
 

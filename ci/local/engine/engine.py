@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ci.errors import GitOpsError
+from ci.local.clients import Clients
 from ci.local.context import ACCOUNT
 from ci.local.engine.containers import GRACE, Host, discard
 from ci.local.engine.isolate import Isolation, end_leftovers
@@ -32,9 +33,9 @@ _UNDONE = ("Starting", "Executing", "Stopping", "Failed", "Stopped")
 class Engine:
     """Runs executions that are recorded in `store`.
 
-    `address` is where steps and Lambdas find AWS (the endpoint's front); `emulator`, where the
-    engine itself finds S3, Logs and Lambda (the front if not given). `home` is the folder of the
-    endpoint's state. `capacity` bounds the containers that run at once over all executions.
+    `address` is where steps and Lambdas find AWS (the endpoint's front); `clients` open what the
+    engine itself needs of S3, Logs and Lambda (there too if not given). `home` is the folder of
+    the endpoint's state. `capacity` bounds the containers that run at once over all executions.
     """
 
     def __init__(  # noqa: PLR0913 - each is one piece of the endpoint
@@ -47,7 +48,7 @@ class Engine:
         region: str,
         address: str,
         images: tuple[tuple[str, Path], ...] = (),
-        emulator: str | None = None,
+        clients: Clients | None = None,
         account: str = ACCOUNT,
         isolation: str = "",
         capacity: int | None = None,
@@ -57,7 +58,7 @@ class Engine:
         self._store = store
         self._clock = clock
         self._home = home
-        self._clients = _Clients(emulator or address, region)
+        self._clients = clients or Clients(address, region)
         self._isolation = Isolation(home / "launcher", mode=isolation)
         self._logs = LogShipper(store, self._clients.get, clock)
         self._sweeper = _Sweeper()
@@ -238,35 +239,3 @@ class _Sweeper:
     def _sweep(self) -> None:
         while (folder := self._folders.get()) is not None:
             discard(folder)
-
-
-class _Clients:
-    """boto3 clients for the emulator, each made when it is first needed."""
-
-    def __init__(self, address: str, region: str) -> None:
-        self._address = address
-        self._region = region
-        self._lock = threading.Lock()
-        self._made: dict[str, Any] = {}
-
-    def get(self, service: str) -> Any:
-        with self._lock:
-            if service not in self._made:
-                import botocore.session
-                from botocore.config import Config
-
-                session = botocore.session.Session()
-                self._made[service] = session.create_client(
-                    service,
-                    endpoint_url=self._address,
-                    region_name=self._region,
-                    aws_access_key_id="local",
-                    aws_secret_access_key="local",  # noqa: S106 - opens nothing
-                    config=Config(
-                        retries={"total_max_attempts": 1},
-                        read_timeout=960,
-                        s3={"addressing_style": "path"},
-                        max_pool_connections=50,
-                    ),
-                )
-            return self._made[service]

@@ -222,6 +222,7 @@ class Run:
         """The step's record. It is written with the first that there is to tell of the step."""
         record: Document = {
             "StepName": step.name,
+            "StepType": step.type,
             "StepStatus": "Executing",
             "StartTime": self._services.host.clock(),
             "AttemptCount": 1,
