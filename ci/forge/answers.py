@@ -1,6 +1,7 @@
 """What a forge's answer means: its JSON, or the error that it stands for."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,10 +10,19 @@ import requests
 from ci.errors import ForgeError
 from ci.forge.model import CommentTooLong, PermissionMissing, UncertainWrite
 
+# GitHub's and GitLab's words, and Bitbucket's.
+_TOO_LONG = re.compile(r"too long|at most \d+ characters|less than \d+ characters", re.IGNORECASE)
+
 
 def refusal(
-    method: str, answer: requests.Response, purpose: str, needs: Mapping[str, str]
+    method: str,
+    answer: requests.Response,
+    purpose: str,
+    needs: Mapping[str, str],
+    advice: str | None = None,
 ) -> ForgeError:
+    """`needs` are permissions as GitHub calls them; `advice` is what other forges' users do where
+    a right is missing."""
     said = _message(answer)
     where = f"{method} {answer.url}"
     status = answer.status_code
@@ -24,8 +34,11 @@ def refusal(
             fix="run again later",
         )
     if status in {401, 403, 404}:
-        return _missing(status, where, purpose, said, needs)
-    if status == 422 and "too long" in said:
+        if advice is None:
+            return _missing(status, where, purpose, said, needs)
+        what = f"could not {purpose}: HTTP {status}"
+        return PermissionMissing(what, where=where, why=said, fix=advice, status=status)
+    if status in {400, 413, 422} and _TOO_LONG.search(said):
         return CommentTooLong(f"could not {purpose}: it is too long", where=where, why=said)
     if status >= 500 and method == "POST":
         return UncertainWrite(f"could not {purpose}: HTTP {status}", where=where, why=said)
@@ -86,7 +99,10 @@ def _message(answer: requests.Response) -> str:
         return f"HTTP {answer.status_code} {answer.reason}"
     errors = found.get("errors")
     more = f" ({json.dumps(errors)})" if errors else ""
-    return f"{found.get('message', answer.reason)}{more}"[:400]
+    said = found.get("message") or found.get("error") or answer.reason
+    # Bitbucket's {"error": {"message": ...}}; GitLab's {"message": {"note": ["is too long"]}}.
+    inner = said.get("message", json.dumps(said)) if isinstance(said, dict) else said
+    return f"{inner}{more}"[:400]
 
 
 def json_of(answer: requests.Response, purpose: str) -> Any:

@@ -10,7 +10,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -28,21 +28,39 @@ _NEXT = re.compile(r'<([^>]+)>\s*;[^,]*\brel="?next"?')
 
 
 @dataclass(frozen=True, slots=True)
-class _BearerAuth(requests.auth.AuthBase):
+class _HeaderAuth(requests.auth.AuthBase):
     """Given as `auth`, so that a .netrc file can not put another password in its place."""
 
-    token: str
+    header: str
+    value: str
 
     def __repr__(self) -> str:
-        return "_BearerAuth(...)"
+        return f"_HeaderAuth({self.header!r}, ...)"
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self.token}"
+        request.headers[self.header] = self.value
         return request
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manners:
+    """How a forge is spoken to: the header that shows the token, with what stands before it, and
+    the other headers. `advice` is what to do where a right is missing; without one it is GitHub's.
+    """
+
+    header: str = "Authorization"
+    prefix: str = "Bearer "
+    headers: Mapping[str, str] = field(default_factory=lambda: {"Accept": "application/json"})
+    advice: str | None = None
+
+
+GITHUB = Manners(
+    headers={"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
+)
+
+
 class Client:
-    """JSON over HTTP with a bearer token, which is sent to `base_url`'s host alone.
+    """JSON over HTTP with a token, which is sent to `base_url`'s host alone.
 
     `sleep`, `clock` (epoch seconds) and `jitter` (0 to 1) are the outside world.
     """
@@ -56,21 +74,17 @@ class Client:
         clock: Callable[[], float] = time.time,
         jitter: Callable[[], float] = random.random,
         permissions: Mapping[str, str] | None = None,
+        manners: Manners = GITHUB,
     ) -> None:
         self.base_url = base_url.rstrip("/")
-        self._auth = _BearerAuth(token)
+        self._auth = _HeaderAuth(manners.header, f"{manners.prefix}{token}")
+        self._advice = manners.advice
         self._sleep = sleep
         self._clock = clock
         self._jitter = jitter
         self._permissions = dict(permissions or {})
         self._session = requests.Session()
-        self._session.headers.update(
-            {
-                "Accept": "application/vnd.github+json",
-                "X-GitHub-Api-Version": "2022-11-28",
-                "User-Agent": "sagemaker-gitops",
-            }
-        )
+        self._session.headers.update({**manners.headers, "User-Agent": "sagemaker-gitops"})
 
     def __repr__(self) -> str:
         return f"Client({self.base_url!r})"
@@ -145,7 +159,7 @@ class Client:
             raise no_answer(method, url, purpose, broken)
         if answer.status_code >= 400:
             needed = self._permissions if needs is None else needs
-            raise refusal(method, answer, purpose, needed)
+            raise refusal(method, answer, purpose, needed, self._advice)
         if answer.is_redirect:
             # A renamed repository: 301 for reading, 307 for writing (GitHub REST API, "Redirects").
             if hops == 0 or (method != "GET" and answer.status_code not in {307, 308}):

@@ -107,20 +107,32 @@ class Forge(Protocol):
     def commit_order(self, pull_request: int) -> tuple[str, ...]:
         """The commits of the pull request, oldest first."""
 
-    def set_status(self, commit: str, status: CommitStatus) -> None:
-        """The last status of a context is the one that counts."""
-
     def pull_request_of(self, commit: str) -> int | None:
         """The pull request a commit on a branch came from, merged in whatever way."""
 
+    def pull_request(self, number: int) -> PullRequest: ...
+
 
 @runtime_checkable
-class Conversation(Protocol):
-    """A forge on which people give orders by comment. Every call raises ForgeError where the
-    forge refuses."""
+class Statuses(Protocol):
+    """A forge that puts marks beside commits."""
+
+    def set_status(self, commit: str, status: CommitStatus) -> None:
+        """The last status of a context is the one that counts."""
+
+
+@runtime_checkable
+class Members(Protocol):
+    """A forge that tells what people may do in the repository."""
 
     def permission_of(self, login: str) -> str:
         """`admin`, `maintain`, `write`, `triage`, `read` or `none`: what the repository grants."""
+
+
+@runtime_checkable
+class Conversation(Members, Protocol):
+    """A forge on which people give orders by comment. Every call raises ForgeError where the
+    forge refuses."""
 
     def pull_request(self, number: int) -> PullRequest: ...
 

@@ -3,7 +3,7 @@
 import re
 
 from ci.errors import ForgeError
-from ci.forge.model import CommitStatus, Forge, StatusState
+from ci.forge.model import CommitStatus, Statuses, StatusState
 from ci.metrics.model import Outcome
 from ci.report.model import Report, State
 from ci.report.words import headline
@@ -30,7 +30,7 @@ def status_of(
     )
 
 
-def post_status(forge: Forge, commit: str, status: CommitStatus) -> str | None:
+def post_status(forge: Statuses, commit: str, status: CommitStatus) -> str | None:
     """Set it; what the forge refuses comes back as text and ends nothing."""
     try:
         forge.set_status(commit, status)
