@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from support.engine_lab import processing
 
 from ci.definition.parse import parse_definition
+from ci.definition.resolve import Scope, Unresolved, parameter_values, resolve, to_text
 from ci.local.engine.cache import cache_key, parse_duration
 from ci.local.engine.conditions import evaluate
 from ci.local.engine.failure import ExceptionType, StepFailure
 from ci.local.engine.images import find_environment
-from ci.local.engine.resolve import Scope, Unresolved, parameter_values, resolve, to_text
 from ci.local.engine.retry import next_delay
 from ci.local.engine.runner import job_name
 from ci.local.engine.schedule import Progress, State, build_nodes, decide

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from operator import ge, gt, le, lt
 from typing import Any
 
-from ci.local.engine.resolve import Scope, Unresolved, resolve
+from ci.definition.resolve import Scope, Unresolved, resolve
 
 _ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "GreaterThan": gt,

@@ -12,13 +12,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ci.definition.resolve import Unresolved
 from ci.errors import GitOpsError
 from ci.local.clients import Clients
 from ci.local.context import ACCOUNT
 from ci.local.engine.containers import GRACE, Host, discard
 from ci.local.engine.isolate import Isolation, end_leftovers
 from ci.local.engine.logs import LogShipper
-from ci.local.engine.resolve import Unresolved
 from ci.local.engine.runner import Limits, Run, step_folder
 from ci.local.engine.steps import Services
 from ci.local.engine.transfer import Transfer

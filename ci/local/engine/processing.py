@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from ci.definition.resolve import to_text
 from ci.local.engine.containers import (
     Attempt,
     Exit,
@@ -15,7 +16,6 @@ from ci.local.engine.containers import (
     run,
 )
 from ci.local.engine.failure import StepFailure
-from ci.local.engine.resolve import to_text
 from ci.local.store import Document
 
 GROUP = "/aws/sagemaker/ProcessingJobs"

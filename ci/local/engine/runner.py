@@ -20,10 +20,10 @@ from typing import Any
 
 from ci.definition.model import Step
 from ci.definition.parse import parse_definition
+from ci.definition.resolve import Scope, Unresolved, parameter_values, resolve
 from ci.local.engine import cache
 from ci.local.engine.containers import Attempt, StopSignal, disk_full
 from ci.local.engine.failure import StepFailure, StepStopped
-from ci.local.engine.resolve import Scope, Unresolved, parameter_values, resolve
 from ci.local.engine.retry import next_delay
 from ci.local.engine.schedule import Progress, State, build_nodes, decide
 from ci.local.engine.steps import CONTAINERS, JobRecord, Result, Services, Task, perform

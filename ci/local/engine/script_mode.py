@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ci.definition.resolve import to_text
 from ci.local.engine.failure import StepFailure
-from ci.local.engine.resolve import to_text
 
 _OWN = "sagemaker_"
 HOST = "algo-1"

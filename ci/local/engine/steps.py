@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ci.definition.model import Step
+from ci.definition.resolve import Scope, resolve, to_text
 from ci.local.context import ApiError
 from ci.local.engine import conditions, processing, training
 from ci.local.engine.containers import Attempt, Host
 from ci.local.engine.failure import ExceptionType, StepFailure, StepStopped
-from ci.local.engine.resolve import Scope, resolve, to_text
 from ci.local.store import Document, Store
 
 CONTAINERS = frozenset({"Processing", "Training"})

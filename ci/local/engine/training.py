@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ci.definition.resolve import to_text
 from ci.local.engine import script_mode
 from ci.local.engine.containers import (
     Attempt,
@@ -20,7 +21,6 @@ from ci.local.engine.containers import (
     run,
 )
 from ci.local.engine.failure import StepFailure
-from ci.local.engine.resolve import to_text
 from ci.local.store import Document
 
 GROUP = "/aws/sagemaker/TrainingJobs"
