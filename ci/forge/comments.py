@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ci.errors import ForgeError
+from ci.forge.form import form_of
 from ci.forge.model import (
     Comment,
     CommentAction,
@@ -18,11 +19,11 @@ from ci.forge.model import (
     UncertainWrite,
 )
 from ci.project.model import CommentPolicy
+from ci.report.fit import size
 from ci.report.marker import Marker, parse_marker
 from ci.report.model import State
 
 Render = Callable[[int], str]
-_LIMITS = (65_000, 32_000)
 
 
 def post_comment(
@@ -36,7 +37,7 @@ def post_comment(
 
     `render` makes the comment within a limit of characters.
     """
-    for limit in _LIMITS:
+    for limit in form_of(forge).limits:
         try:
             return upsert_comment(forge, pull_request, render(limit), policy=policy)
         except CommentTooLong as error:
@@ -54,7 +55,8 @@ def upsert_comment(
     policy: CommentPolicy = CommentPolicy.UPDATE,
     order: Sequence[str] | None = None,
 ) -> CommentResult:
-    """Bring the comment to `body`, which begins with its marker (ValueError if not).
+    """Bring the comment to `body`, which begins with its marker (ValueError if not), in the form
+    that the forge takes. CommentTooLong where it holds no comment of that size.
 
     `order` is the pull request's commits, oldest first; read from the forge where it matters
     and is not given.
@@ -62,6 +64,12 @@ def upsert_comment(
     marker = parse_marker(body)
     if marker is None:
         raise ValueError("the body of a comment begins with its marker")
+    form = form_of(forge)
+    body = form.dress(body)
+    if size(body) > form.largest:
+        raise CommentTooLong(
+            f"the comment has {size(body)} characters, and the forge takes {form.largest}"
+        )
     own = find_comments(forge, pull_request, marker)
     if not own:
         return _create(forge, pull_request, body, marker)
