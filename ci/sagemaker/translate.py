@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from ci.errors import AwsError
 from ci.sagemaker.retry import EXPIRED, THROTTLED, UNREACHABLE
 
-_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "AuthorizationError", "403"})
+DENIED = frozenset({"AccessDenied", "AccessDeniedException", "AuthorizationError", "403"})
 _NO_CREDENTIALS = frozenset(
     {"NoCredentialsError", "PartialCredentialsError", "TokenRetrievalError"}
     | {"ProfileNotFound", "SSOTokenLoadError", "UnauthorizedSSOTokenError"}
@@ -82,7 +82,7 @@ def _unanswered(service: str, operation: str, where: str | None, error: BaseExce
 def _explain(
     service: str, operation: str, code: str, message: str
 ) -> tuple[str | None, str | None]:
-    if code in _DENIED:
+    if code in DENIED:
         return _denied(service, operation, message)
     if code in EXPIRED:
         return (
