@@ -97,10 +97,15 @@ def fetch_endpoint(
         return None
     if package.approval is not ApprovalStatus.APPROVED:
         return None
+    return settled_endpoint(adapter, pipeline.endpoint, waiting=waiting)
+
+
+def settled_endpoint(adapter: SageMaker, name: str, *, waiting: Waiting) -> EndpointFact:
+    """An endpoint once it has settled or time is up."""
     while True:
-        found = adapter.packages.endpoint(pipeline.endpoint)
+        found = adapter.packages.endpoint(name)
         if found is None:
-            return EndpointFact(name=pipeline.endpoint, status="missing")
+            return EndpointFact(name=name, status="missing")
         left = waiting.left()
         if found.status not in MOVING or (left is not None and left <= 0):
             return EndpointFact(

@@ -33,6 +33,7 @@ class Clients:
         environ: Mapping[str, str],
         endpoint: str | None,
         attempts: int = _ATTEMPTS,
+        patience: float | None = None,
         sleep: Callable[[float], None] = time.sleep,
         parent: "Clients | None" = None,
     ) -> None:
@@ -41,6 +42,7 @@ class Clients:
         self.sleep = sleep
         self._environ = environ
         self._attempts = attempts
+        self._patience = patience
         self._parent = parent
         self._lock: AbstractContextManager[Any] = (
             parent._lock if parent else threading.RLock()  # noqa: SLF001 - its own kind
@@ -64,6 +66,18 @@ class Clients:
                     parent=self,
                 )
             return self._once
+
+    def lasting(self, seconds: float) -> "Clients":
+        """The same with a single attempt for each call, whose answer may take that long."""
+        return Clients(
+            self.region,
+            environ=self._environ,
+            endpoint=self.endpoint,
+            attempts=1,
+            patience=seconds,
+            sleep=self.sleep,
+            parent=self,
+        )
 
     def renew(self) -> None:
         with self._lock:
@@ -183,7 +197,9 @@ class Clients:
             retries={"mode": "standard", "total_max_attempts": self._attempts},
             connect_timeout=5,
             # A long poll of a queue answers after 20 s by itself.
-            read_timeout=30 if self._attempts == 1 else 60,
+            read_timeout=self._patience or (30 if self._attempts == 1 else 60),
+            # What lies between may forget a connection on which nothing is said for minutes.
+            tcp_keepalive=self._patience is not None,
             max_pool_connections=16,
             # No proxy leads to this machine's own address.
             proxies={} if _is_loopback(self.endpoint) else None,

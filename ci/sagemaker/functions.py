@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -10,12 +11,15 @@ from typing import Any
 from ci.compile.bundle import Function
 from ci.errors import AwsError
 from ci.sagemaker.clients import Clients
+from ci.sagemaker.translate import translated
 
 _SERVICE = "lambda"
 _BUSY = frozenset({"ResourceConflictException", "TooManyRequestsException"})
 # A role made moments ago is not yet known to Lambda.
 _BUSY_ROLE = _BUSY | {"InvalidParameterValueException"}
 _WAIT = 120
+# A function may run for 15 minutes.
+_LONGEST_CALL = 930.0
 _OWN = "sagemaker-gitops:"
 _LARGEST_CODE = 64 * 1024 * 1024
 # What only CreateFunction takes.
@@ -90,6 +94,26 @@ class Functions:
             and held.get("CodeSha256") == _code_sha256(function.sha256)
             and not differs(_wanted(function), held)
         )
+
+    def invoke(self, name: str, inputs: Mapping[str, object]) -> str:
+        """Call it, once, and wait for its answer: JSON. AwsError where the function failed, with
+        what it says of that."""
+        lasting = self._clients.lasting(_LONGEST_CALL)
+        with translated(_SERVICE, "Invoke", name):
+            answer = lasting.client(_SERVICE).invoke(
+                FunctionName=name, Payload=json.dumps(inputs, default=str).encode()
+            )
+            payload: bytes = answer["Payload"].read()
+        text = payload.decode("utf-8", "replace")
+        if answer.get("FunctionError"):
+            raise AwsError(
+                "The Lambda function failed",
+                code=str(answer["FunctionError"]),
+                operation="Invoke",
+                where=name,
+                why=_told_error(text),
+            )
+        return text
 
     def tags(self, name: str) -> dict[str, str] | None:
         """The function's tags; None if there is no such function."""
@@ -199,6 +223,17 @@ class Functions:
             operation="GetFunctionConfiguration",
             where=name,
         )
+
+
+def _told_error(payload: str) -> str:
+    """`RuntimeError: endpoint is busy` of the payload that a failed function leaves."""
+    try:
+        found = json.loads(payload)
+    except ValueError:
+        return payload[:500]
+    if not isinstance(found, dict):
+        return payload[:500]
+    return f"{found.get('errorType', 'Error')}: {found.get('errorMessage', '')}"[:500]
 
 
 def _wanted(function: Function) -> dict[str, object]:
