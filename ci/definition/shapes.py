@@ -83,10 +83,17 @@ def service_shapes(service: str) -> Mapping[str, Shape]:
     files = sorted(folder.glob("*/service-2.json*"))
     if not files:
         return {}
-    data = files[-1].read_bytes()
-    text = gzip.decompress(data) if files[-1].suffix == ".gz" else data
-    shapes: Mapping[str, Shape] = json.loads(text)["shapes"]
+    shapes: Mapping[str, Shape] = read_model(files[-1])["shapes"]
     return shapes
+
+
+@cache
+def read_model(file: Path) -> Mapping[str, Any]:
+    """A file of botocore's data, read once: its clients are made of the same models."""
+    data = file.read_bytes()
+    text = gzip.decompress(data) if file.suffix == ".gz" else data
+    model: Mapping[str, Any] = json.loads(text)
+    return model
 
 
 def resolve_property(step_type: str, tokens: tuple[str | int, ...]) -> Resolved | Unresolved | None:

@@ -7,7 +7,6 @@ import hashlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 from ci.compile.bundle import Artifact, Bundle
 from ci.errors import AwsError, UsageError
@@ -108,14 +107,15 @@ class Artifacts:
 
     def _send(self, artifact: Artifact, bucket: str, key: str) -> None:
         from boto3.exceptions import Boto3Error
+        from boto3.s3.transfer import S3Transfer
 
         from ci.sagemaker.translate import translated
 
         where = f"s3://{bucket}/{key}"
-        client: Any = self._clients.client("s3")
         try:
-            with translated("s3", "PutObject", where):
-                client.upload_file(str(artifact.path), bucket, key)
+            client = self._clients.client("s3")
+            with translated("s3", "PutObject", where), S3Transfer(client) as transfer:
+                transfer.upload_file(str(artifact.path), bucket, key)
         except Boto3Error as error:
             raise AwsError(
                 f"An artifact could not be uploaded: {error}",

@@ -97,7 +97,7 @@ class Clients:
             return self._session.get_credentials() is not None
 
     def client(self, service: str) -> Any:
-        """boto3's client of this service."""
+        """botocore's client of this service: boto3's, but for what boto3 adds to S3's."""
         with self._lock:
             if service not in self._made:
                 with translated(service, "credentials"):
@@ -184,7 +184,7 @@ class Clients:
         return getattr(self.client(service), xform_name(operation))
 
     def _make(self, service: str) -> Any:
-        client = self._opened().client(
+        client = self._opened().create_client(
             service, region_name=self.region, endpoint_url=self.endpoint, config=self._config()
         )
         client.meta.events.register("before-parse", _refuse_broken_json)
@@ -216,33 +216,33 @@ class Clients:
         return self._session
 
     def _open_session(self) -> Any:
-        import boto3
-        import botocore.session
+        """A botocore session: boto3's would add a second to it, for resources nobody asks for."""
+        from ci.sagemaker.models import new_session
 
         # The profile of the environ that was handed in, not of this process.
-        profile = (None, None, self._environ.get("AWS_PROFILE"), None)
-        core = botocore.session.Session(session_vars={"profile": profile})
+        session = new_session(profile=self._environ.get("AWS_PROFILE"))
         keys = self._environ.get("AWS_ACCESS_KEY_ID"), self._environ.get("AWS_SECRET_ACCESS_KEY")
         if all(keys):
             # What is handed in counts, also where this process's own environment says otherwise.
-            token = self._environ.get("AWS_SESSION_TOKEN")
-            return boto3.Session(*keys, token, region_name=self.region, botocore_session=core)
-        session = boto3.Session(botocore_session=core, region_name=self.region)
+            session.set_credentials(*keys, self._environ.get("AWS_SESSION_TOKEN"))
+            return session
         identity = find_web_identity(self._environ)
         if identity is not None:
-            install_web_identity(core, identity, self._make_sts)
+            install_web_identity(session, identity, self._make_sts)
         elif self.endpoint is not None and session.get_credentials() is None:
-            session = boto3.Session("local", "local", region_name=self.region)
+            session.set_credentials("local", "local")
         return session
 
     def _make_sts(self) -> Any:
         """STS without credentials: AssumeRoleWithWebIdentity is not signed."""
-        import boto3
         from botocore import UNSIGNED
         from botocore.config import Config
 
-        return boto3.Session(region_name=self.region).client(
+        from ci.sagemaker.models import new_session
+
+        return new_session(profile=None).create_client(
             "sts",
+            region_name=self.region,
             endpoint_url=self.endpoint,
             config=self._config().merge(Config(signature_version=UNSIGNED)),
         )
@@ -270,7 +270,7 @@ def open_clients(
     endpoint: str | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Clients:
-    """The clients of this run. Makes no call and imports no boto3 before one is needed.
+    """The clients of this run. Makes no call and imports no botocore before one is needed.
 
     `endpoint` (else AWS_ENDPOINT_URL of `environ`) answers for every service; an endpoint
     without any credentials at hand gets made-up ones, which only a local endpoint takes.
