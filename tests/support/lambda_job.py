@@ -1,0 +1,93 @@
+"""A CodePipeline with the function behind it: a repository, an endpoint, and jobs driven to
+their end by the handler's own code."""
+
+import io
+import time
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ci.door.codepipeline import answer_job
+from ci.door.world import World, open_world
+from support.codepipeline import BUCKET, ENVIRONMENT, FakeCodePipeline, Job
+from support.endpoint import client
+from support.scratch import Scratch
+
+
+@dataclass(slots=True, kw_only=True)
+class Stage:
+    """`clock` is added to the real time, so that hours pass at once."""
+
+    scratch: Scratch
+    service: FakeCodePipeline
+    folder: Path
+    said: list[str] = field(default_factory=list)
+    clock: float = 0.0
+    number: int = 0
+
+    @property
+    def environ(self) -> dict[str, str]:
+        address = self.service.address
+        return {**ENVIRONMENT, "AWS_ENDPOINT_URL": address, "AWS_REGION": "us-east-1"}
+
+    def world(self, *, seconds: float = 300.0, left: Callable[[], float] | None = None) -> World:
+        ends = time.monotonic() + seconds
+        world = open_world(self.environ, left or (lambda: ends - time.monotonic()))
+        return replace(
+            world,
+            clock=lambda: time.time() + self.clock,
+            sleep=lambda seconds: time.sleep(seconds / 100),
+            scratch=self.folder / "scratch",
+            write=self.said.append,
+        )
+
+    def upload(self, files: Mapping[str, bytes | str] | None = None) -> str:
+        """An artifact of the repository as it is, or of `files`; its key."""
+        if files is None:
+            names = self.scratch.git("ls-files").splitlines()
+            files = {name: (self.scratch.root / name).read_bytes() for name in names}
+        return self.put(zipped(files))
+
+    def put(self, data: bytes) -> str:
+        self.number += 1
+        key = f"mlops/Source/{self.number}"
+        s3 = client(self.service.address, "s3")
+        s3.put_object(Bucket=BUCKET, Key=key, Body=data)
+        return key
+
+    def read(self, key: str) -> bytes:
+        s3 = client(self.service.address, "s3")
+        body: bytes = s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+        return body
+
+    def invoke(self, job: Job, world: World | None = None) -> dict[str, object]:
+        return answer_job(job.id, job.event, world or self.world())
+
+    def run(self, job: Job, *, seconds: float = 90.0) -> tuple[str, dict[str, Any], int]:
+        """Call after call until the job is done: the last answer, and how many calls it took."""
+        ends, calls = time.monotonic() + seconds, 0
+        while time.monotonic() < ends:
+            self.invoke(job)
+            calls += 1
+            following = self.service.following(job)
+            if following is None:
+                assert job.answer is not None
+                return (*job.answer, calls)
+            job = following
+            time.sleep(0.2)
+        raise AssertionError("the job did not end")
+
+
+def zipped(files: Mapping[str, bytes | str], links: Mapping[str, str] | None = None) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as held:
+        for name, data in files.items():
+            held.writestr(name, data)
+        for name, to in (links or {}).items():
+            info = zipfile.ZipInfo(name)
+            info.create_system = 3
+            info.external_attr = 0o120777 << 16
+            held.writestr(info, to)
+    return out.getvalue()
