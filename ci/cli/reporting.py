@@ -27,7 +27,8 @@ class Reporter:
         from ci.text.redact import Redactor
 
         self._shell = shell
-        self._redactor = Redactor(shell.secrets)
+        settings = session.project.report
+        self._redactor = Redactor(shell.secrets, mask_accounts=settings.mask_accounts)
         base = shell.cwd / arguments.report if arguments.report else None
         self._files = ReportFiles(
             base=base or default_base(session.project.root, session.environment),

@@ -1,32 +1,38 @@
 """Puts a report together from what is known. Reads nothing but what it is handed."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ci.definition.graph import dependencies
 from ci.definition.model import Definition
+from ci.delivery.background import Background
 from ci.delivery.job import Job
 from ci.execution.follow import attach_command
 from ci.execution.identity import parameter_text
 from ci.metrics.facts import Facts
 from ci.metrics.model import Verdict
 from ci.metrics.verdict import decide_verdict
+from ci.project.model import ReportSettings
+from ci.report.links import execution_link, model_link, object_link
 from ci.report.model import (
     Command,
     GraphNode,
+    Link,
     LogTail,
     ParameterValue,
     PlanSection,
     Report,
     State,
+    supersede,
 )
 from ci.sagemaker.model import ApprovalStatus, ExecutionSnapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """All that was learnt of one job so far. `notes` are remarks of this program itself."""
+    """All that was learnt of one job so far. `notes` are remarks of this program itself;
+    `superseded_by` is the newer commit that this run was stopped for."""
 
     job: Job
     facts: Facts | None = None
@@ -34,6 +40,9 @@ class Account:
     main_parameters: Mapping[str, str] | None = None
     logs: tuple[LogTail, ...] = ()
     notes: tuple[str, ...] = ()
+    background: Background = field(default_factory=Background)
+    settings: ReportSettings = field(default_factory=ReportSettings)
+    superseded_by: str | None = None
 
     @property
     def verdict(self) -> Verdict | None:
@@ -43,7 +52,7 @@ class Account:
 def make_report(account: Account, *, generated: datetime) -> Report:
     job, facts, verdict = account.job, account.facts, account.verdict
     execution = _with_kinds(facts.execution, job.definition) if facts else None
-    return Report(
+    made = Report(
         pipeline=job.target.pipeline.name,
         environment=job.target.environment.name,
         pipeline_name=job.target.pipeline_name,
@@ -60,14 +69,17 @@ def make_report(account: Account, *, generated: datetime) -> Report:
         parameters=tuple(_parameters(account)),
         graph=tuple(draw_graph(job.definition)),
         logs=account.logs,
+        links=tuple(_links(account)),
         commands=tuple(_commands(facts)),
         digest=job.bundle.digest,
-        attach=attach_command(execution.arn)
-        if execution is not None and not execution.status.terminal
-        else None,
+        attach=_attach(job, execution, account.settings) if execution else None,
+        approvers=account.settings.approvers,
         problems=verdict.problems if verdict else (),
         notes=account.notes,
+        trends=account.background.trends,
+        cost=account.background.cost,
     )
+    return supersede(made, account.superseded_by) if account.superseded_by else made
 
 
 def effective_parameters(definition: Definition, given: Mapping[str, str]) -> dict[str, str]:
@@ -107,6 +119,32 @@ def _parameters(account: Account) -> Iterable[ParameterValue]:
     main = account.main_parameters or {}
     for name, value in values.items():
         yield ParameterValue(name=name, value=value, main=main.get(name))
+
+
+def _attach(job: Job, execution: ExecutionSnapshot, settings: ReportSettings) -> str | None:
+    """By its ARN, unless that is shown without the account that it needs."""
+    if execution.status.terminal:
+        return None
+    if not settings.mask_accounts:
+        return attach_command(execution.arn)
+    commit, number = job.trigger.commit[:12], job.trigger.pull_request
+    where = f"--pull-request {number}" if number else f"--environment {job.target.environment.name}"
+    return f"sagemaker-gitops attach {job.name} {where} --commit {commit}"
+
+
+def _links(account: Account) -> Iterable[Link]:
+    facts, domain = account.facts, account.settings.studio_domain
+    if facts is None:
+        return
+    places = [execution_link(facts.execution.arn, studio_domain=domain)]
+    if facts.package is not None:
+        places.append(model_link(facts.package, studio_domain=domain))
+        for label, uri in (
+            ("Model artifact", facts.package.model_data),
+            ("Metrics document", facts.package.metrics_uri),
+        ):
+            places.append(object_link(uri, facts.package.arn, label=label) if uri else None)
+    yield from (place for place in places if place is not None)
 
 
 def _commands(facts: Facts | None) -> Iterable[Command]:

@@ -12,16 +12,18 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from ci.compile.running import end_compiles
-from ci.delivery.account import Account, effective_parameters, make_report
+from ci.delivery.account import Account, make_report
+from ci.delivery.background import find_newer, gather_background
+from ci.delivery.costs import read_prices
 from ci.delivery.evidence import Waiting, gather_facts
 from ci.delivery.job import Job, prepare_job
+from ci.delivery.mainline import main_parameters
 from ci.delivery.session import Session
 from ci.delivery.watching import open_means
 from ci.errors import AwsError, DeadlineReached, ExitCode, GitOpsError, Interrupted
 from ci.execution.cancel import Cancellation
 from ci.execution.find import next_again, superseded_executions
 from ci.execution.follow import Surroundings, attach_command, follow
-from ci.execution.identity import parameter_text
 from ci.execution.model import Change
 from ci.execution.retry import retry_failed
 from ci.execution.start import ensure_execution
@@ -169,6 +171,8 @@ class Delivery:
         self._clock = stage.surroundings.clock
         self._ends = None if deadline is None else self._clock() + deadline
         self._accounts: dict[str, Account] = {}
+        self._settings = session.project.report
+        self._prices = read_prices(self._settings.prices) if self._settings.prices else None
 
     def start(
         self,
@@ -240,8 +244,9 @@ class Delivery:
             job=job,
             facts=Facts(execution=self._adapter.executions.snapshot(arn)),
             plan=plan,
-            main_parameters=_main_parameters(self._session, job),
+            main_parameters=main_parameters(self._session, self._adapter, job),
             notes=tuple(notes),
+            settings=self._settings,
         )
 
     def follow(self) -> GitOpsError | None:
@@ -341,7 +346,16 @@ class Delivery:
         )
         if facts.package is not None:
             stamp_package(self._adapter.packages, facts.package.arn, _provenance(job, arn))
-        self._learn(arn, facts=facts)
+        background = gather_background(
+            self._adapter,
+            job,
+            facts,
+            trend=self._settings.trend,
+            prices=self._prices,
+            clock=self._clock,
+        )
+        newer = find_newer(job, facts, self._stage.commit_order)
+        self._learn(arn, facts=facts, background=background, superseded_by=newer)
 
     def _read_logs(self, execution: ExecutionSnapshot) -> tuple[LogTail, ...]:
         """The ends of failed steps' logs. One that cannot be read is no reason to fail."""
@@ -421,13 +435,3 @@ def _provenance(job: Job, arn: str) -> Provenance:
         pull_request=trigger.pull_request,
         run_url=trigger.run_url,
     )
-
-
-def _main_parameters(session: Session, job: Job) -> dict[str, str] | None:
-    """The parameters that the default branch runs with; None where this run is of it."""
-    if session.environment == "main":
-        return None
-    main = session.project.environments["main"].parameters
-    given = {**job.target.pipeline.parameters, **main}
-    texts = {name: parameter_text(value) for name, value in given.items()}
-    return effective_parameters(job.definition, texts)

@@ -1,9 +1,11 @@
 """Where AWS shows an execution, its jobs, logs and models. Nothing local has such a place."""
 
 import re
+from dataclasses import replace
 from urllib.parse import quote
 
 from ci.report.model import Link
+from ci.sagemaker.model import ModelPackage
 
 _LOCAL_ACCOUNT = "000000000000"
 _ARN = re.compile(r"arn:(aws[a-z-]*):([a-z0-9-]+):([a-z0-9-]+):(\d{12}):(.+)\Z")
@@ -23,17 +25,45 @@ _JOBS = {
 
 
 def execution_link(arn: str, *, studio_domain: str | None = None) -> Link | None:
-    """The execution in SageMaker Studio; its address holds the domain's id (`d-...`), so without
-    one there is none to give."""
+    """The execution in SageMaker Studio, which alone shows one. Its address holds the domain's id
+    (`d-...`); without one the console's page that leads to Studio is given."""
     found = _parse(arn)
-    if found is None or not studio_domain or found.partition != "aws":
+    resource = found and re.fullmatch(r"pipeline/([^/]+)/execution/([^/]+)", found.resource)
+    if found is None or not resource:
         return None
-    resource = re.fullmatch(r"pipeline/([^/]+)/execution/([^/]+)", found.resource)
-    if resource is None:
+    page = f"pipelines/view/{quote(resource[1])}/executions/{quote(resource[2])}/graph"
+    return _studio(found, studio_domain, page) or _landing(found)
+
+
+def model_link(package: ModelPackage, *, studio_domain: str | None = None) -> Link | None:
+    """The package's group in Studio, which alone shows it; none without the domain's id."""
+    found = _parse(package.arn)
+    if found is None or not package.group:
         return None
-    host = f"studio-{quote(studio_domain, safe='')}.studio.{found.region}.sagemaker.aws"
-    path = f"pipelines/view/{quote(resource[1])}/executions/{quote(resource[2])}/graph"
-    return Link(label="Studio", url=f"https://{host}/{path}")
+    page = f"models/registered-models/{quote(package.group, safe='')}/versions"
+    place = _studio(found, studio_domain, page)
+    return replace(place, label="Model in Studio") if place else None
+
+
+def object_link(uri: str, arn: str, *, label: str) -> Link | None:
+    """An object of S3 in the console of the partition and region of `arn`."""
+    found, address = _parse(arn), re.fullmatch(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(.+)", uri)
+    if found is None or address is None:
+        return None
+    query = f"region={found.region}&prefix={quote(address[2], safe='')}"
+    return Link(label=label, url=f"{found.console}/s3/object/{address[1]}?{query}")
+
+
+def _studio(found: "_Arn", domain: str | None, page: str) -> Link | None:
+    if not domain or found.partition != "aws":
+        return None
+    host = f"studio-{quote(domain, safe='')}.studio.{found.region}.sagemaker.aws"
+    return Link(label="Studio", url=f"https://{host}/{page}")
+
+
+def _landing(found: "_Arn") -> Link:
+    page = f"sagemaker/home?region={found.region}#/studio-landing"
+    return Link(label="Studio", url=f"{found.console}/{page}")
 
 
 def job_link(arn: str, *, label: str | None = None) -> Link | None:

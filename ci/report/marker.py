@@ -23,7 +23,7 @@ _DEFINITION = re.compile(r"\A\s*\[sagemaker-gitops\]: #([A-Za-z0-9_-]+)[ \t]*(?:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marker:
     """What a comment is about. `execution` is an ARN, `digest` the bundle's, `plan` the name of
-    the plan that it shows."""
+    the plan that it shows, `project` the place of a project file that is not the root's."""
 
     pipeline: str
     environment: str
@@ -32,10 +32,12 @@ class Marker:
     digest: str | None
     state: State
     plan: str | None = None
+    project: str | None = None
 
     def same_subject(self, other: "Marker") -> bool:
         """Whether both are about one pipeline in one environment: they share a comment."""
-        return (self.pipeline, self.environment) == (other.pipeline, other.environment)
+        ours = (self.project, self.pipeline, self.environment)
+        return ours == (other.project, other.pipeline, other.environment)
 
 
 _FIELDS = frozenset(field.name for field in fields_of(Marker))
@@ -51,6 +53,7 @@ def marker_of(report: Report) -> Marker:
         digest=_short(report.digest) if report.digest else None,
         state=report.state,
         plan=_short(report.plan.digest) if report.plan and report.plan.digest else None,
+        project=_short(report.project) if report.project else None,
     )
 
 

@@ -1,11 +1,13 @@
 """A report, as a value: all that any rendering shows, and nothing that one must look up."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from ci.cost.model import Estimate
 from ci.metrics.facts import EndpointFact
 from ci.metrics.model import Verdict
+from ci.metrics.trend import Trend
 from ci.sagemaker.model import ExecutionSnapshot, ModelPackage
 from ci.trigger.model import Trigger
 
@@ -84,7 +86,9 @@ class Report:
 
     `package` is the challenger, `champion` what was in production before. `superseded_by` is the
     newer commit. `approvers` says who may approve, in words. `attach` is the command that follows
-    a running execution. `notes` are said once each at the end, `problems` near the top.
+    a running execution. `notes` are said once each at the end, `problems` near the top. `trends`
+    are of the models before this one. `project` is the project file's place in its repository,
+    None where it is the only one, at the root.
     """
 
     pipeline: str
@@ -111,3 +115,14 @@ class Report:
     superseded_by: str | None = None
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    trends: tuple[Trend, ...] = ()
+    cost: Estimate | None = None
+    project: str | None = None
+
+
+def supersede(report: Report, by: str | None) -> Report:
+    """The report of a run that a newer commit has put out of date: it no longer decides anything,
+    and nobody is asked to follow, approve or reject. `by` is that commit, where it is known."""
+    return replace(
+        report, state=State.SUPERSEDED, superseded_by=by, attach=None, commands=(), approvers=None
+    )

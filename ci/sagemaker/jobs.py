@@ -1,4 +1,4 @@
-"""What processing and training jobs tell of themselves."""
+"""What processing, training and transform jobs tell of themselves."""
 
 from typing import Any
 
@@ -21,4 +21,10 @@ class Jobs:
         """DescribeTrainingJob's answer."""
         return self._clients.call(
             _SERVICE, "DescribeTrainingJob", {"TrainingJobName": name}, where=name
+        )
+
+    def transform(self, name: str) -> dict[str, Any]:
+        """DescribeTransformJob's answer."""
+        return self._clients.call(
+            _SERVICE, "DescribeTransformJob", {"TransformJobName": name}, where=name
         )

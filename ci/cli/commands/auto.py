@@ -95,7 +95,7 @@ def _plan(arguments: argparse.Namespace, shell: Shell) -> int:
     reports = []
     for job in jobs:
         section = describe_plan(plan_job(session, adapter, job))
-        account = Account(job=job, plan=section)
+        account = Account(job=job, plan=section, settings=session.project.report)
         generated = datetime.fromtimestamp(shell.clock(), UTC)
         reports.append(make_report(account, generated=generated))
         reporter.publish(reports[-1])

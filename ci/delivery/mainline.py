@@ -1,0 +1,39 @@
+"""The parameters that `main` runs with, for a report to tell which of its own differ."""
+
+from ci.definition.model import Definition
+from ci.definition.parse import parse_definition
+from ci.delivery.account import effective_parameters
+from ci.delivery.job import Job
+from ci.delivery.session import MAIN, Session
+from ci.errors import GitOpsError
+from ci.execution.identity import parameter_text
+from ci.project.target import deployed_name
+from ci.sagemaker.adapter import SageMaker
+
+
+def main_parameters(session: Session, adapter: SageMaker, job: Job) -> dict[str, str] | None:
+    """None where this run is of `main` itself. Values are the project file's over the defaults of
+    the pipeline that is deployed there; where that cannot be read, over this run's own defaults.
+    """
+    if session.environment == MAIN:
+        return None
+    main = session.project.environments[MAIN].parameters
+    given = {**job.target.pipeline.parameters, **main}
+    texts = {name: parameter_text(value) for name, value in given.items()}
+    return effective_parameters(_deployed(session, adapter, job) or job.definition, texts)
+
+
+def _deployed(session: Session, adapter: SageMaker, job: Job) -> Definition | None:
+    """The definition that main runs; None where it is in another account or region, not there, or
+    not to be read."""
+    project, target = session.project, job.target
+    main = project.environments[MAIN]
+    role, region = main.role or project.role, main.region or project.region
+    if (role and role.split(":")[4] != target.account) or (region and region != target.region):
+        return None
+    try:
+        name = deployed_name(target.pipeline, main, session.trigger)
+        found = adapter.pipelines.find(name)
+        return None if found is None else parse_definition(found.definition, where=name)
+    except GitOpsError:
+        return None
