@@ -10,7 +10,7 @@ from ci.cli.workflow import write_outputs
 from ci.errors import ExitCode, GitOpsError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ci.delivery.session import Session
     from ci.report.model import Report
@@ -66,9 +66,15 @@ class Reporter:
         if self._comments is not None:
             self._comments.post(report)
 
-    def conclude(self, reports: "Sequence[Report]", error: GitOpsError | None = None) -> ExitCode:
-        """What a command shows at its end; `error` is what ended it early. The code says whether
-        all of it could be written."""
+    def conclude(
+        self,
+        reports: "Sequence[Report]",
+        error: GitOpsError | None = None,
+        *,
+        beside: "Mapping[str, object] | None" = None,
+    ) -> ExitCode:
+        """What a command shows at its end; `error` is what ended it early, `beside` what its JSON
+        tells besides. The code says whether all of it could be written."""
         from ci.report.document import report_to_json
         from ci.report.terminal import render_terminal
 
@@ -84,9 +90,9 @@ class Reporter:
         documents = [report_to_json(report, redactor=self._redactor) for report in reports]
         told = error or self._unwritten
         if told is None:
-            self._shell.emit({"reports": documents})
+            self._shell.emit({**(beside or {}), "reports": documents})
         else:
-            tell_error(told, self._shell, reports=documents)
+            tell_error(told, self._shell, **(beside or {}), reports=documents)
         return ExitCode.OK if self._unwritten is None else self._unwritten.exit_code
 
     def _write_job_files(self, reports: "Sequence[Report]") -> None:

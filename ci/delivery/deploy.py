@@ -139,16 +139,21 @@ def deploy(
 
 
 def attach(
-    session: Session, jobs: Mapping[str, Job], deadline: float | None, stage: Stage
+    session: Session,
+    jobs: Mapping[str, Job],
+    deadline: float | None,
+    stage: Stage,
+    *,
+    notes: Sequence[str] = (),
 ) -> Ended:
-    """Follow executions that were started before, by ARN, to their reports. A signal only ends
-    the following: whoever attaches did not start them."""
+    """Follow executions that were started before, by ARN, to their reports, which carry `notes`.
+    A signal only ends the following: whoever attaches did not start them."""
     environment = session.project.environments[session.environment]
     adapter = session.adapter(next(iter(jobs.values())).target.region)
     with Cancellation(OnCancel.DETACH, _stopper(adapter)) as cancellation:
         delivery = Delivery(session, adapter, stage, cancellation, deadline=deadline)
         for arn, job in jobs.items():
-            delivery.take_up(arn, job)
+            delivery.take_up(arn, job, notes=notes)
         return delivery.finish(environment.require_approval)
 
 
