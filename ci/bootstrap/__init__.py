@@ -1,0 +1,1 @@
+"""What has to stand in an AWS account before the first run: roles, bucket, queue, builds."""

@@ -1,0 +1,181 @@
+"""The one table of calls: who makes which, and what IAM asks for it.
+
+A test records every call that commands make on the local endpoint and holds it against this
+table, both ways: a new call is one new line here. Names and resource types are those of the
+Service Authorization Reference; where an action is not called as its operation is, the line says
+so by `needs`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ci.bootstrap.model import Duty
+
+
+class Kind(StrEnum):
+    """What an action is allowed on. Its ARNs: `ci.bootstrap.resources`."""
+
+    PIPELINE = "pipeline"
+    EXECUTION = "execution"
+    GROUP = "model package group"
+    PACKAGE = "model package"
+    ENDPOINT = "endpoint"
+    CONFIG = "endpoint config"
+    MODEL = "model"
+    PROCESSING_JOB = "processing job"
+    TRAINING_JOB = "training job"
+    FUNCTION = "function"
+    LOG_GROUP = "log group"
+    LOG_STREAM = "log stream"
+    BUCKET = "bucket"
+    OBJECT = "object"
+    ARTIFACT = "artifact"
+    QUEUE = "queue"
+    ROLE = "execution role"
+    ANY = "any"
+
+
+class Reach(StrEnum):
+    """OWN: the environment's own resources. SEEN: all that the project file names."""
+
+    OWN = "own"
+    SEEN = "seen"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """An action of IAM. `passed_to` is the service that a role is passed to."""
+
+    action: str
+    kind: Kind
+    reach: Reach
+    passed_to: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """A call of boto3 (`sagemaker:DescribePipeline`) and what it needs of IAM."""
+
+    name: str
+    by: frozenset[Duty]
+    needs: tuple[Need, ...]
+
+
+_ALL = frozenset(Duty)
+_RUN = frozenset({Duty.PULL_REQUEST, Duty.MAIN})
+_PULL_REQUEST = frozenset({Duty.PULL_REQUEST})
+_MAIN = frozenset({Duty.MAIN})
+
+
+def _reads(name: str, kind: Kind, by: frozenset[Duty] = _ALL, action: str = "") -> Operation:
+    return Operation(name=name, by=by, needs=(_seen(action or name, kind),))
+
+
+def _seen(action: str, kind: Kind) -> Need:
+    return Need(action=action, kind=kind, reach=Reach.SEEN)
+
+
+def _tags_of(kind: Kind) -> Operation:
+    """Whose what serves a model is; asked before a cleanup deletes it."""
+    return _reads("sagemaker:ListTags", kind, _PULL_REQUEST)
+
+
+def _writes(
+    name: str, kind: Kind, by: frozenset[Duty] = _RUN, *more: Need, action: str = ""
+) -> Operation:
+    need = Need(action=action or name, kind=kind, reach=Reach.OWN)
+    return Operation(name=name, by=by, needs=(need, *more))
+
+
+def _passes(service: str) -> Need:
+    """Whoever hands a role to a service needs iam:PassRole on it."""
+    return Need(action="iam:PassRole", kind=Kind.ROLE, reach=Reach.OWN, passed_to=service)
+
+
+_TAGS = Need(action="sagemaker:AddTags", kind=Kind.PIPELINE, reach=Reach.OWN)
+_EXECUTION_TAGS = Need(action="sagemaker:AddTags", kind=Kind.EXECUTION, reach=Reach.OWN)
+_FUNCTION_TAGS = Need(action="lambda:TagResource", kind=Kind.FUNCTION, reach=Reach.OWN)
+_TO_SAGEMAKER = _passes("sagemaker.amazonaws.com")
+_TO_LAMBDA = _passes("lambda.amazonaws.com")
+
+# fmt: off
+OPERATIONS: tuple[Operation, ...] = (
+    # Pipelines and their versions
+    _reads("sagemaker:ListPipelines", Kind.ANY),
+    _reads("sagemaker:DescribePipeline", Kind.PIPELINE),
+    _reads("sagemaker:ListPipelineVersions", Kind.PIPELINE),
+    _reads("sagemaker:ListTags", Kind.PIPELINE),
+    _tags_of(Kind.ENDPOINT),
+    _tags_of(Kind.CONFIG),
+    _tags_of(Kind.MODEL),
+    _writes("sagemaker:CreatePipeline", Kind.PIPELINE, _RUN, _TAGS, _TO_SAGEMAKER),
+    _writes("sagemaker:UpdatePipeline", Kind.PIPELINE, _RUN, _TO_SAGEMAKER),
+    _writes("sagemaker:UpdatePipelineVersion", Kind.PIPELINE),
+    # Not documented for executions, and done without where it is refused.
+    _writes("sagemaker:AddTags", Kind.PIPELINE, _RUN, _EXECUTION_TAGS),
+    _writes("sagemaker:DeletePipeline", Kind.PIPELINE, _PULL_REQUEST),
+    # Executions. Their ARNs are below their pipeline's.
+    _reads("sagemaker:ListPipelineExecutions", Kind.PIPELINE, _RUN),
+    _reads("sagemaker:DescribePipelineExecution", Kind.EXECUTION, _RUN),
+    _reads("sagemaker:ListPipelineExecutionSteps", Kind.EXECUTION, _RUN),
+    _reads("sagemaker:DescribePipelineDefinitionForExecution", Kind.EXECUTION, _RUN),
+    _reads("sagemaker:ListPipelineParametersForExecution", Kind.EXECUTION, _RUN),
+    _writes("sagemaker:StartPipelineExecution", Kind.PIPELINE),
+    _writes("sagemaker:StopPipelineExecution", Kind.EXECUTION),
+    _writes("sagemaker:RetryPipelineExecution", Kind.EXECUTION, _MAIN),
+    # What steps tell of themselves
+    _reads("sagemaker:DescribeProcessingJob", Kind.PROCESSING_JOB, _RUN),
+    _reads("sagemaker:DescribeTrainingJob", Kind.TRAINING_JOB, _RUN),
+    _reads("logs:DescribeLogStreams", Kind.LOG_GROUP, _RUN),
+    _reads("logs:GetLogEvents", Kind.LOG_STREAM, _RUN),
+    # Model registry
+    _reads("sagemaker:ListModelPackages", Kind.PACKAGE, _RUN),
+    _reads("sagemaker:DescribeModelPackage", Kind.PACKAGE, _RUN),
+    _reads("sagemaker:DescribeModelPackageGroup", Kind.GROUP, _PULL_REQUEST),
+    _writes("sagemaker:UpdateModelPackage", Kind.PACKAGE),
+    _writes("sagemaker:DeleteModelPackage", Kind.PACKAGE, _PULL_REQUEST),
+    _writes("sagemaker:DeleteModelPackageGroup", Kind.GROUP, _PULL_REQUEST),
+    # What serves models
+    _reads("sagemaker:DescribeEndpoint", Kind.ENDPOINT, _RUN),
+    _reads("sagemaker:DescribeEndpointConfig", Kind.CONFIG, _RUN),
+    _reads("sagemaker:DescribeModel", Kind.MODEL, _RUN),
+    _reads("sagemaker:ListEndpointConfigs", Kind.ANY, _PULL_REQUEST),
+    _reads("sagemaker:ListModels", Kind.ANY, _PULL_REQUEST),
+    _writes("sagemaker:DeleteEndpoint", Kind.ENDPOINT, _PULL_REQUEST),
+    _writes("sagemaker:DeleteEndpointConfig", Kind.CONFIG, _PULL_REQUEST),
+    _writes("sagemaker:DeleteModel", Kind.MODEL, _PULL_REQUEST),
+    # Lambda functions of a bundle
+    _reads("lambda:GetFunctionConfiguration", Kind.FUNCTION),
+    _reads("lambda:GetFunction", Kind.FUNCTION, frozenset({Duty.PLAN})),
+    _reads("lambda:ListTags", Kind.FUNCTION),
+    _writes("lambda:CreateFunction", Kind.FUNCTION, _RUN, _FUNCTION_TAGS, _TO_LAMBDA),
+    _writes("lambda:UpdateFunctionCode", Kind.FUNCTION),
+    _writes("lambda:UpdateFunctionConfiguration", Kind.FUNCTION, _RUN, _TO_LAMBDA),
+    _writes("lambda:TagResource", Kind.FUNCTION),
+    _writes("lambda:UntagResource", Kind.FUNCTION, _MAIN),
+    _writes("lambda:DeleteFunction", Kind.FUNCTION, _PULL_REQUEST),
+    # Artifacts and what executions wrote. HEAD asks for the right to read; whether a key is
+    # missing or hidden is told only to who may list.
+    _reads("s3:HeadBucket", Kind.BUCKET, _RUN, action="s3:ListBucket"),
+    _reads("s3:ListObjectsV2", Kind.BUCKET, action="s3:ListBucket"),
+    _reads("s3:HeadObject", Kind.OBJECT, action="s3:GetObject"),
+    _reads("s3:GetObject", Kind.OBJECT),
+    _writes("s3:PutObject", Kind.ARTIFACT),
+    _writes("s3:CreateMultipartUpload", Kind.ARTIFACT, action="s3:PutObject"),
+    _writes("s3:UploadPart", Kind.ARTIFACT, action="s3:PutObject"),
+    _writes("s3:CompleteMultipartUpload", Kind.ARTIFACT, action="s3:PutObject"),
+    # Events
+    _reads("sqs:ReceiveMessage", Kind.QUEUE, _RUN),
+    _reads("sqs:DeleteMessageBatch", Kind.QUEUE, _RUN, action="sqs:DeleteMessage"),
+)
+# fmt: on
+
+
+def operations_of(duty: Duty) -> Iterator[Operation]:
+    return (operation for operation in OPERATIONS if duty in operation.by)
+
+
+def needs_of(duty: Duty) -> tuple[Need, ...]:
+    """What a role with this duty has to be allowed, each once."""
+    return tuple(dict.fromkeys(need for each in operations_of(duty) for need in each.needs))

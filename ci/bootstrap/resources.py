@@ -1,0 +1,70 @@
+"""Which ARNs an action is allowed on: as narrow as the project file's names make them.
+
+Formats: Service Authorization Reference. Pipelines have lower-case names in their ARNs.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from ci.bootstrap.model import Scope
+from ci.bootstrap.operations import Kind
+
+# What SageMaker calls the jobs that pipelines start.
+_JOBS = "pipelines-*"
+_JOB_LOGS = ("ProcessingJobs", "TrainingJobs", "TransformJobs")
+BUCKET = "${Bucket}"
+PREFIX = "${Prefix}"
+QUEUE = "${Queue}"
+
+# Service, form of the resource, and the names that fill it.
+_FORMS: Mapping[Kind, tuple[str, str, Callable[[Scope], tuple[str, ...]]]] = {
+    Kind.PIPELINE: ("sagemaker", "pipeline/{}", lambda scope: scope.pipelines),
+    Kind.EXECUTION: ("sagemaker", "pipeline/{}/execution/*", lambda scope: scope.pipelines),
+    Kind.GROUP: ("sagemaker", "model-package-group/{}", lambda scope: scope.groups),
+    Kind.PACKAGE: ("sagemaker", "model-package/{}/*", lambda scope: scope.groups),
+    Kind.ENDPOINT: ("sagemaker", "endpoint/{}", lambda scope: scope.hosted),
+    Kind.CONFIG: ("sagemaker", "endpoint-config/{}*", lambda scope: scope.hosted),
+    Kind.MODEL: ("sagemaker", "model/{}*", lambda scope: scope.hosted),
+    Kind.PROCESSING_JOB: ("sagemaker", "processing-job/{}", lambda _: (_JOBS,)),
+    Kind.TRAINING_JOB: ("sagemaker", "training-job/{}", lambda _: (_JOBS,)),
+    Kind.FUNCTION: ("lambda", "function:{}", lambda scope: scope.functions),
+    Kind.LOG_GROUP: ("logs", "log-group:{}", lambda scope: _log_groups(scope)),
+    Kind.LOG_STREAM: ("logs", "log-group:{}:log-stream:*", lambda scope: _log_groups(scope)),
+    Kind.QUEUE: ("sqs", "{}", lambda _: (QUEUE,)),
+}
+
+
+def resources_of(kind: Kind, scope: Scope) -> tuple[str, ...]:
+    """ARNs with `${AWS::AccountId}` and the template's parameters in them; none where the scope
+    names nothing of this kind."""
+    return tuple(dict.fromkeys(_resources(kind, scope)))
+
+
+def _resources(kind: Kind, scope: Scope) -> Iterator[str]:
+    match kind:
+        case Kind.ANY:
+            yield "*"
+        case Kind.BUCKET:
+            yield f"arn:${{AWS::Partition}}:s3:::{BUCKET}"
+        case Kind.OBJECT:
+            yield f"arn:${{AWS::Partition}}:s3:::{BUCKET}/*"
+        case Kind.ARTIFACT:
+            yield f"arn:${{AWS::Partition}}:s3:::{BUCKET}/{PREFIX}/*"
+        case Kind.ROLE:
+            yield from scope.execution_roles
+        case _:
+            for region in scope.regions:
+                yield from _regional(kind, scope, region)
+
+
+def _regional(kind: Kind, scope: Scope, region: str) -> Iterator[str]:
+    service, form, names = _FORMS[kind]
+    for name in names(scope):
+        # SageMaker writes the names in its ARNs in small letters.
+        for spelled in dict.fromkeys((name, name.lower() if service == "sagemaker" else name)):
+            resource = form.format(spelled).replace("**", "*")
+            yield f"arn:${{AWS::Partition}}:{service}:{region}:${{AWS::AccountId}}:{resource}"
+
+
+def _log_groups(scope: Scope) -> tuple[str, ...]:
+    jobs = tuple(f"/aws/sagemaker/{name}" for name in _JOB_LOGS)
+    return jobs + tuple(f"/aws/lambda/{name}" for name in scope.functions)

@@ -1,0 +1,173 @@
+"""Derives from a project file which roles there are and which names each may touch. Pure."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
+
+from ci.bootstrap.model import Duty, RoleNeed, Scope, Setup
+from ci.project.model import Environment, Pipeline, Project
+from ci.project.names import fill_template, template_fields
+
+_NAME = re.compile(r"[a-zA-Z0-9*](-*[a-zA-Z0-9*]){0,62}")
+_FIELD = re.compile(r"\{[a-z_]+\}")
+# Stands for what a run fills in, through what makes names safe; no name of a project holds it.
+_ANY = "ANYTEXT"
+_LONGEST_PREFIX = 32
+PLAN = "plan"
+
+
+def plan_setup(
+    project: Project,
+    *,
+    repository: str,
+    default_branch: str,
+    name: str | None = None,
+    bucket: str | None = None,
+    region: str | None = None,
+) -> Setup:
+    """The set-up of a project. `name` defaults to the repository's, made safe.
+
+    `bucket` and `region` go before the project file's.
+    """
+    region = region or project.region
+    scopes = {place.name: _scope(project, place, region) for place in project.environments.values()}
+    seen = _joined(scopes.values())
+    roles = [
+        RoleNeed(
+            name=place.name.replace("_", "-"),
+            duty=Duty.PULL_REQUEST if _isolated(place) else Duty.MAIN,
+            own=scopes[place.name],
+            seen=seen,
+            environment=place.name,
+        )
+        for place in project.environments.values()
+    ]
+    return Setup(
+        name=name or default_name(repository),
+        repository=repository,
+        default_branch=default_branch,
+        region=region,
+        bucket=bucket or project.artifacts.bucket or _default_bucket(project, region),
+        prefix=project.artifacts.prefix,
+        execution_role=_role_name(project.role),
+        roles=(RoleNeed(name=PLAN, duty=Duty.PLAN, own=Scope(), seen=seen), *roles),
+        seen=seen,
+        remarks=tuple(_remarks(project, scopes)),
+    )
+
+
+def default_name(repository: str) -> str:
+    """`acme/ML ops` -> `ml-ops`: what begins the names of a project's resources."""
+    text = re.sub(r"[^a-z0-9]+", "-", repository.rpartition("/")[2].lower()).strip("-")
+    return text[:_LONGEST_PREFIX].strip("-") or "sagemaker-gitops"
+
+
+def _default_bucket(project: Project, region: str | None) -> str | None:
+    return f"sagemaker-{region}-{project.role.split(':')[4]}" if region and project.role else None
+
+
+def _scope(project: Project, place: Environment, region: str | None) -> Scope:
+    own = _own_names(project, place)
+    shared = not _isolated(place)
+    groups = [each.model_package_group for each in project.pipelines.values() if shared]
+    endpoints = [_endpoint(each, place) for each in project.pipelines.values()]
+    hosted = _unique([*(name for name in endpoints if name), *own])
+    pipelines = _unique(_pipeline(each, place) for each in project.pipelines.values())
+    # A function is called after the endpoint it deploys to, or after the pipeline it belongs to.
+    functions = _unique(f"{name}*".replace("**", "*") for name in (*hosted, *pipelines))
+    role = place.role or project.role
+    return Scope(
+        regions=(place.region or region or "${AWS::Region}",),
+        pipelines=pipelines,
+        groups=_unique([*(name for name in groups if name), *own]),
+        hosted=hosted,
+        functions=functions,
+        execution_roles=(role,) if role else (),
+    )
+
+
+def _isolated(place: Environment) -> bool:
+    return "pull_request" in template_fields(place.pipeline_name)
+
+
+def _pipeline(pipeline: Pipeline, place: Environment) -> str:
+    """The deployed name as a pattern. What a run fills in may add a hash, or be cut."""
+    values = {"pipeline": pipeline.name, "environment": place.name}
+    opened = dict.fromkeys(("pull_request", "branch"), _ANY)
+    filled = fill_template(place.pipeline_name, {**opened, **values})
+    return filled.replace(_ANY, "*").rstrip("*") + "*" if _ANY in filled else filled
+
+
+def _own_names(project: Project, place: Environment) -> list[str]:
+    """Names that the environment makes by a template: groups, endpoints, functions of its own."""
+    if not _isolated(place):
+        return []
+    texts = [*place.kwargs.values(), *place.parameters.values()]
+    found = [
+        _FIELD.sub("*", text.replace("{pipeline}", pipeline).replace("{environment}", place.name))
+        for text in texts
+        if isinstance(text, str) and "{pull_request}" in text
+        for pipeline in project.pipelines
+    ]
+    return [name for name in found if _NAME.fullmatch(name) and name.strip("*-")]
+
+
+def _endpoint(pipeline: Pipeline, place: Environment) -> str | None:
+    if place.endpoint is not None:
+        text = place.endpoint.replace("{pipeline}", pipeline.name)
+        return _FIELD.sub("*", text.replace("{environment}", place.name))
+    return None if _isolated(place) else pipeline.endpoint
+
+
+def _joined(scopes: Iterable[Scope]) -> Scope:
+    """All that any of them names. A role that looks passes none on."""
+    every = list(scopes)
+    return Scope(
+        regions=_unique(name for each in every for name in each.regions),
+        pipelines=_unique(name for each in every for name in each.pipelines),
+        groups=_unique(name for each in every for name in each.groups),
+        hosted=_unique(name for each in every for name in each.hosted),
+        functions=_unique(name for each in every for name in each.functions),
+    )
+
+
+def _role_name(arn: str | None) -> str | None:
+    return arn.rpartition("/")[2] if arn else None
+
+
+def _unique(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
+def _remarks(project: Project, scopes: Mapping[str, Scope]) -> Iterator[str]:
+    shared = [each.name for each in project.environments.values() if not _isolated(each)]
+    for place in project.environments.values():
+        if _isolated(place):
+            yield from _too_wide(place, scopes, shared)
+        if not scopes[place.name].execution_roles:
+            yield (
+                f"the environment `{place.name}` has no role: its role may pass none on, and no"
+                " pipeline can be created. Set `role:` in the project file, and run again."
+            )
+        if _isolated(place) and not _own_names(project, place):
+            yield (
+                f"the environment `{place.name}` names no model package group, endpoint or"
+                " function of its own: its runs register with production's, which its role may"
+                " neither change nor clean up. Give it kwargs or parameters with {pull_request}."
+            )
+
+
+def _too_wide(
+    place: Environment, scopes: Mapping[str, Scope], shared: Iterable[str]
+) -> Iterator[str]:
+    """A pull request's patterns that reach into a shared environment."""
+    for other in shared:
+        for kind in ("pipelines", "groups", "hosted"):
+            own, theirs = getattr(scopes[place.name], kind), getattr(scopes[other], kind)
+            for pattern in own:
+                met = [name for name in theirs if fnmatchcase(name, pattern)]
+                if met:
+                    yield (
+                        f"the environment `{place.name}` may touch {met[0]!r} of `{other}`: its"
+                        f" names are {pattern!r}. Begin them with what `{other}` does not use."
+                    )

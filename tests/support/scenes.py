@@ -1,0 +1,258 @@
+"""Every kind of thing that commands do on AWS, played against the local endpoint and recorded.
+
+A scene is what one role does: `plan` looks, `pull_request` runs apart, `main` deploys. The
+repository has all that calls depend on: a module with a function and a large artifact, a
+definition in S3, metrics of three kinds, a gate, an endpoint, steps that fail.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ci.local.lifecycle import Endpoint
+from support.endpoint import client, running_endpoint
+from support.github import FakeGitHub, serve_github
+from support.github_job import aws_environ, pull_request_environ
+from support.recording import Recorder, Request, recording
+from support.scratch import BUCKET, IMAGE, Result, Scratch, new_scratch, quality_definition
+
+ROLE = "arn:aws:iam::000000000000:role/sagemaker-gitops-local"
+PROJECT = f"""
+version: 1
+region: us-east-1
+role: {ROLE}
+pipelines:
+  quality:
+    source: pipeline.py:get_pipeline
+    python: {sys.executable}
+    model_package_group: quality
+    endpoint: quality
+    metrics:
+      - {{name: rmse, property_file: Report, path: $.regression_metrics.rmse.value}}
+      - {{name: loss, training_step: Train, path: loss}}
+    gates:
+      - {{metric: rmse, maximum: 3.0, improve_by: -9}}
+environments:
+  main:
+    parameters: {{Approval: Approved}}
+  pull_request:
+    kwargs: {{endpoint: "quality-pr-{{pull_request}}"}}
+    parameters: {{Group: "quality-pr-{{pull_request}}"}}
+"""
+MODULE = """
+import boto3, io, json, zipfile
+from pathlib import Path
+
+SHAPE = json.loads((Path(__file__).parent / "shape.json").read_text())
+
+class Pipeline:
+    def definition(self):
+        return json.dumps(SHAPE["definition"])
+
+def get_pipeline(role, default_bucket, endpoint="quality"):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("index.py", (1999, 1, 1, 0, 0, 0)), SHAPE["code"])
+    boto3.client("lambda").create_function(
+        FunctionName=endpoint + "-announce", Runtime="python3.12", Role=role,
+        Handler="index.handler", Timeout=SHAPE["timeout"], Code={"ZipFile": out.getvalue()})
+    boto3.client("s3").put_object(Bucket=default_bucket, Key="code/large.bin", 
+        Body=b"7" * SHAPE["size"])
+    return Pipeline()
+"""
+
+
+@dataclass(slots=True, kw_only=True)
+class Stage:
+    """A repository and an endpoint; `take()` gives the calls of the scene just played."""
+
+    scratch: Scratch
+    endpoint: Endpoint
+    recorder: Recorder
+    github: FakeGitHub
+    queue: str
+    environ: dict[str, str] = field(default_factory=dict)
+
+    def client(self, service: str) -> Any:
+        return client(self.endpoint, service)
+
+    def shape(self, rmse: object = 1.5, **settled: Any) -> None:
+        """What the module compiles to. `script` runs first in the evaluation."""
+        size = settled.pop("size", 10)
+        code = settled.pop("code", "def handler(event, context):\n    return 1\n")
+        timeout = settled.pop("timeout", 30)
+        filler = settled.pop("filler", 0)
+        definition = quality_definition(rmse, **settled)
+        definition["Steps"].insert(0, _train())
+        if filler:
+            definition["Metadata"] = {"filler": "x" * filler}
+        document = {"definition": definition, "code": code, "timeout": timeout, "size": size}
+        self.scratch.write("shape.json", json.dumps(document))
+
+    def run(self, *arguments: str, code: int | None = 0, **environ: str) -> Result:
+        done = self.recorder.run(
+            *arguments,
+            "--json",
+            cwd=self.scratch.root,
+            environ={**self.scratch.environment(), **self.environ, **environ},
+        )
+        assert code is None or done.code == code, f"{arguments}: {done.code}\n{done.err}"
+        return done
+
+    def deployed(self, *arguments: str) -> Any:
+        """The report of a run that succeeded. Which model its endpoint serves is no matter."""
+        report = self.run(*arguments, code=None).report
+        assert report["execution"]["status"] == "Succeeded"
+        return report
+
+    def pull_request(self, number: int, *arguments: str, code: int | None = 0) -> Result:
+        """`auto` as the event of a pull request."""
+        commit = self.scratch.git("rev-parse", "HEAD")
+        event = pull_request_environ(
+            self.scratch.root.parent / f"job-{number}",
+            number=number,
+            commit=commit,
+            forge=self.github.address,
+            aws=self.endpoint.address,
+        )
+        return self.run("auto", *arguments, code=code, **event)
+
+    def serve(self, name: str, package: str, tags: dict[str, str]) -> None:
+        """An endpoint that serves a package, as a deploy function makes it."""
+        sagemaker, listed = (
+            self.client("sagemaker"),
+            [{"Key": key, "Value": value} for key, value in tags.items()],
+        )
+        sagemaker.create_model(
+            ModelName=f"{name}-1",
+            ExecutionRoleArn=ROLE,
+            PrimaryContainer={"ModelPackageName": package},
+            Tags=listed,
+        )
+        variant = {
+            "VariantName": "all",
+            "ModelName": f"{name}-1",
+            "InitialInstanceCount": 1,
+            "InstanceType": "ml.m5.large",
+        }
+        sagemaker.create_endpoint_config(
+            EndpointConfigName=f"{name}-1", ProductionVariants=[variant], Tags=listed
+        )
+        sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=f"{name}-1", Tags=listed)
+
+
+def _train() -> dict[str, Any]:
+    return {
+        "Name": "Train",
+        "Type": "Training",
+        "Arguments": {
+            "AlgorithmSpecification": {
+                "TrainingImage": IMAGE,
+                "TrainingInputMode": "File",
+                "ContainerEntrypoint": ["python3", "-c", "print('loss=0.5')"],
+                "MetricDefinitions": [{"Name": "loss", "Regex": "loss=([0-9.]+)"}],
+            },
+            "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/out/"},
+            "ResourceConfig": {
+                "InstanceType": "ml.m5.large",
+                "InstanceCount": 1,
+                "VolumeSizeInGB": 1,
+            },
+            "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+            "RoleArn": ROLE,
+        },
+    }
+
+
+@contextmanager
+def open_stage(folder: Path) -> Iterator[Stage]:
+    with (
+        running_endpoint(folder / "local", images=(("*", Path(sys.prefix)),)) as endpoint,
+        serve_github() as github,
+        recording() as recorder,
+    ):
+        scratch = new_scratch(folder / "repository", PROJECT)
+        scratch.write("pipeline.py", MODULE)
+        client(endpoint, "s3").create_bucket(Bucket=BUCKET)
+        queue = client(endpoint, "sqs").create_queue(QueueName="events")["QueueUrl"]
+        stage = Stage(
+            scratch=scratch,
+            endpoint=endpoint,
+            recorder=recorder,
+            github=github,
+            queue=queue,
+            environ={**aws_environ(endpoint.address), "SAGEMAKER_GITOPS_COMPILE_CACHE": "off"},
+        )
+        yield stage
+
+
+def play_main(stage: Stage) -> list[Request]:
+    """Everything that is done on the default branch."""
+    follow = ("--environment", "main", "--poll", "0.1")
+    stage.shape(2.0, size=9 * 1024 * 1024)
+    stage.scratch.commit("first")
+    first = stage.deployed("deploy", *follow)
+    package = first["model_package"]["arn"]
+    stage.serve("quality", package, {})
+    stage.shape(1.9, code="def handler(event, context):\n    return 2\n", timeout=60)
+    stage.scratch.commit("another function")
+    stage.deployed("deploy", *follow, "--queue", stage.queue, "--logs")
+    stage.shape(1.8, filler=120_000)
+    stage.scratch.commit("a large definition")
+    stage.run("deploy", *follow, "--detach")
+    stage.deployed("attach", *follow, "quality")
+    stage.shape(1.7, script="raise SystemExit('broken')")
+    stage.scratch.commit("fails")
+    stage.run("deploy", *follow, code=1)
+    stage.run("deploy", *follow, "--retry-failed", code=None)
+    stage.shape(1.6, script="import time; time.sleep(60)")
+    stage.scratch.commit("hangs")
+    stage.run("deploy", *follow, "--detach")
+    stage.run("stop", "--environment", "main", "--poll", "0.1", "quality")
+    stage.run("promote", "quality", "--to", "1")
+    stage.run("promote", "quality", "--to", "2")
+    stage.run("rollback", "quality")
+    stage.run("reject", package, "--from", "Approved", "--reason", "too old")
+    stage.run("approve", package, "--from", "Rejected")
+    stage.run("drift", "--environment", "main", "--fix", code=None)
+    return stage.recorder.take()
+
+
+def play_pull_request(stage: Stage, number: int = 31) -> list[Request]:
+    """What happens from a pull request's opening to its end."""
+    stage.shape(1.5)
+    stage.scratch.commit("pull request", branch=f"topic-{number}")
+    done = stage.pull_request(number, "--poll", "0.1").report
+    tags = {
+        "sagemaker-gitops:project": "acme/mlops",
+        "sagemaker-gitops:environment": "pull_request",
+        "sagemaker-gitops:pull-request": str(number),
+    }
+    stage.serve(f"quality-pr-{number}", done["model_package"]["arn"], tags)
+    stage.shape(1.4, code="def handler(event, context):\n    return 3\n", timeout=90)
+    stage.scratch.commit("better")
+    stage.pull_request(number, "--poll", "0.1", "--queue", stage.queue)
+    stage.shape(1.3, script="import time; time.sleep(60)")
+    stage.scratch.commit("hangs")
+    stage.pull_request(number, "--poll", "0.1", "--detach")
+    stage.shape(1.2, script="raise SystemExit('broken')")
+    stage.scratch.commit("fails; the one that hangs is superseded")
+    stage.pull_request(number, "--poll", "0.1", code=1)
+    stage.run("cleanup", "--pull-request", str(number), "--poll", "0.1")
+    stage.scratch.git("checkout", "-q", "main")
+    return stage.recorder.take()
+
+
+def play_plan(stage: Stage) -> list[Request]:
+    """Looking and no more: plans of pull requests, and the nightly drift."""
+    stage.shape(1.1, code="def handler(event, context):\n    return 4\n")
+    stage.scratch.commit("planned", branch="topic-planned")
+    stage.run("plan", "--environment", "main")
+    stage.run("plan", "--pull-request", "77")
+    stage.run("drift", "--environment", "main", code=1)
+    stage.scratch.git("checkout", "-q", "main")
+    return stage.recorder.take()
