@@ -57,7 +57,7 @@ def emulator_python(environ: Mapping[str, str]) -> Path:
 def _make_environment(target: Path, environ: Mapping[str, str]) -> None:
     """Made in its final place, since environments hold their own path; `ready` comes last."""
     shutil.rmtree(target, ignore_errors=True)
-    uv = _find_uv(environ)
+    uv = find_uv(environ)
     _run_uv([uv, "venv", "--quiet", "--python", sys.executable, str(target)], environ)
     python = str(target / "bin" / "python")
     install = [uv, "pip", "install", "--quiet", "--require-hashes", "--no-deps"]
@@ -66,7 +66,8 @@ def _make_environment(target: Path, environ: Mapping[str, str]) -> None:
     (target / "ready").write_text(f"{REQUIREMENTS.name}\n")
 
 
-def _find_uv(environ: Mapping[str, str]) -> str:
+def find_uv(environ: Mapping[str, str]) -> str:
+    """The uv that this program brings, else the one on PATH. LocalError where there is none."""
     try:
         from uv import find_uv_bin
 
@@ -75,7 +76,7 @@ def _find_uv(environ: Mapping[str, str]) -> str:
         found = shutil.which("uv", path=environ.get("PATH"))
         if found is None:
             raise LocalError(
-                "uv is needed to install the emulator of the local endpoint",
+                "uv is needed to install packages, and is not there",
                 fix="pip install 'sagemaker-gitops[local]'",
             ) from None
         return found
