@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from ci.compile.bundle import Bundle
 from ci.delivery.job import Job, prepare_job
@@ -14,9 +15,11 @@ from ci.plan.render import render_markdown
 from ci.plan.states import deployed_state, wanted_state
 from ci.plan.words import summary
 from ci.project.model import Target
-from ci.report.model import PlanSection
 from ci.sagemaker.adapter import SageMaker
 from ci.trigger.model import Event
+
+if TYPE_CHECKING:
+    from ci.report.model import PlanSection
 
 MAIN = "main"
 PULL_REQUEST = "pull_request"
@@ -98,8 +101,10 @@ def plan_against(
     return Planned(target=target, bundle=bundle, plan=plan, before=before)
 
 
-def describe_plan(plan: Plan) -> PlanSection:
+def describe_plan(plan: Plan) -> "PlanSection":
     """The plan as a report carries it. A terminal gets the headline: `plan` shows it whole."""
+    from ci.report.model import PlanSection
+
     markdown = "" if plan.empty else render_markdown(plan)
     return PlanSection(headline=summary(plan), markdown=markdown, digest=plan.digest)
 

@@ -26,7 +26,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, shell: Shell) -> int:
-    from ci.delivery.deploy import Options, prepare_jobs
     from ci.delivery.drifting import (
         apply_git,
         drifted,
@@ -35,6 +34,7 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
         shared_session,
     )
     from ci.delivery.planning import MAIN
+    from ci.delivery.preparing import prepare_jobs
     from ci.delivery.session import parse_overrides
 
     arguments.environment = arguments.environment or MAIN
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
     if arguments.fix:
         _refuse_dirty(session)
     names = settle_pipelines(arguments, session.project)
-    jobs = prepare_jobs(session, names, Options(overrides=parse_overrides(arguments.parameter)))
+    jobs = prepare_jobs(session, names, parse_overrides(arguments.parameter))
     adapter = session.adapter(jobs[0].target.region)
     drifts = [find_drift(adapter, job) for job in jobs]
     everything = len(names) == len(session.project.pipelines)

@@ -36,20 +36,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, shell: Shell) -> int:
-    from ci.delivery.deploy import Options, prepare_jobs
     from ci.delivery.planning import planned_session
-    from ci.delivery.recorded import write_plan
+    from ci.delivery.preparing import prepare_jobs
     from ci.delivery.session import parse_overrides
     from ci.plan.document import plan_to_json
     from ci.plan.render import render_markdown, render_terminal
 
     session = planned_session(settle_session(arguments, shell))
     names = settle_pipelines(arguments, session.project)
-    jobs = prepare_jobs(session, names, Options(overrides=parse_overrides(arguments.parameter)))
+    jobs = prepare_jobs(session, names, parse_overrides(arguments.parameter))
     plans = _make_plans(arguments, shell, session, jobs)
     for planned in plans:
         shell.say(render_terminal(planned.plan, color=shell.color).rstrip("\n"))
         if arguments.out:
+            from ci.delivery.recorded import write_plan
+
             write_plan(planned, shell.cwd / arguments.out / planned.target.pipeline.name)
     if arguments.markdown:
         texts = [render_markdown(planned.plan) for planned in plans]
@@ -62,10 +63,11 @@ def _make_plans(
     arguments: argparse.Namespace, shell: Shell, session: "Session", jobs: "tuple[Job, ...]"
 ) -> "list[Planned]":
     from ci.delivery.planning import plan_against, plan_pipeline
-    from ci.delivery.recorded import as_baseline, find_recorded
-    from ci.plan.model import Baseline
 
     if arguments.against:
+        from ci.delivery.recorded import as_baseline, find_recorded
+        from ci.plan.model import Baseline
+
         folder = shell.cwd / arguments.against
         recorded = [(job, find_recorded(folder, job.name)) for job in jobs]
         return [

@@ -1,0 +1,24 @@
+"""Decides that pipelines are compiled side by side, and what a compile that fails means for all."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+
+from ci.compile.running import end_compiles
+from ci.delivery.job import Job, prepare_job
+from ci.delivery.session import Session
+
+
+def prepare_jobs(
+    session: Session, names: Sequence[str], overrides: Mapping[str, str]
+) -> tuple[Job, ...]:
+    """Compile several pipelines side by side. The first that cannot be compiled is raised; that,
+    or a signal, ends the others at once."""
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        made = [pool.submit(prepare_job, session, name, overrides) for name in names]
+        try:
+            return tuple(each.result() for each in made)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            while wait(made, timeout=0.1).not_done:
+                end_compiles()
+            raise
