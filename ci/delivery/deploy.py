@@ -6,17 +6,15 @@ reports and not raised, so that the reports are written first and say how to go 
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
-from ci.compile.running import end_compiles
 from ci.delivery.account import Account, make_report
 from ci.delivery.background import find_newer, gather_background
 from ci.delivery.costs import read_prices
 from ci.delivery.evidence import Waiting, gather_facts
-from ci.delivery.job import Job, prepare_job
+from ci.delivery.job import Job
 from ci.delivery.mainline import main_parameters
 from ci.delivery.session import Session
 from ci.delivery.watching import open_means
@@ -86,20 +84,6 @@ class Ended:
     reports: tuple[Report, ...]
     code: ExitCode
     error: GitOpsError | None = None
-
-
-def prepare_jobs(session: Session, names: Sequence[str], options: Options) -> tuple[Job, ...]:
-    """Compile several pipelines side by side. The first that cannot be compiled is raised; that,
-    or a signal, ends the others at once."""
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        made = [pool.submit(prepare_job, session, name, options.overrides) for name in names]
-        try:
-            return tuple(each.result() for each in made)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            while wait(made, timeout=0.1).not_done:
-                end_compiles()
-            raise
 
 
 def deploy(

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ci.delivery.deploy import Options, Stage, prepare_jobs
+from ci.delivery.deploy import Stage
 from ci.delivery.forging import Comments, job_outputs, open_comments
 from ci.delivery.job import Job, make_job
 from ci.delivery.pickup import pick_up
 from ci.delivery.planning import Planned, describe_plan, plan_pipeline
 from ci.delivery.polling import Polled, look, start_and_look
+from ci.delivery.preparing import prepare_jobs
 from ci.delivery.recorded import find_recorded
 from ci.delivery.reviewed import compare_with_comment, require_reviewed
 from ci.delivery.session import Session, open_session
@@ -172,7 +173,7 @@ class Delivering:
         folder = self._plan_folder()
         if folder is None:
             refuse_modules(session.project, names, python=self.settings.python)
-            jobs = prepare_jobs(session, names, Options(overrides=overrides))
+            jobs = prepare_jobs(session, names, overrides)
         else:
             found = {name: find_recorded(folder, name) for name in names}
             jobs = tuple(

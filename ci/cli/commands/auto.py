@@ -81,15 +81,14 @@ def _plan(arguments: argparse.Namespace, shell: Shell) -> int:
 
     from ci.cli.reporting import Reporter
     from ci.delivery.account import Account, make_report
-    from ci.delivery.deploy import Options, prepare_jobs
     from ci.delivery.planning import describe_plan, plan_job
+    from ci.delivery.preparing import prepare_jobs
     from ci.delivery.session import parse_overrides
 
     session = settle_session(arguments, shell)
     names = settle_pipelines(arguments, session.project)
     shell.say(f"Planning {', '.join(names)} for {session.environment}")
-    options = Options(overrides=parse_overrides(arguments.parameter))
-    jobs = prepare_jobs(session, names, options)
+    jobs = prepare_jobs(session, names, parse_overrides(arguments.parameter))
     adapter = session.adapter(jobs[0].target.region)
     reporter = Reporter(arguments, shell, session, several=len(jobs) > 1)
     reports = []

@@ -50,8 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, shell: Shell) -> int:
     from ci.cli.following import finish, make_stage
     from ci.cli.reporting import Reporter
-    from ci.delivery.deploy import Options, deploy, prepare_jobs
+    from ci.delivery.deploy import Options, deploy
     from ci.delivery.planning import describe_plan, plan_pipeline
+    from ci.delivery.preparing import prepare_jobs
     from ci.delivery.session import parse_overrides
 
     options = Options(
@@ -65,7 +66,7 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
     session = settle_session(arguments, shell)
     names = settle_pipelines(arguments, session.project)
     shell.say(f"Compiling {', '.join(names)} for {session.environment}")
-    jobs = prepare_jobs(session, names, options)
+    jobs = prepare_jobs(session, names, options.overrides)
     adapter = session.adapter(jobs[0].target.region)
     planned = {job.name: plan_pipeline(session, adapter, job) for job in jobs}
     jobs, remarks = _reviewed(arguments, shell, session, jobs, planned)
