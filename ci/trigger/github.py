@@ -2,12 +2,11 @@
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any
 
 from ci.errors import TriggerError
 from ci.trigger.model import Door, Event, Remark, Trigger
-from ci.trigger.values import branch_of, checked_commit, checked_package, known_commit
+from ci.trigger.values import branch_of, checked_commit, checked_package, known_commit, moment_of
 
 Payload = Mapping[str, Any]
 
@@ -156,18 +155,9 @@ def _remark(event: Payload) -> Remark | None:
         id=_number(event, "comment", "id"),
         body=_text(event, "comment", "body") or "",
         author=author,
-        written=_moment(_text(event, "comment", "created_at")),
+        written=moment_of(_text(event, "comment", "created_at")),
         automated=_text(event, "comment", "user", "type") == "Bot",
     )
-
-
-def _moment(text: str | None) -> datetime | None:
-    """A time with its offset; None for anything else."""
-    try:
-        found = datetime.fromisoformat(text or "")
-    except ValueError:
-        return None
-    return found if found.tzinfo is not None else None
 
 
 def _dispatched(environ: Mapping[str, str], event: Payload) -> Trigger:

@@ -1,6 +1,7 @@
 """Checks on what the doors hand over: commits, references, addresses of repositories."""
 
 import re
+from datetime import datetime
 from urllib.parse import urlsplit
 
 from ci.errors import TriggerError
@@ -35,6 +36,15 @@ def checked_package(text: object, where: str) -> str:
         shown = str(text)[:200]
         raise TriggerError(f"{shown!r} is not the ARN of a versioned model package", where=where)
     return arn
+
+
+def moment_of(text: object) -> datetime | None:
+    """A time with its offset; None for anything else."""
+    try:
+        found = datetime.fromisoformat(text if isinstance(text, str) else "")
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None
 
 
 def branch_of(reference: str | None) -> str | None:
