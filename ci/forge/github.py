@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -15,6 +16,7 @@ from ci.forge.model import (
     PullRequest,
     UncertainWrite,
 )
+from ci.trigger.values import moment_of
 
 API = "https://api.github.com"
 # What the workflow token appears as; taken where GitHub tells no name.
@@ -197,6 +199,29 @@ class GitHub:
         purpose = f"start the workflows that wait for {event_type}"
         needs = {"contents": "write"}
         self._client.request("POST", path, body=body, purpose=purpose, needs=needs)
+
+    def approvers_of(self, run: str) -> tuple[str, ...]:
+        path = f"{self._repository}/actions/runs/{quote(run, safe='')}/approvals"
+        purpose = "read who let this run into its environment"
+        answer = self._client.request("GET", path, purpose=purpose, needs={"actions": "read"})
+        reviews = answer if isinstance(answer, list) else []
+        logins = (
+            text_in(review.get("user"), "login")
+            for review in reversed(reviews)
+            if isinstance(review, Mapping) and review.get("state") == "approved"
+        )
+        return tuple(dict.fromkeys(login for login in logins if login))
+
+    def pushed_at(self, branch: str, commit: str) -> datetime | None:
+        """GitHub's list of a branch's changes ("List repository activities"); the times of a
+        commit itself are its author's to choose."""
+        reference = quote(f"refs/heads/{branch}", safe="")
+        path = f"{self._repository}/activity?ref={reference}&per_page=100"
+        purpose = f"read when {branch} was pushed"
+        for item in self._client.pages(path, purpose=purpose, needs={"contents": "read"}):
+            if text_in(item, "after") == commit:
+                return moment_of(text_in(item, "timestamp"))
+        return None
 
     def _query(self, query: str, variables: Mapping[str, object], purpose: str) -> Any:
         body = {"query": query, "variables": dict(variables)}

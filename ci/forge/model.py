@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
@@ -127,6 +128,19 @@ class Members(Protocol):
 
     def permission_of(self, login: str) -> str:
         """`admin`, `maintain`, `write`, `triage`, `read` or `none`: what the repository grants."""
+
+
+@runtime_checkable
+class Reviewed(Protocol):
+    """A forge whose runs wait for reviewers of a protected environment, and which keeps the times
+    of pushes. Every call raises ForgeError where the forge refuses."""
+
+    def approvers_of(self, run: str) -> tuple[str, ...]:
+        """Who let a workflow run go on into an environment, oldest first; each once."""
+
+    def pushed_at(self, branch: str, commit: str) -> datetime | None:
+        """When the branch was last brought to this commit, by the forge's own clock; None where
+        it does not tell."""
 
 
 @runtime_checkable

@@ -51,6 +51,13 @@ class Packages:
             if not _no_group(error):
                 raise
 
+    def groups(self) -> Iterator[str]:
+        """The names of all groups, newest first."""
+        request = {"SortBy": "CreationTime", "SortOrder": "Descending"}
+        listing = "ModelPackageGroupSummaryList"
+        for item in self._clients.pages(_SERVICE, "ListModelPackageGroups", request, items=listing):
+            yield item["ModelPackageGroupName"]
+
     def update(
         self,
         arn: str,
