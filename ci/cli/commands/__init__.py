@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, str] = {
     "post": "post the comments that a fork's job left in files (from workflow_run)",
     "approve": "set a model package Approved, with who and why",
     "reject": "set a model package Rejected, with who and why",
+    "approvals": "bring back what was decided elsewhere: to the endpoint and the comment",
     "package": "make the zip of a Lambda function that CodePipeline invokes",
     "local": "the local endpoint: up, down, status, reset",
 }
