@@ -1,19 +1,32 @@
 """The two commands that decide on a model package: `approve` and `reject`."""
 
 import argparse
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ci.cli.options import add_place_options, settle_session
+from ci.cli.options import add_follow_options, add_place_options, settle_session
 from ci.cli.shell import Shell
-from ci.errors import ExitCode, UsageError
+from ci.errors import ForgeError, UsageError
 
 if TYPE_CHECKING:
+    from ci.delivery.reported import Reported
+    from ci.delivery.session import Session
+    from ci.forge.model import Forge
     from ci.sagemaker.model import ApprovalStatus
 
 
 def add_decision_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("package", metavar="ARN", help="the model package, as the report names it")
+    parser.add_argument(
+        "package",
+        nargs="?",
+        metavar="ARN",
+        help="the model package, as the report names it; default: what is reported of the"
+        " pull request or the commit",
+    )
     parser.add_argument("--reason", default="", help="kept with the package")
+    parser.add_argument(
+        "--commit", help="the commit it must be of (7 digits are enough); another changes nothing"
+    )
     parser.add_argument(
         "--from",
         dest="expected",
@@ -22,39 +35,111 @@ def add_decision_arguments(parser: argparse.ArgumentParser) -> None:
         help="the status the package must have; any other changes nothing",
     )
     add_place_options(parser)
+    add_follow_options(parser)
 
 
 def decide_on_package(
     arguments: argparse.Namespace, shell: Shell, approval: "ApprovalStatus"
 ) -> int:
-    from ci.registry.packages import Decision, decide
+    """Decide, then do what follows: the environment's policy, the report, the comment."""
+    from ci.cli.approving import conclude_one, settle_package
+    from ci.registry.decisions import Decision, decide
+    from ci.sagemaker.arn import region_of
     from ci.sagemaker.model import ApprovalStatus
 
-    if ":model-package/" not in arguments.package:
+    _refuse_short_commit(arguments.commit)
+    session = settle_session(arguments, shell, anywhere=True)
+    arn = arguments.package or _find(arguments, shell, session, approval)
+    if ":model-package/" not in arn:
         raise UsageError(
-            f"{arguments.package!r} is not the ARN of a model package",
+            f"{arn!r} is not the ARN of a model package",
             fix="The report of the execution names it.",
         )
-    session = settle_session(arguments, shell, anywhere=True)
-    actor = session.trigger.actor or shell.environ.get("USER") or "unknown"
-    adapter = session.adapter(arguments.package.split(":")[3])
     package = decide(
-        adapter.packages,
+        session.adapter(region_of(arn) or "").packages,
         Decision(
-            package=arguments.package,
+            package=arn,
             approval=approval,
             expected=ApprovalStatus(arguments.expected),
-            actor=actor,
+            actor=_actor(shell, session),
+            at=datetime.fromtimestamp(shell.clock(), UTC),
             reason=arguments.reason,
             pull_request=session.trigger.pull_request,
+            commit=arguments.commit,
         ),
     )
     shell.say(f"{package.group} v{package.version}: {package.approval_description}")
-    shell.emit(
-        {
-            "model_package": package.arn,
-            "approval": package.approval.value,
-            "description": package.approval_description,
-        }
+    return conclude_one(shell, settle_package(arguments, shell, session, package.arn))
+
+
+def _refuse_short_commit(commit: str | None) -> None:
+    digits = commit or "0" * 40
+    if not 7 <= len(digits) <= 64 or digits.strip("0123456789abcdef"):
+        raise UsageError(
+            f"{commit!r} is not a commit", where="--commit", fix="7 to 40 digits of its hash"
+        )
+
+
+def _find(
+    arguments: argparse.Namespace, shell: Shell, session: "Session", approval: "ApprovalStatus"
+) -> str:
+    """The package that is reported of the pull request, or of the commit."""
+    from ci.delivery.reported import choose_reported, from_executions
+    from ci.sagemaker.model import ApprovalStatus
+
+    if session.trigger.pull_request is None and arguments.commit is None:
+        raise UsageError(
+            "no model package is named", fix="approve ARN | --pull-request NUMBER | --commit COMMIT"
+        )
+    found = _shown(arguments, shell, session)
+    if not found:
+        found = list(from_executions(session, commit=arguments.commit))
+    chosen = choose_reported(
+        found,
+        expected=ApprovalStatus(arguments.expected),
+        approval=approval,
+        commit=arguments.commit,
+        how=lambda each: f"{each.package.arn}",
     )
-    return int(ExitCode.OK)
+    shell.say(
+        f"{chosen.pipeline} in {chosen.environment} at {chosen.commit[:12]}: {chosen.package.arn}"
+    )
+    return chosen.package.arn
+
+
+def _shown(arguments: argparse.Namespace, shell: Shell, session: "Session") -> "list[Reported]":
+    """What the pull request's comments name; nothing where the forge cannot be asked."""
+    from ci.delivery.reported import from_markers, shown_markers
+
+    number = session.trigger.pull_request
+    try:
+        forge = _forge(shell, session)
+        markers = () if forge is None or number is None else shown_markers(forge, number)
+    except ForgeError as error:
+        shell.warn(f"warning: {error}")
+        return []
+    wanted = arguments.environment
+    return list(from_markers(session, (m for m in markers if wanted in {None, "", m.environment})))
+
+
+def _forge(shell: Shell, session: "Session") -> "Forge | None":
+    from ci.forge.opening import open_forge
+
+    return open_forge(session.trigger, session.environ, sleep=shell.sleep)
+
+
+def _actor(shell: Shell, session: "Session") -> str:
+    """Who let this job into its protected environment, where the forge tells that; else who
+    started it, else whoever sits here."""
+    from ci.forge.model import Reviewed
+
+    run = shell.environ.get("GITHUB_RUN_ID", "")
+    try:
+        forge = _forge(shell, session) if run else None
+        if forge is not None and isinstance(forge, Reviewed):
+            reviewers = forge.approvers_of(run)
+            if reviewers:
+                return " and ".join(reviewers[:3])
+    except ForgeError as error:
+        shell.warn(f"warning: {error}")
+    return session.trigger.actor or shell.environ.get("USER") or "unknown"

@@ -1,0 +1,97 @@
+"""What follows from a decision on a model package, from the registry to the report: what `approve`,
+`reject`, `approvals sync` and a comment have in common."""
+
+import argparse
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from ci.cli.options import settle_deadline
+from ci.cli.shell import Shell
+from ci.errors import ExitCode, GitOpsError
+
+if TYPE_CHECKING:
+    from ci.cli.reporting import Reporter
+    from ci.delivery.approvals import Subject
+    from ci.delivery.deploy import Ended
+    from ci.delivery.session import Session
+    from ci.report.model import Report
+
+# How long an endpoint is waited for where neither option nor environment says so.
+_PATIENCE = 1800.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """What came of one package. `document` tells it as JSON; `reporter` is None where the package
+    is not this project's."""
+
+    document: dict[str, Any]
+    reports: "tuple[Report, ...]" = ()
+    error: GitOpsError | None = None
+    reporter: "Reporter | None" = field(default=None, compare=False)
+
+    @property
+    def code(self) -> ExitCode:
+        return ExitCode.OK if self.error is None else self.error.exit_code
+
+
+def settle_package(
+    arguments: argparse.Namespace, shell: Shell, session: "Session", package: str
+) -> Settled:
+    """Act on the package's status as the environment asks, and bring its report up to date."""
+    from ci.delivery.approvals import Foreign, find_subject
+
+    now = datetime.fromtimestamp(shell.clock(), UTC)
+    # The comment tells who decided; who runs this makes no difference to it.
+    unsigned = replace(session, trigger=replace(session.trigger, actor=None))
+    subject = find_subject(unsigned, package, now=now)
+    if isinstance(subject, Foreign):
+        shell.say(f"Ignored {package}: {subject.reason}")
+        return Settled(document={"model_package": package, "ignored": subject.reason})
+    held = subject.package
+    shell.say(f"{held.group} v{held.version} is {held.approval}")
+    ended, reporter, error = _report(arguments, shell, subject)
+    return Settled(
+        document={
+            "model_package": held.arn,
+            "approval": held.approval.value,
+            "description": held.approval_description,
+        },
+        reports=ended.reports,
+        error=error or ended.error,
+        reporter=reporter,
+    )
+
+
+def _report(
+    arguments: argparse.Namespace, shell: Shell, subject: "Subject"
+) -> "tuple[Ended, Reporter, GitOpsError | None]":
+    import time
+
+    from ci.cli.following import make_stage
+    from ci.cli.reporting import Reporter
+    from ci.delivery.approvals import follow_up
+    from ci.delivery.deploy import attach
+    from ci.delivery.evidence import Waiting
+
+    deadline = settle_deadline(arguments.deadline) or subject.job.target.environment.deadline
+    ends = time.monotonic() + (deadline or _PATIENCE)
+    waiting = Waiting(sleep=shell.sleep, left=lambda: max(0.0, ends - time.monotonic()))
+    after = follow_up(subject, waiting=waiting, tell=shell.say)
+    reporter = Reporter(arguments, shell, subject.session, several=False)
+    with make_stage(arguments, shell, reporter, title=subject.job.name) as stage:
+        left = max(1.0, waiting.left() or 0.0)
+        jobs = {subject.execution: subject.job}
+        ended = attach(subject.session, jobs, left, stage, notes=after.notes)
+    return ended, reporter, after.error
+
+
+def conclude_one(shell: Shell, settled: Settled) -> int:
+    """Show what came of one package; the exit code. The verdict's own code is not the decision's:
+    an approval that nothing was to follow from is done."""
+    if settled.reporter is None:
+        shell.emit({**settled.document, "reports": []})
+        return int(settled.code)
+    unwritten = settled.reporter.conclude(settled.reports, settled.error, beside=settled.document)
+    return int(settled.code) or int(unwritten)

@@ -1,0 +1,137 @@
+"""Finds the model package that a pull request's or a commit's report is about.
+
+Of what the comments name where the forge tells them, else of the newest executions. More than one
+that could be meant is refused: nobody approves by chance.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from ci.delivery.evidence import fetch_package
+from ci.delivery.session import Session
+from ci.errors import AwsError
+from ci.execution.find import find_executions
+from ci.forge.model import Forge
+from ci.registry.decisions import ApprovalError
+from ci.report.marker import Marker, parse_marker
+from ci.sagemaker.arn import region_of
+from ci.sagemaker.model import ApprovalStatus, ModelPackage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reported:
+    """A package that a report names. `commit` is the report's."""
+
+    pipeline: str
+    environment: str
+    commit: str
+    execution: str
+    package: ModelPackage
+
+
+def shown_markers(forge: Forge, number: int) -> tuple[Marker, ...]:
+    """What our comments on a pull request are about: of each pipeline and environment the last
+    comment's. Another author's comment counts for nothing."""
+    login = forge.whoami().lower()
+    found: dict[tuple[str, str], Marker] = {}
+    for comment in forge.comments(number):
+        marker = parse_marker(comment.body) if comment.author.lower() == login else None
+        if marker is not None:
+            found[marker.pipeline, marker.environment] = marker
+    return tuple(found.values())
+
+
+def from_markers(session: Session, markers: Iterable[Marker]) -> Iterator[Reported]:
+    """The packages of the executions that markers name."""
+    for marker in markers:
+        if marker.execution is None or marker.pipeline not in session.project.pipelines:
+            continue
+        package = _registered(session, marker.execution)
+        if package is not None:
+            yield Reported(
+                pipeline=marker.pipeline,
+                environment=marker.environment,
+                commit=marker.commit,
+                execution=marker.execution,
+                package=package,
+            )
+
+
+def from_executions(session: Session, *, commit: str | None) -> Iterator[Reported]:
+    """The packages of the newest executions of the session's environment, of each pipeline one:
+    those of `commit`, or of the session's pull request."""
+    number = session.trigger.pull_request
+    for name in session.project.pipelines:
+        target = session.target(name)
+        found = find_executions(
+            session.adapter(target.region).executions,
+            target.pipeline_name,
+            commit=commit,
+            pull_request=number,
+            environment=session.environment,
+        )
+        newest = next(iter(found), None)
+        package = None if newest is None else _registered(session, newest[0].arn)
+        if newest is not None and package is not None:
+            yield Reported(
+                pipeline=name,
+                environment=session.environment,
+                commit=newest[1].commit,
+                execution=newest[0].arn,
+                package=package,
+            )
+
+
+def choose_reported(
+    found: Sequence[Reported],
+    *,
+    expected: ApprovalStatus,
+    approval: ApprovalStatus,
+    commit: str | None = None,
+    how: Callable[[Reported], str],
+) -> Reported:
+    """The one that is meant: the one with the expected status, else the one that has the wanted
+    status already. `commit` is what it has to be of. `how` words the command that names one.
+    ApprovalError where there is none, or more than one."""
+    waiting = [each for each in found if each.package.approval is expected]
+    done = [each for each in found if each.package.approval is approval]
+    fitting = waiting or done
+    if not fitting:
+        raise ApprovalError(
+            f"no model package that is reported here is {expected}: nothing was changed",
+            why=_told(found) or "No report here names a model package.",
+        )
+    if len(fitting) > 1:
+        raise ApprovalError(
+            f"{len(fitting)} model packages could be meant: nothing was changed",
+            why=_told(fitting),
+            fix="\n".join(how(each) for each in fitting),
+        )
+    chosen = fitting[0]
+    if commit is not None and not chosen.commit.startswith(commit):
+        raise ApprovalError(
+            f"the report of {chosen.pipeline} in {chosen.environment} is of commit"
+            f" {chosen.commit[:12]}, not {commit[:12]}: nothing was changed",
+            where=chosen.package.arn,
+            why="A newer commit has not been reported on yet, or its run has failed.",
+        )
+    return chosen
+
+
+def _registered(session: Session, execution: str) -> ModelPackage | None:
+    """None as well where the execution is gone."""
+    adapter = session.adapter(region_of(execution) or "")
+    try:
+        return fetch_package(adapter, adapter.executions.snapshot(execution))
+    except AwsError as error:
+        if error.code in {"ResourceNotFound", "ResourceNotFoundException", "ValidationException"}:
+            return None
+        raise
+
+
+def _told(found: Iterable[Reported]) -> str:
+    return "; ".join(
+        f"{each.package.group} v{each.package.version} ({each.pipeline} in {each.environment}) is"
+        f" {each.package.approval}"
+        for each in found
+    )

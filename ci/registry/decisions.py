@@ -1,0 +1,203 @@
+"""Decides whether a model package may be approved or rejected, and keeps who did it.
+
+A decision is bound: to one package by its ARN, to the status and, where it is given, to the commit
+that the decider saw. Where the package has another status by then, is of another commit, or a
+newer one of the same commit or pull request is there, nothing is changed and the reader is told.
+(The API has no conditional update: of two who decide within the same moment the later one stands.)
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+
+from ci.errors import ExitCode, GitOpsError
+from ci.registry.packages import KEY, Provenance, read_provenance, safe_metadata
+from ci.sagemaker.model import ApprovalStatus, ModelPackage
+from ci.sagemaker.packages import Packages
+from ci.text.clean import clean
+
+# How many newer packages of a group are looked at; each takes a call.
+_MOST_NEWER = 100
+_DECIDED = f"{KEY}decision"
+_BY, _AT, _ON = f"{KEY}decided-by", f"{KEY}decided-at", f"{KEY}decided-on"
+_COMMIT = f"{KEY}decided-commit"
+ELSEWHERE = "SageMaker"
+
+
+class ApprovalError(GitOpsError):
+    """The package is not, or no longer, as the approval takes it to be."""
+
+    exit_code = ExitCode.APPROVAL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """`expected` is the status the decider saw, `commit` the commit (7 digits are enough). `at` is
+    when. `reason` goes into ApprovalDescription."""
+
+    package: str
+    approval: ApprovalStatus
+    expected: ApprovalStatus
+    actor: str
+    at: datetime
+    reason: str = ""
+    pull_request: int | None = None
+    commit: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """Who decided on a package as it is now. `place` is where: a pull request, or SageMaker."""
+
+    approval: ApprovalStatus
+    actor: str
+    at: str
+    place: str | None = None
+
+
+def decide(packages: Packages, decision: Decision) -> ModelPackage:
+    """Approve or reject; the package as read back. Doing it twice is doing it once.
+
+    Raises ApprovalError where the package is not the one that was decided on (see above), or
+    did not complete.
+    """
+    held = packages.describe(decision.package)
+    _refuse_other_commit(held, decision)
+    if held.approval is decision.approval:
+        return held
+    _refuse_other_status(held, decision)
+    _refuse_superseded(packages, held)
+    packages.update(
+        held.arn,
+        approval=decision.approval,
+        description=approval_text(decision),
+        metadata=safe_metadata(_decision_metadata(held, decision)),
+    )
+    after = packages.describe(held.arn)
+    if after.approval is not decision.approval:
+        raise ApprovalError(
+            f"The package is {after.approval} although it was set to {decision.approval}",
+            where=held.arn,
+            why="Someone else decided at the same moment.",
+        )
+    return after
+
+
+def read_decision(package: ModelPackage) -> Decided | None:
+    """The decision that the package keeps; None where it keeps none, or one before the last."""
+    actor, at = package.metadata.get(_BY), package.metadata.get(_AT)
+    if package.metadata.get(_DECIDED) != package.approval.value or not actor or not at:
+        return None
+    return Decided(approval=package.approval, actor=actor, at=at, place=package.metadata.get(_ON))
+
+
+def keep_decision(packages: Packages, package: ModelPackage, *, now: datetime) -> ModelPackage:
+    """Keep who approved or rejected it elsewhere, as SageMaker names whoever changed it last; the
+    package as read back. Nothing where that is kept, or nobody has decided."""
+    pending = package.approval is ApprovalStatus.PENDING
+    if pending or read_decision(package) is not None:
+        return package
+    found = {
+        _DECIDED: package.approval.value,
+        _BY: package.modified_by or "someone",
+        _AT: _moment(package.modified or now),
+        _ON: ELSEWHERE,
+    }
+    packages.update(package.arn, metadata=safe_metadata(found))
+    return packages.describe(package.arn)
+
+
+def approval_text(decision: Decision) -> str:
+    """ApprovalDescription: who, where, on what, when, and why."""
+    parts = [f"{decision.approval} by {decision.actor}"]
+    if decision.pull_request:
+        parts.append(f"on pull request {decision.pull_request}")
+    if decision.commit:
+        parts.append(f"at {decision.commit[:12]}")
+    text = f"{' '.join(parts)}, {_moment(decision.at)}"
+    return clean(f"{text}: {decision.reason}" if decision.reason.strip() else text)
+
+
+def _refuse_other_commit(held: ModelPackage, decision: Decision) -> None:
+    if decision.commit is None:
+        return
+    provenance = read_provenance(held)
+    if provenance is None:
+        raise ApprovalError(
+            "The package does not say which commit it is of: nothing was changed",
+            where=held.arn,
+            why="Its metadata has no sagemaker-gitops:commit.",
+            fix="Name it without --commit, if it is the one that you mean.",
+        )
+    if not provenance.commit.startswith(decision.commit):
+        raise ApprovalError(
+            f"The package is of commit {provenance.commit[:12]}, not {decision.commit[:12]}:"
+            " nothing was changed",
+            where=held.arn,
+            fix="Look at the newest report, then decide on its package.",
+        )
+
+
+def _refuse_other_status(held: ModelPackage, decision: Decision) -> None:
+    if held.approval is not decision.expected:
+        raise ApprovalError(
+            f"The package is {held.approval}, not {decision.expected}: nothing was changed",
+            where=held.arn,
+            why=held.approval_description or "Someone else decided in between.",
+            fix=f"Look at it again, then repeat the command with --from {held.approval}.",
+        )
+    if decision.approval is ApprovalStatus.APPROVED and held.status not in {"", "Completed"}:
+        raise ApprovalError(f"The package is {held.status}, not Completed", where=held.arn)
+
+
+def _refuse_superseded(packages: Packages, held: ModelPackage) -> None:
+    own = read_provenance(held)
+    if own is None:
+        return
+    for newer in _newer(packages, held):
+        other = read_provenance(newer)
+        if other is not None and _same_subject(own, other):
+            subject = (
+                f"pull request {own.pull_request}"
+                if own.pull_request is not None
+                else f"commit {own.commit[:12]}"
+            )
+            raise ApprovalError(
+                f"{held.group} v{newer.version} is newer, of the same {subject}:"
+                " nothing was changed",
+                where=held.arn,
+                why=f"It was made of commit {other.commit[:12]}.",
+                fix=f"Decide on the newer one: {newer.arn}",
+            )
+
+
+def _same_subject(own: Provenance, other: Provenance) -> bool:
+    if own.environment != other.environment:
+        return False
+    same_pull = own.pull_request is not None and own.pull_request == other.pull_request
+    return same_pull or own.commit == other.commit
+
+
+def _newer(packages: Packages, held: ModelPackage) -> Iterator[ModelPackage]:
+    for package in islice(packages.in_group(held.group), _MOST_NEWER):
+        if package.version <= held.version:
+            return
+        yield packages.describe(package.arn)
+
+
+def _decision_metadata(held: ModelPackage, decision: Decision) -> dict[str, str]:
+    provenance = read_provenance(held)
+    number = decision.pull_request
+    return {
+        _DECIDED: decision.approval.value,
+        _BY: decision.actor,
+        _AT: _moment(decision.at),
+        _ON: "a command" if number is None else f"pull request {number}",
+        _COMMIT: decision.commit or (provenance.commit if provenance else ""),
+    }
+
+
+def _moment(time: datetime) -> str:
+    return re.sub(r"\+00:00$", "Z", time.isoformat(timespec="seconds"))
