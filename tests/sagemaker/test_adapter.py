@@ -17,11 +17,8 @@ from ci.compile.bundle import Function
 from ci.errors import AwsError
 from ci.execution.start import deploy, ensure_execution
 from ci.registry.packages import (
-    ApprovalError,
-    Decision,
     Provenance,
     champion,
-    decide,
     stamp_package,
 )
 from ci.sagemaker.adapter import SageMaker
@@ -197,31 +194,6 @@ def _packages(aws: SageMaker, group: str, count: int) -> list[str]:
         )["ModelPackageArn"]
         for _ in range(count)
     ]
-
-
-def test_an_approval_is_bound_to_what_was_seen(aws: SageMaker) -> None:
-    first, second = _packages(aws, "bound", 2)
-    approved = Decision(
-        package=first,
-        approval=ApprovalStatus.APPROVED,
-        expected=ApprovalStatus.PENDING,
-        actor="anna",
-        reason="good\nenough",
-        pull_request=7,
-    )
-    done = decide(aws.packages, approved)
-    assert done.approval is ApprovalStatus.APPROVED
-    assert done.approval_description == "Approved by anna on pull request 7: good enough"
-    assert done.metadata["sagemaker-gitops:decided-by"] == "anna"
-    again = decide(aws.packages, replace(approved, actor="bert"))
-    assert again.approval_description == done.approval_description
-    rejected = replace(approved, approval=ApprovalStatus.REJECTED, actor="bert")
-    with pytest.raises(ApprovalError, match="is Approved, not PendingManualApproval") as caught:
-        decide(aws.packages, rejected)
-    assert caught.value.exit_code == 5
-    assert aws.packages.describe(first).approval is ApprovalStatus.APPROVED
-    other = decide(aws.packages, replace(rejected, package=second))
-    assert other.approval is ApprovalStatus.REJECTED
 
 
 def test_the_champion_is_the_newest_approved_but_the_challenger(aws: SageMaker) -> None:
