@@ -24,7 +24,10 @@ _LOG = logging.getLogger("ci.local")
 _HERE = Path(__file__).parent
 REQUIREMENTS = _HERE / "emulator-requirements.txt"
 PYTHON_VARIABLE = "SAGEMAKER_GITOPS_EMULATOR_PYTHON"
-SERVICES = "s3,sts,iam,lambda,events,scheduler,sns,sqs,logs,ssm,secretsmanager,codebuild,monitoring"
+SERVICES = (
+    "s3,sts,iam,lambda,events,scheduler,sns,sqs,logs,ssm,secretsmanager,codebuild,monitoring,"
+    "cloudformation"
+)
 _READY_SECONDS = 60.0
 _GOODBYE_SECONDS = 10.0
 _RESTART_SECONDS = 0.5
