@@ -69,7 +69,9 @@ def add_follow_options(parser: argparse.ArgumentParser) -> None:
         "--queue", metavar="URL", help="SQS queue that EventBridge sends SageMaker's events to"
     )
     parser.add_argument("--logs", action="store_true", help="show what running steps log")
-    parser.add_argument("--report", metavar="BASE", help="write BASE.md, BASE.json and BASE.html")
+    parser.add_argument(
+        "--report", metavar="BASE", help="write BASE.md, .json, .html and .junit.xml"
+    )
     parser.add_argument(
         "--comment", choices=("true", "false"), default="true", help="false posts no comment"
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from ci.errors import UsageError
 from ci.report.document import report_to_json
 from ci.report.html import render_html
+from ci.report.junit import render_junit
 from ci.report.markdown import render_comment
 from ci.report.model import Report
 from ci.text.redact import Redactor
@@ -15,8 +16,8 @@ from ci.text.redact import Redactor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportFiles:
-    """`<base>.md` is the comment as it is posted, `.json` and `.html` the whole report. With
-    several pipelines each gets a base of its own."""
+    """`<base>.md` is the comment as it is posted, `.json` and `.html` the whole report,
+    `.junit.xml` what report groups read. With several pipelines each gets a base of its own."""
 
     base: Path
     several: bool
@@ -32,6 +33,7 @@ class ReportFiles:
             ".md": render_comment(report, redactor=self.redactor),
             ".json": json.dumps(document, indent=2, ensure_ascii=False) + "\n",
             ".html": render_html(report, redactor=self.redactor),
+            ".junit.xml": render_junit(report, redactor=self.redactor),
         }
         try:
             base.parent.mkdir(parents=True, exist_ok=True)
