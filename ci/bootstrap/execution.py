@@ -72,12 +72,15 @@ def execution_statements(setup: Setup) -> tuple[Statement, ...]:
         _statement("Bucket", ("s3:ListBucket",), ("arn:${AWS::Partition}:s3:::${Bucket}",)),
         _statement(
             "Jobs",
-            tuple(
-                f"sagemaker:{verb}{kind}Job"
-                for kind in ("Processing", "Training")
-                for verb in ("Create", "Describe", "Stop")
-            )
-            + ("sagemaker:AddTags",),
+            (
+                "sagemaker:AddTags",
+                "sagemaker:CreateProcessingJob",
+                "sagemaker:CreateTrainingJob",
+                "sagemaker:DescribeProcessingJob",
+                "sagemaker:DescribeTrainingJob",
+                "sagemaker:StopProcessingJob",
+                "sagemaker:StopTrainingJob",
+            ),
             (
                 _arn("sagemaker", "processing-job/pipelines-*"),
                 _arn("sagemaker", "training-job/pipelines-*"),

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from ci.bootstrap.documents import VERSION, pack, policy_document
 from ci.bootstrap.model import RoleNeed, Setup, Statement
@@ -41,7 +42,7 @@ def shared_parameters(setup: Setup, *names: str) -> dict[str, Parameter]:
             pattern="[a-zA-Z0-9_-]{1,80}",
         ),
     }
-    return {name: every[name] for name in names}
+    return {name: replace(every[name], settled=True) for name in names}
 
 
 def tags() -> list[dict[str, object]]:

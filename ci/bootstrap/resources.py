@@ -15,6 +15,12 @@ BUCKET = "${Bucket}"
 PREFIX = "${Prefix}"
 QUEUE = "${Queue}"
 
+
+def _log_groups(scope: Scope) -> tuple[str, ...]:
+    jobs = tuple(f"/aws/sagemaker/{name}" for name in _JOB_LOGS)
+    return jobs + tuple(f"/aws/lambda/{name}" for name in scope.functions)
+
+
 # Service, form of the resource, and the names that fill it.
 _FORMS: Mapping[Kind, tuple[str, str, Callable[[Scope], tuple[str, ...]]]] = {
     Kind.PIPELINE: ("sagemaker", "pipeline/{}", lambda scope: scope.pipelines),
@@ -27,8 +33,9 @@ _FORMS: Mapping[Kind, tuple[str, str, Callable[[Scope], tuple[str, ...]]]] = {
     Kind.PROCESSING_JOB: ("sagemaker", "processing-job/{}", lambda _: (_JOBS,)),
     Kind.TRAINING_JOB: ("sagemaker", "training-job/{}", lambda _: (_JOBS,)),
     Kind.FUNCTION: ("lambda", "function:{}", lambda scope: scope.functions),
-    Kind.LOG_GROUP: ("logs", "log-group:{}", lambda scope: _log_groups(scope)),
-    Kind.LOG_STREAM: ("logs", "log-group:{}:log-stream:*", lambda scope: _log_groups(scope)),
+    # Calls about a group are checked against the group's ARN with something behind it.
+    Kind.LOG_GROUP: ("logs", "log-group:{}:*", _log_groups),
+    Kind.LOG_STREAM: ("logs", "log-group:{}:log-stream:*", _log_groups),
     Kind.QUEUE: ("sqs", "{}", lambda _: (QUEUE,)),
 }
 
@@ -63,8 +70,3 @@ def _regional(kind: Kind, scope: Scope, region: str) -> Iterator[str]:
         for spelled in dict.fromkeys((name, name.lower() if service == "sagemaker" else name)):
             resource = form.format(spelled).replace("**", "*")
             yield f"arn:${{AWS::Partition}}:{service}:{region}:${{AWS::AccountId}}:{resource}"
-
-
-def _log_groups(scope: Scope) -> tuple[str, ...]:
-    jobs = tuple(f"/aws/sagemaker/{name}" for name in _JOB_LOGS)
-    return jobs + tuple(f"/aws/lambda/{name}" for name in scope.functions)

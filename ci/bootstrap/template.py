@@ -57,14 +57,18 @@ def sub(text: str) -> Sub | str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """A parameter of type String, but for `kind`. Without a default a value has to be given."""
+    """A parameter of type String, but for `kind`. Without a default a value has to be given.
+
+    `settled`: the project file says it, so that an update takes the template's default; any other
+    keeps the value that the stack has.
+    """
 
     description: str
     default: str | int | None = None
     kind: str = "String"
     pattern: str | None = None
     allowed: tuple[str, ...] = ()
-    hidden: bool = False
+    settled: bool = False
 
     def document(self) -> dict[str, object]:
         settled: dict[str, object] = {"Type": self.kind, "Description": self.description}
@@ -74,7 +78,7 @@ class Parameter:
             settled["AllowedPattern"] = self.pattern
         if self.allowed:
             settled["AllowedValues"] = list(self.allowed)
-        return settled | ({"NoEcho": True} if self.hidden else {})
+        return settled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +98,7 @@ class Resource:
         if self.after:
             settled["DependsOn"] = list(self.after)
         if self.keep:
-            settled |= {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
+            settled |= {"DeletionPolicy": "RetainExceptOnCreate", "UpdateReplacePolicy": "Retain"}
         return settled | {"Properties": dict(self.properties)}
 
 

@@ -23,5 +23,6 @@ COMMANDS: Mapping[str, str] = {
     "reject": "set a model package Rejected, with who and why",
     "approvals": "bring back what was decided elsewhere: to the endpoint and the comment",
     "package": "make the zip of a Lambda function that CodePipeline invokes",
+    "bootstrap": "print or deploy what the account needs: roles, bucket, events, builds",
     "local": "the local endpoint: up, down, status, reset",
 }

@@ -1,0 +1,38 @@
+"""What stands in an account already, and must not be made a second time."""
+
+from ci.bootstrap import artifacts, github
+from ci.bootstrap.model import Setup
+from ci.errors import AwsError
+from ci.sagemaker.clients import Clients
+from ci.sagemaker.stacks import Stack
+
+_MISSING = frozenset({"404", "NoSuchBucket", "NotFound"})
+
+
+def known_parameters(clients: Clients, template: str, stack: Stack | None) -> dict[str, str]:
+    """Parameters that follow from what the account holds: its OIDC provider for GitHub, of which
+    there can be one, unless this stack is who made it."""
+    if template != github.NAME or (stack is not None and not stack.empty):
+        return {}
+    answer = clients.call("iam", "ListOpenIDConnectProviders", {})
+    for provider in answer.get("OpenIDConnectProviderList") or ():
+        if provider["Arn"].endswith(f"oidc-provider/{github.ISSUER}"):
+            return {"OidcProvider": provider["Arn"]}
+    return {}
+
+
+def stands_already(
+    clients: Clients, template: str, stack: Stack | None, setup: Setup
+) -> str | None:
+    """Why a template has nothing to make; None where it has."""
+    if template != artifacts.NAME or setup.bucket is None:
+        return None
+    if stack is not None and not stack.empty:
+        return None
+    try:
+        clients.call("s3", "HeadBucket", {"Bucket": setup.bucket}, where=f"s3://{setup.bucket}")
+    except AwsError as error:
+        if error.code in _MISSING:
+            return None
+        raise
+    return f"the bucket {setup.bucket} is there already, and was not made by this stack"
