@@ -131,3 +131,27 @@ def test_the_unpacked_zip_carries_a_job_to_its_end_with_nothing_else(
     assert operation == "PutJobSuccessResult", request
     assert request["outputVariables"]["SAGEMAKER_GITOPS_VERDICT"] == "succeeded"
     assert calls > 1
+
+
+@pytest.mark.endpoint
+def test_lambda_itself_carries_a_job_to_its_end(made: Made, stage: Stage) -> None:
+    service = client(stage.service.address, "lambda")
+    service.create_function(
+        FunctionName="gitops",
+        Runtime=RUNTIME,
+        Role=ROLE,
+        Handler=HANDLER,
+        Timeout=60,
+        Code={"ZipFile": made.zip.read_bytes()},
+        Environment={"Variables": {"AWS_ENDPOINT_URL": stage.service.address}},
+    )
+    job: Job | None = start(stage, 4.5)
+    while job is not None:
+        answer = service.invoke(FunctionName="gitops", Payload=json.dumps(job.event).encode())
+        assert "FunctionError" not in answer, answer["Payload"].read()
+        assert job.answer is not None
+        last = job.answer
+        job = stage.service.following(job)
+    operation, request = last
+    assert operation == "PutJobFailureResult"
+    assert "rmse" in request["failureDetails"]["message"]
