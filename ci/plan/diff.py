@@ -47,10 +47,9 @@ def plan_changes(
     """
     flat = _flat_steps(new.definition)
     earlier = {} if deployed is None else _flat_steps(deployed.definition, flat)
-    renames = find_renames(
-        {name: step for name, step in earlier.items() if name not in flat},
-        {name: step for name, step in flat.items() if name not in earlier},
-    )
+    renames: Mapping[str, str] = {}
+    if deployed is not None:
+        renames = find_renames(earlier, flat, before=deployed.definition, after=new.definition)
     under_new_names = {
         renames.get(name, name): _renamed(name, step, renames) for name, step in earlier.items()
     }

@@ -1,20 +1,62 @@
 """Which removed and added steps are one step under a new name.
 
 Two steps are one when their content is equal after every reference to a renamed step is read with
-its new name, and when no other pair fits as well.
+its new name, and when no other pair fits as well. Of the others, those are one that are alike
+beyond doubt (`ci.plan.similar`): they were renamed and changed.
 """
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from ci.definition.graph import dependencies
+from ci.definition.model import Definition
 from ci.plan.normal import BRANCH, FlatStep
+from ci.plan.similar import find_similar
 
 _MARK = "\x00"
 
 
-def find_renames(removed: Mapping[str, FlatStep], added: Mapping[str, FlatStep]) -> dict[str, str]:
-    """Old name to new name."""
+def find_renames(
+    earlier: Mapping[str, FlatStep],
+    flat: Mapping[str, FlatStep],
+    *,
+    before: Definition,
+    after: Definition,
+) -> dict[str, str]:
+    """Old name to new name, of the steps of two definitions."""
+    removed = {name: step for name, step in earlier.items() if name not in flat}
+    added = {name: step for name, step in flat.items() if name not in earlier}
+    exact = _find_equal(removed, added)
+    for old, new in exact.items():
+        del removed[old], added[new]
+    if not removed or not added:
+        return exact
+    graph = {
+        exact.get(name, name): frozenset(exact.get(each, each) for each in needed)
+        for name, needed in dependencies(before).items()
+    }
+    similar = find_similar(
+        _masked(removed, exact),
+        _masked(added, {}),
+        {name: step for name, step in flat.items() if name not in added},
+        before=graph,
+        after=dependencies(after),
+    )
+    return exact | similar
+
+
+def _masked(steps: Mapping[str, FlatStep], renames: Mapping[str, str]) -> dict[str, FlatStep]:
+    """Steps in which each name of their own set reads the same, so that both sides read alike."""
+    names = {**renames, **dict.fromkeys(steps, _MARK)}
+    return {
+        name: replace(step, document=with_names(step.document, names, own=name))
+        for name, step in steps.items()
+    }
+
+
+def _find_equal(removed: Mapping[str, FlatStep], added: Mapping[str, FlatStep]) -> dict[str, str]:
     if not removed or not added:
         return {}
     pairs = _candidates(removed, added)
@@ -64,12 +106,9 @@ def _candidates(removed: Mapping[str, FlatStep], added: Mapping[str, FlatStep]) 
 
 
 def _by_content(steps: Mapping[str, FlatStep]) -> dict[str, list[str]]:
-    """Names by content. Only the steps' own set is masked, so that both sides read alike."""
-    masks = dict.fromkeys(steps, _MARK)
     result: dict[str, list[str]] = {}
-    for name, flat in steps.items():
-        masked = with_names(flat.document, masks, own=name)
-        result.setdefault(repr(_sorted(masked)), []).append(name)
+    for name, flat in _masked(steps, {}).items():
+        result.setdefault(repr(_sorted(flat.document)), []).append(name)
     return result
 
 

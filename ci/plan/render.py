@@ -15,6 +15,7 @@ from ci.plan.words import (
     BASELINES,
     SIGNS,
     change_lines,
+    fate,
     file_summary,
     shown,
     summary,
@@ -123,7 +124,7 @@ def _step_markdown(
     was = f", was {inline(step.old_name)}" if step.old_name else ""
     run = next((run for run in plan.runs if run.name == step.name), None)
     then = f" · {_text(verdict(run))}" if run is not None and step.kind is not Kind.REMOVED else ""
-    yield f"#### {inline(step.name)} {step.kind} · {_text(step.type)}{was}{then}"
+    yield f"#### {inline(step.name)} {fate(step)} · {_text(step.type)}{was}{then}"
     lines = list(_step_lines(step))
     if lines and argument_lines:
         block = fenced(_cut(lines, argument_lines))
@@ -241,7 +242,7 @@ def _terminal(plan: Plan) -> Iterator[tuple[str, str]]:
         yield from _block(head, [*_function_lines(function), *code])
     for step in plan.steps:
         was = f", was {visible(step.old_name)}" if step.old_name else ""
-        head = f"{SIGNS[step.kind]} {visible(step.name)} ({visible(step.type)}) {step.kind}{was}"
+        head = f"{SIGNS[step.kind]} {visible(step.name)} ({visible(step.type)}) {fate(step)}{was}"
         code = [line for change in step.code for line in _code_terminal(change)]
         yield from _block(head, [*_step_lines(step), *code])
     if plan.runs:

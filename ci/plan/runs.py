@@ -166,9 +166,9 @@ def _reasons(
     earlier = before.steps.get(step.name)
     if earlier is None:
         yield "added"
-    elif step.name in before.renamed:
-        yield f"renamed from {before.renamed[step.name]}"
     else:
+        if step.name in before.renamed:
+            yield f"renamed from {before.renamed[step.name]}"
         change = before.changes.get(step.name)
         old = cache_key(earlier)
         if change is not None or old != key:

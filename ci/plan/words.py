@@ -2,6 +2,7 @@
 
 import json
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from ci.definition.references import as_reference, is_expression
@@ -47,7 +48,7 @@ def _changes(plan: Plan) -> str:
         return "Nothing changes"
     parts = [
         f"{_count(n, 'step') if first else n} {kind}"
-        for first, (kind, n) in zip((True, *[False] * 4), _by_kind(plan.steps), strict=False)
+        for first, (kind, n) in zip((True, *[False] * 5), _by_kind(plan.steps), strict=False)
     ]
     for changes, noun in (
         (plan.parameters, "parameter"),
@@ -80,13 +81,20 @@ def differences(plan: Plan) -> Iterator[str]:
         paths = [render_path(c.path).removeprefix("Arguments.") for c in step.changes]
         files = [file.path for code in step.code for file in code.files]
         what = f": {names([*files, *paths])}" if files or paths else ""
-        yield f"step {visible(step.name)} {step.kind}{what}"
+        yield f"step {visible(step.name)} {fate(step)}{what}"
+
+
+def fate(step: StepChange) -> str:
+    """What becomes of a step, in words: `added`, `removed`, `renamed and changed`, ..."""
+    if step.kind is Kind.RENAMED and (step.changes or step.code):
+        return "renamed and changed"
+    return step.kind.value
 
 
 def _by_kind(steps: Sequence[StepChange]) -> list[tuple[str, int]]:
-    order = (Kind.CHANGED, Kind.ADDED, Kind.REMOVED, Kind.RENAMED)
-    counts = [(kind.value, sum(step.kind is kind for step in steps)) for kind in order]
-    return [(kind, n) for kind, n in counts if n]
+    order = ("changed", "added", "removed", "renamed", "renamed and changed")
+    counts = Counter(map(fate, steps))
+    return [(each, counts[each]) for each in order if counts[each]]
 
 
 def _common_kind(changes: Sequence[object]) -> str:

@@ -91,11 +91,22 @@ def renamed() -> Plan:
     )
 
 
+def reworked() -> Plan:
+    new = json.loads(json.dumps(small_pipeline()).replace("Prepare", "Split"))
+    new["Steps"][0]["Arguments"]["Environment"]["LEVEL"] = "debug"
+    return plan_changes(
+        PipelineState(definition=parsed(new)),
+        PipelineState(definition=parsed(small_pipeline())),
+        pipeline="abalone",
+    )
+
+
 CASES: dict[str, Callable[[], Plan]] = {
     "reviewed": reviewed,
     "created": created,
     "unchanged": unchanged,
     "renamed": renamed,
+    "reworked": reworked,
 }
 
 
