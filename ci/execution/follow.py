@@ -174,6 +174,7 @@ class _Follower:
         self._events = means.events
         self._tails = means.tails
         self._problem_told = False
+        self._told = 0
         self._begun = around.clock()
         self._groups: dict[str, _Group] = {}
         for arn in arns:
@@ -250,9 +251,9 @@ class _Follower:
             self._events.settle(notices)
 
     def _look(self, group: _Group) -> None:
-        answers = group.answers
+        answers, told = group.answers, self._told
         try:
-            if len(group.members) <= _FEW:
+            if len(group.members) <= _FEW and not self._by_events:
                 for item in group.pending():
                     self._look_closely(group, item)
             else:
@@ -264,7 +265,7 @@ class _Follower:
             self._tell_group(group, ChangeKind.RECOVERED, None)
         group.trouble_since, group.failures = None, 0
         group.due = self._around.clock() + self._interval(group)
-        if self._events is not None and self._events.trusted:
+        if self._events is not None and self._by_events and self._told == told:
             self._events.rest(_SLOT * (group.answers - answers))
 
     def _look_closely(self, group: _Group, item: _Followed) -> None:
@@ -288,8 +289,14 @@ class _Follower:
         self._take(item, snapshot)
         return None
 
+    @property
+    def _by_events(self) -> bool:
+        """Whether looks only make sure."""
+        return self._events is not None and self._events.trusted
+
     def _look_over(self, group: _Group) -> None:
-        """Every pending execution that was not seen yet in full, then by the listing."""
+        """Every pending execution that was not seen yet in full, then by the listing. Where
+        events tell of the steps, one call is all while nothing changes."""
         for item in group.pending():
             if item.snapshot is None:
                 self._read(group, item)
@@ -302,7 +309,8 @@ class _Follower:
         group.rota += 1
         for number, item in enumerate(pending):
             now = status.get(item.state.arn, item.state.raw_status)
-            if now != item.state.raw_status or number == group.rota % len(pending):
+            turn = number == group.rota % len(pending) and not self._by_events
+            if turn or now != item.state.raw_status:
                 self._read(group, item)
 
     def _read(self, group: _Group, item: _Followed) -> None:
@@ -317,6 +325,7 @@ class _Follower:
         item.state, changes = reduce(item.state, snapshot)
         item.snapshot = replace(snapshot, steps=tuple(item.state.steps.values()))
         item.seen = self._around.clock()
+        self._told += len(changes)
         for change in changes:
             self._emit(change)
 
@@ -329,7 +338,7 @@ class _Follower:
         if any(item.announced for item in pending):
             return _ANNOUNCED
         others = [other for other in self._groups.values() if other.pending()]
-        if self._events is not None and self._events.trusted:
+        if self._by_events:
             return QUIET * max(1, len(others))
         looks = sum(len(each) if len(each := other.pending()) <= _FEW else 3 for other in others)
         if any(item.state.status is ExecutionStatus.STOPPING for item in pending):

@@ -5,22 +5,20 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.executing import adapter, condition_definition, make_bundle, make_run
+from support.executing import adapter
 from support.simulated import Simulated, execution_arn
 
 from ci.errors import AwsError, UsageError
 from ci.execution.events import EventStream, Notice, is_news, parse_notice
-from ci.execution.follow import Means, Surroundings, follow
+from ci.execution.follow import Means, follow
 from ci.execution.model import Change, ChangeKind, FollowState
 from ci.execution.reduce import reduce
-from ci.execution.start import deploy, start
-from ci.sagemaker.model import ExecutionStatus, Message
+from ci.sagemaker.model import Message
 from ci.sagemaker.queue import Queue
 
 ARN = execution_arn("demo", 1)
@@ -177,14 +175,15 @@ def ends(found: list[tuple[float, Change]]) -> dict[str, float]:
     }
 
 
+@pytest.mark.parametrize("heard", [False, True])
 @pytest.mark.parametrize("pipelines", [1, 100])
-def test_a_hundred_executions_by_queue(pipelines: int) -> None:
+def test_a_hundred_executions_by_queue(pipelines: int, heard: bool) -> None:
     plans = {
         execution_arn(f"p{number % pipelines}", number): [HOUR, 5 * HOUR + 30 * number]
         for number in range(100)
     }
     service = Simulated(plans=plans)
-    events = Announcer(service=service)
+    events = Announcer(service=service, heard=heard)
     ended = ends(follow_by_events(service, events))
     lateness = [ended[arn] - sum(durations) for arn, durations in plans.items()]
     assert max(lateness) < 90
@@ -316,45 +315,6 @@ def test_it_ends_with_its_block() -> None:
 def test_what_is_no_url_of_a_queue(url: str) -> None:
     with pytest.raises(UsageError, match="no URL of a queue"):
         Queue(adapter("http://127.0.0.1:9").clients, url)
-
-
-@pytest.mark.endpoint
-def test_executions_are_followed_by_a_real_queue(address: str, tmp_path: Path) -> None:
-    aws = adapter(address)
-    sqs = aws.clients.client("sqs")
-    url = sqs.create_queue(QueueName="followed")["QueueUrl"]
-    bundle = make_bundle(condition_definition(), tmp_path)
-    version = deploy(aws, bundle, make_run(bundle, name="by-queue")).version_id
-    arns = [
-        start(
-            aws.executions,
-            make_run(bundle, name="by-queue", commit=f"{number:040x}"),
-            version_id=version,
-        )
-        for number in range(12)
-    ]
-    bodies = [event(arn, "Succeeded") for arn in arns] + ["not json", event(ARN, "Succeeded")]
-    for body in bodies:
-        sqs.send_message(QueueUrl=url, MessageBody=body)
-    waited = []
-
-    def sleep(seconds: float) -> None:
-        waited.append(seconds)
-        time.sleep(min(seconds, 0.05))
-
-    with EventStream(Queue(aws.clients, url, long_poll=1), arns) as stream:
-        seen = follow(
-            aws.executions,
-            arns,
-            emit=lambda _change: None,
-            deadline=60,
-            surroundings=Surroundings(sleep=sleep),
-            means=Means(events=stream),
-        )
-        assert {item.status for item in seen.values()} == {ExecutionStatus.SUCCEEDED}
-        wait_for(lambda: stream.trusted)
-        stream.settle(stream.take())
-    assert stream.problem is None
 
 
 @pytest.mark.endpoint

@@ -16,6 +16,7 @@ from support.dispatched import ROLE
 from support.endpoint import client, running_endpoint
 from support.executing import condition_definition
 from support.local_api import Api
+from support.rules import OF_PIPELINES, RuledQueue
 
 from ci.execution.events import parse_notice
 from ci.local.events import TELLERS
@@ -267,30 +268,6 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
         yield running
 
 
-class Listening:
-    """A queue that a rule on this pattern fills."""
-
-    def __init__(self, endpoint: Endpoint, name: str, pattern: dict[str, Any]) -> None:
-        self._sqs, events = client(endpoint, "sqs"), client(endpoint, "events")
-        self.url = self._sqs.create_queue(QueueName=name)["QueueUrl"]
-        wanted = {"QueueUrl": self.url, "AttributeNames": ["QueueArn"]}
-        arn = self._sqs.get_queue_attributes(**wanted)["Attributes"]["QueueArn"]
-        events.put_rule(Name=name, EventPattern=json.dumps({"source": ["aws.sagemaker"]} | pattern))
-        events.put_targets(Rule=name, Targets=[{"Id": "queue", "Arn": arn}])
-        self.bodies: list[str] = []
-
-    def wait_for(self, done: Callable[[list[str]], bool]) -> list[str]:
-        end = time.monotonic() + 20
-        while not done(self.bodies):
-            assert time.monotonic() < end, self.bodies
-            wanted = {"QueueUrl": self.url, "WaitTimeSeconds": 1, "MaxNumberOfMessages": 10}
-            for message in self._sqs.receive_message(**wanted).get("Messages", []):
-                self.bodies.append(message["Body"])
-                handle = message["ReceiptHandle"]
-                self._sqs.delete_message(QueueUrl=self.url, ReceiptHandle=handle)
-        return self.bodies
-
-
 def run_pipeline(endpoint: Endpoint, name: str) -> str:
     sagemaker = client(endpoint, "sagemaker")
     sagemaker.create_pipeline(
@@ -301,7 +278,7 @@ def run_pipeline(endpoint: Endpoint, name: str) -> str:
 
 @pytest.mark.endpoint
 def test_a_rule_fills_a_queue_that_following_understands(endpoint: Endpoint) -> None:
-    queue = Listening(endpoint, "all", {"detail-type": [{"prefix": "SageMaker Model Building"}]})
+    queue = RuledQueue(endpoint.address, "all", OF_PIPELINES)
     arn = run_pipeline(endpoint, "told")
 
     def ended(bodies: list[str]) -> bool:
@@ -360,8 +337,8 @@ def test_a_rule_on_approvals_calls_a_function(endpoint: Endpoint) -> None:
 @pytest.mark.endpoint
 def test_no_kill_loses_an_event(tmp_path: Path) -> None:
     with running_endpoint(tmp_path) as endpoint:
-        queue = Listening(
-            endpoint, "ends", {"detail": {"currentPipelineExecutionStatus": ["Succeeded"]}}
+        queue = RuledQueue(
+            endpoint.address, "ends", {"detail": {"currentPipelineExecutionStatus": ["Succeeded"]}}
         )
         time.sleep(1.5)  # the emulator has saved rule and queue by then
         os.kill(int((tmp_path / "emulator.pid").read_text()), signal.SIGKILL)
