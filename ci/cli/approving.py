@@ -51,6 +51,7 @@ def settle_package(
         return Settled(document={"model_package": package, "ignored": subject.reason})
     held = subject.package
     shell.say(f"{held.group} v{held.version} is {held.approval}")
+    _answer_codepipeline(shell, subject)
     ended, reporter, error = _report(arguments, shell, subject)
     return Settled(
         document={
@@ -62,6 +63,21 @@ def settle_package(
         error=error or ended.error,
         reporter=reporter,
     )
+
+
+def _answer_codepipeline(shell: Shell, subject: "Subject") -> None:
+    """The manual approvals of CodePipeline that wait for this package get its decision."""
+    from ci.delivery.manual_approval import PLACES, parse_places
+
+    places = parse_places(shell.environ.get(PLACES, ""), PLACES)
+    if not places:
+        return
+    from ci.delivery.approval_actions import answer_waiting
+    from ci.sagemaker.codepipeline import CodePipeline
+
+    adapter = subject.adapter
+    service = CodePipeline(adapter.clients)
+    answer_waiting(service, adapter.packages, subject.package, places, shell.say)
 
 
 def _report(
@@ -77,7 +93,10 @@ def _report(
 
     deadline = settle_deadline(arguments.deadline) or subject.job.target.environment.deadline
     ends = time.monotonic() + (deadline or _PATIENCE)
-    waiting = Waiting(sleep=shell.sleep, left=lambda: max(0.0, ends - time.monotonic()))
+    waiting = Waiting(
+        sleep=lambda seconds: shell.sleep(min(seconds, arguments.poll or seconds)),
+        left=lambda: max(0.0, ends - time.monotonic()),
+    )
     after = follow_up(subject, waiting=waiting, tell=shell.say)
     reporter = Reporter(arguments, shell, subject.session, several=False)
     with make_stage(arguments, shell, reporter, title=subject.job.name) as stage:

@@ -1,0 +1,192 @@
+"""A pipeline whose models are told apart by what they answer, and deployed by its own function."""
+
+import io
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from support.archives import model_archive
+from support.endpoint import client
+from support.forking import Forks
+from support.github import REPOSITORY, FakeGitHub
+from support.github_job import aws_environ
+from support.jobs import ROLE
+from support.scratch import PROJECT, Result, Scratch, quality_definition
+
+DEPLOY = Path(__file__).parents[2] / "pipelines" / "abalone" / "deploy.py"
+ROLE_ARN = ROLE.partition(": ")[2].strip()
+POLICY = """\
+  main:
+    endpoint: quality
+    on_approved: deploy
+    on_rejected: rollback
+"""
+APPROVALS = PROJECT.replace("  main: {parameters: {Approval: Approved}}\n", POLICY) + ROLE
+_SCRIPT = """
+def model_fn(model_dir): return open(model_dir + "/answer").read()
+def input_fn(body, content_type): return body
+def predict_fn(data, model): return model
+def output_fn(prediction, accept): return prediction, "text/plain"
+"""
+
+
+def deploying_definition(model: str, *, rmse: float = 2.0) -> dict[str, Any]:
+    """Evaluate -> Check -> Register, Deploy. The model answers its own name."""
+    definition = quality_definition(rmse)
+    check = definition["Steps"][1]["Arguments"]
+    register = check["IfSteps"][0]
+    [container] = register["Arguments"]["InferenceSpecification"]["Containers"]
+    container["ModelDataUrl"] = f"s3://models/{model}/model.tar.gz"
+    definition["Parameters"].append(
+        {"Name": "Instance", "Type": "String", "DefaultValue": "ml.m5.large"}
+    )
+    definition["Parameters"].append(
+        {"Name": "Function", "Type": "String", "DefaultValue": "quality-deploy"}
+    )
+    function = {
+        "Std:Join": {
+            "On": ":",
+            "Values": [
+                "arn:aws:lambda:us-east-1:000000000000:function",
+                {"Get": "Parameters.Function"},
+            ],
+        }
+    }
+    deploy = {
+        "Name": "Deploy",
+        "Type": "Lambda",
+        "FunctionArn": function,
+        "Arguments": {
+            "model_package_arn": {"Get": "Steps.Register.ModelPackageArn"},
+            "endpoint_name": "quality",
+            "role": ROLE_ARN,
+            "instance_type": {"Get": "Parameters.Instance"},
+        },
+        "OutputParameters": [{"OutputName": "status", "OutputType": "String"}],
+    }
+    check["IfSteps"].append(deploy)
+    return definition
+
+
+@dataclass(slots=True, kw_only=True)
+class ApprovalLab:
+    """A repository on a forge and an AWS. Commands run as jobs of the forge."""
+
+    scratch: Scratch
+    github: FakeGitHub
+    address: str
+    forks: Forks
+    folder: Path
+    extra: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def sagemaker(self) -> Any:
+        return client(self.address, "sagemaker")
+
+    def make_function(self, name: str, code: bytes | None = None) -> None:
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w") as archive:
+            archive.writestr("deploy.py", code or DEPLOY.read_bytes())
+        client(self.address, "lambda").create_function(
+            FunctionName=name,
+            Runtime="python3.12",
+            Role=ROLE_ARN,
+            Handler="deploy.handler",
+            Timeout=60,
+            Code={"ZipFile": out.getvalue()},
+        )
+
+    def make_model(self, name: str) -> None:
+        archive = model_archive({"code/inference.py": _SCRIPT, "answer": name})
+        s3 = client(self.address, "s3")
+        s3.create_bucket(Bucket="models")
+        s3.put_object(Bucket="models", Key=f"{name}/model.tar.gz", Body=archive)
+
+    def commit(self, model: str, *, branch: str | None = None, rmse: float = 2.0) -> str:
+        self.scratch.git("checkout", "-q", "main")
+        self.make_model(model)
+        if branch is not None:
+            self.scratch.git("checkout", "-q", "-B", branch, "main")
+        self.scratch.define(deploying_definition(model, rmse=rmse))
+        return self.scratch.commit(model)
+
+    def merged(self, model: str, number: int) -> str:
+        """A commit on main that came of a pull request."""
+        commit = self.commit(model)
+        self.github.pulls[commit] = [
+            {"number": number, "merge_commit_sha": commit, "merged_at": "2026-03-02T09:00:00Z"}
+        ]
+        self.github.commits[number] = [commit]
+        return commit
+
+    def run(
+        self,
+        *arguments: str,
+        event: Mapping[str, Any] | None = None,
+        name: str = "push",
+        environ: Mapping[str, str] | None = None,
+    ) -> Result:
+        """A job of the forge on what is checked out."""
+        head = self.scratch.git("rev-parse", "HEAD")
+        payload = event or {
+            "ref": "refs/heads/main",
+            "before": "0" * 40,
+            "after": head,
+            "repository": {"id": 1, "full_name": REPOSITORY, "default_branch": "main"},
+        }
+        file = self.folder / "event.json"
+        file.write_text(json.dumps(payload))
+        for left in ("outputs", "summary.md"):
+            (self.folder / left).unlink(missing_ok=True)
+        settled = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder),
+            "GITHUB_ACTIONS": "true",
+            "GITHUB_EVENT_NAME": name,
+            "GITHUB_EVENT_PATH": str(file),
+            "GITHUB_REPOSITORY": REPOSITORY,
+            "GITHUB_ACTOR": "octocat",
+            "GITHUB_REF": "refs/heads/main",
+            "GITHUB_SHA": head,
+            "GITHUB_RUN_ID": "77",
+            "GITHUB_TOKEN": "t0ken",
+            "GITHUB_API_URL": self.github.address,
+            "GITHUB_OUTPUT": str(self.folder / "outputs"),
+            "GITHUB_STEP_SUMMARY": str(self.folder / "summary.md"),
+            **aws_environ(self.address),
+            **self.extra,
+            **(environ or {}),
+        }
+        return self.forks.run(arguments, cwd=self.scratch.root, environ=settled)
+
+    def outputs(self) -> dict[str, str]:
+        file = self.folder / "outputs"
+        lines = file.read_text().splitlines() if file.exists() else []
+        return {
+            head.partition("<<")[0]: value
+            for head, value in zip(lines[::3], lines[1::3], strict=False)
+        }
+
+    def deploy(self, *arguments: str, **more: Any) -> str:
+        """Deploy what is checked out; the ARN of the package that was registered."""
+        done = self.run("deploy", "--json", "--poll", "0.1", *arguments, **more)
+        assert done.code == 0, done.err + done.out
+        arn: str = done.report["model_package"]["arn"]
+        return arn
+
+    def decide(self, package: str, status: str, **more: str) -> None:
+        """As from Studio: a plain call, by nobody this project knows."""
+        self.sagemaker.update_model_package(
+            ModelPackageArn=package, ModelApprovalStatus=status, **more
+        )
+
+    def answer(self) -> str:
+        """What the endpoint's model says."""
+        runtime = client(self.address, "sagemaker-runtime")
+        body = runtime.invoke_endpoint(EndpointName="quality", Body=b"x", ContentType="text/plain")
+        text: str = body["Body"].read().decode()
+        return text
