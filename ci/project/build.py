@@ -14,6 +14,8 @@ from ci.project.model import (
     CompileMode,
     DefinitionSource,
     Environment,
+    ForgeKind,
+    ForgeSettings,
     LocalSettings,
     ModuleSource,
     OnApproved,
@@ -23,6 +25,7 @@ from ci.project.model import (
     Pipeline,
     Project,
     ReportSettings,
+    TokenSource,
 )
 from ci.project.names import check_template, template_fields
 from ci.project.validate import nearest
@@ -65,6 +68,7 @@ def build_project(document: Document, file: Path) -> Project:
             )
         ),
         report=builder.report(data.get("report", {})),
+        forge=builder.forge(data.get("forge", {})),
     )
 
 
@@ -124,6 +128,18 @@ class _Builder:
             prices = file
         comment = CommentPolicy(raw.get("comment", "update"))
         return ReportSettings(**{**raw, "prices": prices, "comment": comment})
+
+    def forge(self, raw: Values) -> ForgeSettings:
+        token = raw.get("token")
+        if token is not None and "key" in token and "secret" not in token:
+            what = "`key` has no meaning beside `parameter`: a parameter is the token"
+            self._problem(("forge", "token", "key"), what, "remove it")
+        return ForgeSettings(
+            kind=ForgeKind(raw["kind"]) if "kind" in raw else None,
+            repository=raw.get("repository"),
+            api_url=raw.get("api_url"),
+            token=None if token is None else TokenSource(**token),
+        )
 
     def _source(self, path: Place, raw: Values) -> ModuleSource | DefinitionSource:
         if "definition" in raw:

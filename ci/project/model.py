@@ -146,6 +146,33 @@ class ReportSettings:
     prices: Path | None = None
 
 
+class ForgeKind(StrEnum):
+    GITHUB = "github"
+    CODECOMMIT = "codecommit"
+    GITLAB = "gitlab"
+    BITBUCKET = "bitbucket"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenSource:
+    """Where a token is kept: in a secret (`key` of it, where that is a JSON object), or in a
+    parameter of Parameter Store. One of the two is set."""
+
+    secret: str | None = None
+    key: str | None = None
+    parameter: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgeSettings:
+    """What the file says of the repository's host. `api_url` gets `token` and no other."""
+
+    kind: ForgeKind | None = None
+    repository: str | None = None
+    api_url: str | None = None
+    token: TokenSource | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
     """A project file. `root` is the folder it stands in; every relative path counts from there."""
@@ -159,6 +186,7 @@ class Project:
     artifacts: ArtifactStore = field(default_factory=ArtifactStore)
     local: LocalSettings = field(default_factory=LocalSettings)
     report: ReportSettings = field(default_factory=ReportSettings)
+    forge: ForgeSettings = field(default_factory=ForgeSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

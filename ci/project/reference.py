@@ -11,8 +11,9 @@ _SECTIONS = (
     ("pipelines.<name>.metrics[]", "metric"),
     ("pipelines.<name>.gates[]", "gate"),
     ("environments.<name>", "environment"),
+    ("forge.token", "token"),
 )
-_NESTED = ("artifacts", "report", "local")
+_NESTED = ("artifacts", "report", "forge", "local")
 _INTRODUCTION = """\
 # The project file
 
