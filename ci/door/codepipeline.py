@@ -13,13 +13,14 @@ from typing import Any, Protocol
 
 from ci.delivery.polling import is_passing
 from ci.door.answer import Answer, answer_bug, answer_error, answer_late, answer_trouble
+from ci.door.approving import answer_approval, follow_event
 from ci.door.delivering import Delivering
 from ci.door.invocation import Invocation, job_of, parse_invocation
 from ci.door.once import Once
 from ci.door.progress import Progress, decode
-from ci.door.settings import parse_settings
+from ci.door.settings import Command, parse_settings
 from ci.door.world import World, open_world
-from ci.errors import AwsError, GitOpsError, UsageError
+from ci.errors import AwsError, GitOpsError
 from ci.sagemaker.codepipeline import CodePipeline, Success
 
 
@@ -38,13 +39,7 @@ def handler(event: Mapping[str, Any], context: Context) -> dict[str, object]:
 
     world = open_world(os.environ, left, _secrets_of(event))
     job = job_of(event)
-    if job is None:
-        raise UsageError(
-            "the event is none that this function knows",
-            why="it is no job of CodePipeline",
-            fix="docs/codepipeline.md names the events, and the rules that send them.",
-        )
-    return answer_job(job, event, world)
+    return follow_event(event, world) if job is None else answer_job(job, event, world)
 
 
 def answer_job(job: str, event: Mapping[str, Any], world: World) -> dict[str, object]:
@@ -86,11 +81,11 @@ class _Work:
     def _answer(self, invocation: Invocation) -> Answer:
         now = self._world.clock()
         self._began = decode(invocation.continuation, now=now)
+        settings = parse_settings(invocation.parameters)
+        if settings.command is Command.APPROVE:
+            return answer_approval(settings, self._world)
         self._delivering = Delivering(
-            invocation=invocation,
-            settings=parse_settings(invocation.parameters),
-            world=self._world,
-            progress=self._began,
+            invocation=invocation, settings=settings, world=self._world, progress=self._began
         )
         return self._delivering.answer()
 

@@ -62,7 +62,8 @@ class WaitingApproval:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionRun:
     """An action of one pipeline execution, as its history tells it; `status` is CodePipeline's.
-    `by` is the ARN of whoever changed it last, `summary` what was said."""
+    `by` is the ARN of whoever changed it last, `summary` what was said. `broken`: it ended by an
+    error or a timeout, and by nobody's answer."""
 
     stage: str
     action: str
@@ -70,6 +71,7 @@ class ActionRun:
     manual: bool = False
     by: str | None = None
     summary: str | None = None
+    broken: bool = False
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -228,13 +230,15 @@ def _waiting(pipeline: str, stage: Mapping[str, Any]) -> Sequence[WaitingApprova
 def _action(item: Mapping[str, Any]) -> ActionRun:
     kind = (item.get("input") or {}).get("actionTypeId") or {}
     output = item.get("output") or {}
+    result = output.get("executionResult") or {}
     return ActionRun(
         stage=item.get("stageName", ""),
         action=item.get("actionName", ""),
         status=item.get("status", ""),
         manual=(kind.get("category"), kind.get("provider")) == _MANUAL,
         by=item.get("updatedBy"),
-        summary=(output.get("executionResult") or {}).get("externalExecutionSummary"),
+        summary=result.get("externalExecutionSummary"),
+        broken=bool((result.get("errorDetails") or {}).get("code")),
         variables=dict(output.get("outputVariables") or {}),
     )
 

@@ -4,10 +4,9 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from support.codepipeline import BUCKET, Refused, serve_codepipeline
+from support.codepipeline import BUCKET, serve_codepipeline
 from support.endpoint import client, running_endpoint
 from support.github import REPOSITORY
 from support.lambda_job import Stage

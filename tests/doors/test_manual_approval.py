@@ -1,0 +1,270 @@
+"""A manual approval of CodePipeline and the model package it is about: in step, both ways."""
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.codepipeline import BUCKET, FakeCodePipeline, Pipeline, Refused, serve_codepipeline
+from support.endpoint import client, running_endpoint
+from support.lambda_job import Stage
+from support.scratch import PROJECT, new_scratch, quality_definition
+
+from ci.delivery.manual_approval import PLACES, Place, parse_places, person, read_answer
+from ci.door.approving import follow_event
+from ci.errors import UsageError
+from ci.registry.decisions import ApprovalError
+from ci.sagemaker.codepipeline import ActionRun
+
+ROLE = "arn:aws:iam::000000000000:role/sagemaker-gitops-local"
+PLACE = ("Approve", "Model")
+ALICE = "arn:aws:sts::000000000000:assumed-role/Admin/alice"
+MANUAL = {"category": "Approval", "owner": "AWS", "provider": "Manual", "version": "1"}
+INVOKE = {"category": "Invoke", "owner": "AWS", "provider": "Lambda", "version": "1"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    stage: Stage
+    service: FakeCodePipeline
+    sagemaker: Any
+
+    def train(self, rmse: float) -> tuple[str, str]:
+        """A pipeline execution that trained a model and waits: its id, the package's ARN."""
+        self.stage.scratch.define(quality_definition(rmse))
+        commit = self.stage.scratch.commit(f"rmse {rmse}")
+        job = self.service.start(
+            {"commit": commit, "parameters": {"Approval": "PendingManualApproval"}},
+            inputs={"Source": self.stage.upload()},
+        )
+        operation, last, _ = self.stage.run(job)
+        assert operation == "PutJobSuccessResult", last
+        execution = str(uuid.uuid4())
+        held = self.service.pipelines.setdefault("mlops", Pipeline())
+        held.approvals[PLACE] = (execution, str(uuid.uuid4()))
+        held.decided.pop(PLACE, None)
+        held.revisions[execution] = [commit]
+        held.actions.insert(0, run(execution, "Train", "Run", INVOKE, last["outputVariables"]))
+        return execution, last["outputVariables"]["SAGEMAKER_GITOPS_MODEL_PACKAGE_ARN"]
+
+    def answered(self, execution: str, status: str, **result: object) -> None:
+        """Somebody has answered the manual approval in the console."""
+        held = self.service.pipelines["mlops"]
+        held.actions.insert(0, run(execution, *PLACE, MANUAL, {}, status=status, **result))
+
+    def approval(self, package: str) -> str:
+        found = self.sagemaker.describe_model_package(ModelPackageName=package)
+        return str(found["ModelApprovalStatus"])
+
+    def decide(self, package: str, approval: str) -> None:
+        self.sagemaker.update_model_package(ModelPackageArn=package, ModelApprovalStatus=approval)
+
+    def follow(self, event: dict[str, Any], places: str = "mlops/Approve/Model") -> dict[str, Any]:
+        world = self.stage.world()
+        environ = {**world.environ, PLACES: places}
+        return follow_event(event, replace(world, environ=environ))
+
+
+def run(
+    execution: str,
+    stage: str,
+    action: str,
+    kind: dict[str, str],
+    variables: dict[str, str],
+    *,
+    status: str = "Succeeded",
+    by: str | None = None,
+    summary: str | None = None,
+    error: str | None = None,
+) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    if summary:
+        result["externalExecutionSummary"] = summary
+    if error:
+        result["errorDetails"] = {"code": error}
+    found = {
+        "pipelineExecutionId": execution,
+        "actionExecutionId": str(uuid.uuid4()),
+        "stageName": stage,
+        "actionName": action,
+        "status": status,
+        "input": {"actionTypeId": kind},
+        "output": {"executionResult": result, "outputVariables": variables},
+    }
+    return {**found, "updatedBy": by} if by else found
+
+
+def package_event(package: str) -> dict[str, Any]:
+    return {
+        "source": "aws.sagemaker",
+        "detail-type": "SageMaker Model Package State Change",
+        "detail": {"ModelPackageArn": package},
+    }
+
+
+def action_event(execution: str, state: str = "SUCCEEDED") -> dict[str, Any]:
+    return {
+        "source": "aws.codepipeline",
+        "detail-type": "CodePipeline Action Execution State Change",
+        "detail": {
+            "pipeline": "mlops",
+            "execution-id": execution,
+            "stage": PLACE[0],
+            "action": PLACE[1],
+            "state": state,
+            "type": MANUAL,
+        },
+    }
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder: Path = tmp_path_factory.mktemp("approving")
+    project = PROJECT.replace("region: us-east-1", f"region: us-east-1\nrole: {ROLE}")
+    scratch = new_scratch(folder / "repository", project)
+    with (
+        running_endpoint(folder / "endpoint") as endpoint,
+        serve_codepipeline(endpoint.address) as service,
+    ):
+        client(endpoint, "s3").create_bucket(Bucket=BUCKET)
+        yield World(
+            stage=Stage(scratch=scratch, service=service, folder=folder),
+            service=service,
+            sagemaker=client(endpoint, "sagemaker"),
+        )
+
+
+@pytest.mark.endpoint
+def test_a_package_that_is_decided_on_answers_the_approval_that_waits(world: World) -> None:
+    _, package = world.train(2.5)
+    held = world.service.pipelines["mlops"]
+    assert world.follow(package_event(package))["answered"] == 0
+    assert held.decided == {}
+    world.decide(package, "Approved")
+    assert world.follow(package_event(package))["answered"] == 1
+    assert held.decided[PLACE]["status"] == "Approved"
+    assert world.follow(package_event(package))["answered"] == 0
+    _, other = world.train(2.4)
+    assert world.follow(package_event(package))["answered"] == 0, "it waits for another model"
+    assert held.decided == {}
+    world.decide(other, "Rejected")
+    assert world.follow(package_event(other), places="mlops")["answered"] == 1
+    assert held.decided[PLACE]["status"] == "Rejected"
+
+
+@pytest.mark.endpoint
+def test_an_answer_comes_to_the_package_and_twice_is_once(world: World) -> None:
+    execution, package = world.train(2.3)
+    world.answered(execution, "Succeeded", by=ALICE, summary="looks good\x00")
+    for _ in range(2):
+        [kept] = world.follow(action_event(execution))["packages"]
+        assert kept == {"package": package, "approval": "Approved", "reason": None}
+    found = world.sagemaker.describe_model_package(ModelPackageName=package)
+    assert "Approved by Admin/alice" in found["ApprovalDescription"]
+    assert "looks good" in found["ApprovalDescription"]
+
+
+@pytest.mark.endpoint
+def test_a_rejection_and_an_answer_nobody_gave(world: World) -> None:
+    execution, package = world.train(2.2)
+    world.answered(execution, "Failed", by=ALICE, error="ApprovalTimedOut")
+    world.follow(action_event(execution, "FAILED"))
+    assert world.approval(package) == "PendingManualApproval"
+    world.answered(execution, "Failed", by=ALICE, summary="biased")
+    world.follow(action_event(execution, "FAILED"))
+    assert world.approval(package) == "Rejected"
+    # Late and out of order: what was decided otherwise by then stays, and is told.
+    world.decide(package, "Approved")
+    world.answered(execution, "Failed", by=ALICE, summary="late")
+    with pytest.raises(ApprovalError, match="nothing was changed"):
+        world.follow(action_event(execution, "FAILED"))
+    assert world.approval(package) == "Approved"
+
+
+@pytest.mark.endpoint
+def test_an_event_about_something_else_changes_nothing(world: World) -> None:
+    execution, package = world.train(2.1)
+    world.answered(execution, "Succeeded", by=ALICE)
+    assert "ignored" in world.follow(action_event(execution), places="other/Approve/Model")
+    started = action_event(execution, "STARTED")
+    assert "ignored" in world.follow(started)
+    build = action_event(execution)
+    build["detail"]["type"] = {**MANUAL, "category": "Build"}
+    assert "ignored" in world.follow(build)
+    assert world.approval(package) == "PendingManualApproval"
+    [unknown] = world.follow(action_event(str(uuid.uuid4())))["packages"]
+    assert unknown["package"] is None
+    assert "nobody has answered" in unknown["reason"]
+    with pytest.raises(UsageError, match="none that this function knows"):
+        world.follow({"detail-type": "Scheduled Event", "detail": {}})
+
+
+@pytest.mark.endpoint
+def test_an_action_after_the_approval_sets_the_package(world: World) -> None:
+    execution, package = world.train(2.05)
+    given = {"command": "approve", "pipeline": "mlops", "execution": execution}
+    early = world.service.start(given, inputs={})
+    world.stage.invoke(early)
+    assert early.answer is not None
+    assert early.answer[0] == "PutJobFailureResult"
+    world.answered(execution, "Succeeded", by=ALICE, summary="go")
+    job = world.service.start(given, inputs={})
+    world.stage.invoke(job)
+    assert job.answer is not None
+    operation, request = job.answer
+    assert operation == "PutJobSuccessResult", request
+    assert request["outputVariables"]["SAGEMAKER_GITOPS_APPROVAL"] == "Approved"
+    assert world.approval(package) == "Approved"
+
+
+@pytest.mark.endpoint
+def test_a_token_that_is_past_is_no_error(world: World) -> None:
+    _, package = world.train(2.01)
+    world.decide(package, "Approved")
+
+    def overtaken(operation: str) -> None:
+        if operation == "PutApprovalResult":
+            raise Refused("InvalidApprovalTokenException", "another approval waits by now")
+
+    world.service.fault = overtaken
+    try:
+        assert world.follow(package_event(package))["answered"] == 0
+    finally:
+        world.service.fault = lambda _operation: None
+
+
+def test_places_are_read_strictly() -> None:
+    assert parse_places("a, b/S/T", "X") == (
+        Place(pipeline="a"),
+        Place(pipeline="b", stage="S", action="T"),
+    )
+    for text in ("a/b", "/S/T", "a/b/c/d"):
+        with pytest.raises(UsageError):
+            parse_places(text, "X")
+
+
+def test_several_approvals_are_never_taken_for_one() -> None:
+    runs = [
+        ActionRun(stage=stage, action="Ok", status="Succeeded", manual=True, by=ALICE)
+        for stage in ("One", "Two")
+    ]
+    with pytest.raises(UsageError, match="several"):
+        read_answer(Place(pipeline="mlops"), runs)
+    found = read_answer(Place(pipeline="mlops", stage="Two", action="Ok"), runs)
+    assert found is not None
+    assert found.place == "mlops, Two, Ok"
+
+
+@pytest.mark.parametrize(
+    ("arn", "name"),
+    [
+        (ALICE, "Admin/alice"),
+        ("arn:aws:iam::000000000000:user/team/bob", "team/bob"),
+        ("arn:aws:iam::000000000000:root", "root"),
+        ("nonsense", "nonsense"),
+    ],
+)
+def test_who_answered(arn: str, name: str) -> None:
+    assert person(arn) == name
