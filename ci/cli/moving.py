@@ -40,6 +40,8 @@ def move(arguments: argparse.Namespace, shell: Shell, decide: "Callable[..., Mov
     where = f"{deployed.name}: {arguments.alias}"
     if not decided.needed:
         shell.say(f"{where} is at {_told(new)} already")
+    elif decided.completes:
+        shell.say(f"{where} now at {_told(new)}: a move that was cut off is completed")
     elif old is None:
         shell.say(f"{where} now at {_told(new)}; it was at none")
     else:

@@ -1,8 +1,9 @@
 """Moves an alias among the versions of a pipeline: promote, and back.
 
 An alias stands at one version at most, and the service wants it removed before it is added
-elsewhere: for the moment between the two calls it stands nowhere. Where the second call fails it
-is put back.
+elsewhere: for the moment between the two calls it stands nowhere. So a second alias,
+`<alias>.moving`, marks where it is going before it is taken away: after a run that was killed in
+between, the next one knows where the alias belongs. Where the second call fails it is put back.
 """
 
 import re
@@ -16,7 +17,10 @@ from ci.execution.identity import parse_description
 from ci.sagemaker.adapter import SageMaker
 from ci.sagemaker.model import DeployedPipeline, PipelineVersion
 
-_ALIAS = re.compile(r"[a-zA-Z0-9._-]{1,128}")
+_MARK = ".moving"
+_LONGEST_ALIAS = 128 - len(_MARK)
+_ALIAS = re.compile(rf"[a-zA-Z0-9._-]{{1,{_LONGEST_ALIAS}}}")
+_MOST_ALIASES = 10  # of one version, as the service's model says
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
 _LONGEST_NUMBER = 6
 _SHOWN = 10
@@ -24,11 +28,18 @@ _SHOWN = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """An alias from one version to another. `old` None: no version holds it."""
+    """An alias from one version to another. `old` None: no version holds it. `marked` holds the
+    mark of a move that was cut off."""
 
     alias: str
     old: PipelineVersion | None
     new: PipelineVersion
+    marked: PipelineVersion | None = None
+
+    @property
+    def completes(self) -> bool:
+        """Whether this is the move that was cut off after the alias was taken away."""
+        return self.old is None and self.marked is not None and self.marked == self.new
 
     @property
     def needed(self) -> bool:
@@ -44,16 +55,19 @@ def plan_promotion(aws: SageMaker, pipeline_name: str, *, to: str, alias: str) -
         found = _version_run_for(aws, pipeline_name, to, versions)
     if found is None:
         raise _missing(pipeline_name, to, versions)
-    return Move(alias=alias, old=held_by(versions, alias), new=found)
+    return _move(versions, alias, found)
 
 
 def plan_rollback(aws: SageMaker, pipeline_name: str, *, to: str | None, alias: str) -> Move:
     """The move that `rollback` makes: to the version before the alias's, or to any. UsageError
-    where the alias stands nowhere or there is no version before."""
+    where the alias stands nowhere or there is no version before. A move that was cut off is
+    completed, since nothing tells any more which version was the one to go back from."""
     if to is not None:
         return plan_promotion(aws, pipeline_name, to=to, alias=alias)
     versions = read_versions(aws, pipeline_name, alias)
-    current = held_by(versions, alias)
+    current, marked = held_by(versions, alias), held_by(versions, alias + _MARK)
+    if current is None and marked is not None:
+        return _move(versions, alias, marked)
     if current is None:
         raise UsageError(
             f"no version has the alias {alias!r}, so there is none to go back from",
@@ -68,33 +82,69 @@ def plan_rollback(aws: SageMaker, pipeline_name: str, *, to: str | None, alias: 
             where=pipeline_name,
             fix="Name a version: --to VERSION",
         )
-    return Move(alias=alias, old=current, new=before)
+    return _move(versions, alias, before)
+
+
+def _move(versions: Sequence[PipelineVersion], alias: str, new: PipelineVersion) -> Move:
+    return Move(
+        alias=alias,
+        old=held_by(versions, alias),
+        new=new,
+        marked=held_by(versions, alias + _MARK),
+    )
 
 
 def move_alias(aws: SageMaker, deployed: DeployedPipeline, move: Move) -> None:
     """Make the move; nothing where the alias stands there already."""
-    if not move.needed:
-        return
-    pipelines = aws.pipelines
-    if move.old is not None:
-        pipelines.change_alias(deployed.arn, move.old.number, "Remove", move.alias)
+    marked = move.marked
+    if move.needed and move.old is not None:
+        marked = _mark(aws, deployed, move)
+        _change(aws, deployed, move.old, "Remove", move.alias)
     try:
-        pipelines.change_alias(deployed.arn, move.new.number, "Add", move.alias)
+        if move.needed:
+            _change(aws, deployed, move.new, "Add", move.alias)
     except BaseException:
         with suppress(AwsError):
             if move.old is not None:
-                pipelines.change_alias(deployed.arn, move.old.number, "Add", move.alias)
+                _change(aws, deployed, move.old, "Add", move.alias)
         raise
+    if marked is not None:
+        _change(aws, deployed, marked, "Remove", move.alias + _MARK)
+
+
+def _mark(aws: SageMaker, deployed: DeployedPipeline, move: Move) -> PipelineVersion | None:
+    """Mark where the alias goes; the version that holds the mark then. A version that has no room
+    for both is not marked."""
+    mark = move.alias + _MARK
+    if move.marked is not None:
+        if move.marked.number == move.new.number:
+            return move.marked
+        _change(aws, deployed, move.marked, "Remove", mark)
+    if len(move.new.aliases) + 2 > _MOST_ALIASES:
+        return None
+    _change(aws, deployed, move.new, "Add", mark)
+    return move.new
+
+
+def _change(
+    aws: SageMaker,
+    deployed: DeployedPipeline,
+    version: PipelineVersion,
+    operation: str,
+    alias: str,
+) -> None:
+    aws.pipelines.change_alias(deployed.arn, version.number, operation, alias)
 
 
 def read_versions(aws: SageMaker, pipeline_name: str, alias: str) -> tuple[PipelineVersion, ...]:
     """All versions, newest first. UsageError for an alias that cannot be one, or where the
     installed botocore knows none."""
-    if not _ALIAS.fullmatch(alias) or alias.isdigit():
+    if not _ALIAS.fullmatch(alias) or alias.isdigit() or alias.endswith(_MARK):
         raise UsageError(
             f"{alias!r} cannot be an alias",
             where="--alias",
-            why="it has 1 to 128 of a-z A-Z 0-9 . _ - and is not a number",
+            why=f"it has 1 to {_LONGEST_ALIAS} of a-z A-Z 0-9 . _ -, is not a number, and does not"
+            f" end in {_MARK}",
         )
     if not aws.pipelines.knows_aliases():
         raise UsageError(

@@ -1,13 +1,17 @@
 """`promote` and `rollback`: an alias among the versions of a pipeline."""
 
+import signal
+import subprocess
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.endpoint import client
-from support.scratch import Result, Scratch, quality_definition
+from support.faults import Phase, faulty_proxy
+from support.scratch import COMMAND, Result, Scratch, quality_definition
 
+from ci.delivery.session import client_environment
 from ci.delivery.versions import find_version, version_before
 from ci.execution.identity import ExecutionRecord, describe
 from ci.sagemaker.model import PipelineVersion
@@ -144,3 +148,70 @@ def test_what_is_not_deployed_has_no_versions(scratch: Scratch, commits: list[st
         file.write_text(kept)
     assert done.code == 2
     assert done.document["error"]["where"] == "quality-lab"
+
+
+ROLE = "role: arn:aws:iam::000000000000:role/sagemaker-gitops-local\n"
+
+
+@pytest.mark.endpoint
+@pytest.mark.parametrize("occurrence", [1, 2, 3])
+def test_a_move_that_is_killed_is_completed_by_the_next(
+    scratch: Scratch, commits: list[str], occurrence: int
+) -> None:
+    """After each of its calls: the mark was set, the alias taken away, the alias set."""
+    assert run(scratch, "promote", "--to", "3").code == 0
+    address = scratch.run("local", "status", "--json").document["address"]
+    killed_after(scratch, address, occurrence)
+    moved = at(scratch)
+    assert moved in ([3], [2], [])
+    if moved == [2]:
+        assert run(scratch, "promote", "--to", "2").code == 0
+    else:
+        done = run(scratch, "rollback")
+        assert done.code == 0, done.err
+        assert done.document["to"]["version"] == 2
+    assert at(scratch) == [2]
+    assert at(scratch, "production.moving") == []
+
+
+@pytest.mark.endpoint
+def test_a_promotion_after_a_killed_move_goes_where_it_is_told(
+    scratch: Scratch, commits: list[str]
+) -> None:
+    assert run(scratch, "promote", "--to", "3").code == 0
+    address = scratch.run("local", "status", "--json").document["address"]
+    killed_after(scratch, address, 2)
+    assert at(scratch) == []
+    done = run(scratch, "promote", "--to", "1")
+    assert done.code == 0, done.err
+    assert done.document["from"] is None
+    assert (at(scratch), at(scratch, "production.moving")) == ([1], [])
+
+
+def killed_after(scratch: Scratch, address: str, occurrence: int) -> None:
+    """`rollback`, killed after its n-th change of a version."""
+    file = scratch.root / "sagemaker-gitops.yaml"
+    kept = file.read_text()
+    file.write_text(ROLE + kept)
+    process: subprocess.Popen[bytes] | None = None
+
+    def hook(number: int, operation: str, here: Phase) -> None:
+        changes = faults.calls[:number].count("UpdatePipelineVersion")
+        if operation == "UpdatePipelineVersion" and (changes, here) == (occurrence, Phase.AFTER):
+            assert process is not None
+            process.kill()
+            process.wait(10)
+
+    try:
+        with faulty_proxy(address) as faults:
+            faults.hook = hook
+            process = subprocess.Popen(
+                [COMMAND, "rollback", "quality"],
+                cwd=scratch.root,
+                env={**scratch.environment(), **client_environment(faults.address, "us-east-1")},
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            assert process.wait(60) == -signal.SIGKILL
+    finally:
+        file.write_text(kept)
