@@ -8,8 +8,10 @@ from datetime import datetime
 from importlib import resources
 from typing import Any
 
+from ci.cost.model import Estimate
 from ci.metrics.model import GateResult, MetricValue, Verdict
 from ci.metrics.steps import failure_text
+from ci.metrics.trend import Trend
 from ci.metrics.words import gain_percent
 from ci.report.marker import marker_of
 from ci.report.model import Report
@@ -58,16 +60,32 @@ def report_to_json(report: Report, *, redactor: Redactor | None = None) -> Docum
         }
         if endpoint
         else None,
-        "plan": {"headline": plan.headline, "text": plan.terminal} if plan else None,
+        "plan": {
+            "headline": plan.headline,
+            "digest": plan.digest,
+            "text": plan.terminal,
+            "markdown": plan.markdown,
+        }
+        if plan
+        else None,
         "parameters": [
             {"name": p.name, "value": p.value, "main": p.main, "differs": p.differs}
             for p in shown.parameters
+        ],
+        "graph": [
+            {"name": node.name, "type": node.kind, "after": list(node.after)}
+            for node in shown.graph
         ],
         "logs": [
             {"step": log.step, "group": log.group, "stream": log.stream, "text": log.text}
             for log in shown.logs
         ],
         "links": [{"label": place.label, "url": place.url} for place in shown.links],
+        "trends": [_trend(trend) for trend in shown.trends],
+        "cost": _cost(shown.cost) if shown.cost else None,
+        "commands": [{"label": each.label, "line": each.line} for each in shown.commands],
+        "approvers": shown.approvers,
+        "attach": shown.attach,
         "superseded_by": shown.superseded_by,
         "problems": list(shown.problems),
         "notes": list(shown.notes),
@@ -122,6 +140,40 @@ def _gate(result: GateResult) -> Document:
         "required": gate.required,
         "outcome": result.outcome.value,
         "reason": result.reason,
+    }
+
+
+def _trend(trend: Trend) -> Document:
+    return {
+        "metric": trend.metric,
+        "goal": trend.goal.value,
+        "unit": trend.unit,
+        "points": [
+            {"version": point.version, "value": point.value, "commit": point.commit}
+            for point in trend.points
+        ],
+    }
+
+
+def _cost(cost: Estimate) -> Document:
+    return {
+        "usd": cost.usd,
+        "saved_usd": cost.saved,
+        "region": cost.region,
+        "as_of": cost.as_of.isoformat(),
+        "source": cost.source,
+        "steps": [
+            {
+                "step": each.usage.step,
+                "kind": each.usage.kind.value,
+                "instance": each.usage.instance,
+                "count": each.usage.count,
+                "seconds": each.usage.seconds,
+                "usd": each.usd,
+            }
+            for each in cost.steps
+        ],
+        "uncounted": list(cost.uncounted),
     }
 
 

@@ -5,7 +5,7 @@ way of counting them.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})([^\n]*)\Z")
@@ -16,45 +16,104 @@ _TAG = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """A part of a report. `variants` go from whole to short, each complete Markdown; after the
-    last one the section is left out. The least `weight` is shortened first."""
+    """A part of a report. `variants` go from whole to short, each complete Markdown. `weights` say
+    for each of them how much a reader loses when the next is shown in its place, or after the last
+    one nothing: what weighs least goes first."""
 
     title: str
-    weight: int
+    weights: tuple[int, ...]
     variants: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """What stands around the sections of a comment whatever is left out."""
+
+    head: str
+    foot: str
 
 
 def size(body: str) -> int:
     return len(body.encode("utf-16-le", "surrogatepass")) // 2
 
 
-def fit(head: str, sections: Sequence[Section], foot: str, *, limit: int, elsewhere: str) -> str:
-    """Head, sections and foot in this order, below `limit`; what had to go is said before the
-    foot. Head and foot alone must fit."""
+def make_section(title: str, *shown: tuple[int, str]) -> Section:
+    """A section of `(weight, Markdown)`, from whole to short; what is no shorter is left out."""
+    kept: list[tuple[int, str]] = []
+    for weight, markdown in shown:
+        if kept and len(markdown) >= len(kept[-1][1]):
+            kept[-1] = (max(weight, kept[-1][0]), kept[-1][1])
+        else:
+            kept.append((weight, markdown))
+    return Section(
+        title=title,
+        weights=tuple(weight for weight, _ in kept),
+        variants=tuple(markdown for _, markdown in kept),
+    )
+
+
+def fit(frames: Sequence[Frame], sections: Sequence[Section], *, limit: int, elsewhere: str) -> str:
+    """The first frame that leaves half of `limit` to the sections (else the last, which must fit),
+    and as much of them as there is room for; what had to go is said before the foot."""
+    frame = next((each for each in frames if 2 * _frame_size(each) <= limit), frames[-1])
+    levels = _levels(sections, elsewhere, limit - _frame_size(frame))
+    shown = [
+        section.variants[level]
+        for section, level in zip(sections, levels, strict=True)
+        if level < len(section.variants)
+    ]
+    said = _said([s.title for s, level in zip(sections, levels, strict=True) if level], elsewhere)
+    if _frame_size(frame) + _size_of([*shown, said]) > limit:
+        said = ""
+    return "\n\n".join(part for part in (frame.head, *shown, said, frame.foot) if part) + "\n"
+
+
+def _levels(sections: Sequence[Section], elsewhere: str, room: int) -> list[int]:
+    """Which variant of each section is shown; one beyond the last shows nothing.
+
+    Shortened is what weighs least until all fits. Then what was shortened before something larger
+    went is given back where there is room, the heaviest first.
+    """
+    sizes = [[*map(size, section.variants), -2] for section in sections]
     levels = [0] * len(sections)
-    by_weight = sorted(range(len(sections)), key=lambda index: sections[index].weight)
-    while True:
-        body = _assemble(head, sections, levels, foot, elsewhere)
-        if size(body) <= limit:
-            return body
-        shrinkable = [i for i in by_weight if levels[i] < len(sections[i].variants)]
-        if not shrinkable:
-            return body
-        levels[shrinkable[0]] += 1
+
+    def fits() -> bool:
+        titles = [s.title for s, level in zip(sections, levels, strict=True) if level]
+        used = sum(sizes[index][level] + 2 for index, level in enumerate(levels))
+        said = _said(titles, elsewhere)
+        return used + (size(said) + 2 if said else 0) <= room
+
+    while not fits():
+        left = [index for index, level in enumerate(levels) if level < len(sections[index].weights)]
+        if not left:
+            return levels
+        levels[min(left, key=lambda index: sections[index].weights[levels[index]])] += 1
+    for index in sorted(range(len(sections)), key=lambda i: -max(sections[i].weights)):
+        while levels[index]:
+            levels[index] -= 1
+            if not fits():
+                levels[index] += 1
+                break
+    return levels
 
 
-def _assemble(
-    head: str, sections: Sequence[Section], levels: Sequence[int], foot: str, elsewhere: str
-) -> str:
-    parts = [head]
-    for section, level in zip(sections, levels, strict=True):
-        if level < len(section.variants):
-            parts.append(section.variants[level])
-    shortened = [s.title for s, level in zip(sections, levels, strict=True) if level]
-    if shortened:
-        parts.append(f"_Shortened to fit: {', '.join(shortened)}. {elsewhere}_")
-    parts.append(foot)
-    return "\n\n".join(part for part in parts if part) + "\n"
+def _said(titles: Sequence[str], elsewhere: str) -> str:
+    return f"_Shortened to fit: {', '.join(titles)}. {elsewhere}_" if titles else ""
+
+
+def _frame_size(frame: Frame) -> int:
+    return size(frame.head) + size(frame.foot) + 3
+
+
+def _size_of(parts: Sequence[str]) -> int:
+    return sum(size(part) + 2 for part in parts if part)
+
+
+def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table; cells are Markdown already."""
+    head = list(header)
+    lines = [head, ["---"] * len(head), *(list(row) for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def folded(summary: str, body: str) -> str:

@@ -1,19 +1,23 @@
 """The report as one HTML file that needs nothing else: no script, no font, no picture from afar."""
 
+import re
 from collections.abc import Iterable
 
 from ci.metrics.model import Outcome
 from ci.metrics.steps import failed_steps, failure_text
-from ci.report import words
+from ci.report import figures, words
 from ci.report.escape import html_text
 from ci.report.fit import last_lines
-from ci.report.model import Report
+from ci.report.model import Link, Report, State
+from ci.sagemaker.model import ApprovalStatus
+from ci.text.clean import cut
 from ci.text.redact import Redactor
 
 _STYLE = """
 :root{color-scheme:light dark;--line:#d0d7de;--soft:#f6f8fa;--dim:#59636e}
 @media(prefers-color-scheme:dark){:root{--line:#3d444d;--soft:#151b23;--dim:#9198a1}}
-body{font:15px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem}
+body{font:15px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;
+overflow-wrap:break-word}
 h1{font-size:1.35rem;padding-left:.7rem;border-left:.35rem solid #9a6700}
 h1.good{border-color:#1a7f37}h1.bad{border-color:#cf222e}h2{font-size:1.05rem;margin-top:1.8rem}
 table{border-collapse:collapse;display:block;overflow-x:auto}
@@ -34,9 +38,11 @@ def render_html(report: Report, *, redactor: Redactor | None = None) -> str:
         _metrics(shown),
         _failure(shown),
         _package(shown),
-        _steps(shown),
         _plan(shown),
         _parameters(shown),
+        _steps(shown),
+        _trend(shown),
+        _cost(shown),
         _logs(shown),
         _foot(shown),
     )
@@ -52,6 +58,13 @@ def render_html(report: Report, *, redactor: Redactor | None = None) -> str:
             "</body>\n</html>\n",
         ]
     )
+
+
+def _link(place: Link) -> str:
+    """The label alone where the address is none."""
+    if not re.fullmatch(r"https?://[!-~]+", place.url):
+        return html_text(place.label)
+    return f'<a href="{html_text(place.url)}" rel="noreferrer">{html_text(place.label)}</a>'
 
 
 def _code(value: str) -> str:
@@ -92,20 +105,52 @@ def _metrics(report: Report) -> str:
     if report.verdict is None or not report.verdict.metrics:
         return ""
     rows = []
+    trends = {each.metric: each for each in figures.shown_trends(report)}
     for metric in report.verdict.metrics:
+        trend = trends.get(metric.source.name)
         gates = [g for g in report.verdict.gates if g.gate.metric == metric.source.name]
-        unit = metric.source.unit
+        unit = cut(metric.source.unit or "", 20)
         rows.append(
             (
-                f"{_code(metric.source.name)}<br>{words.direction(metric.source.goal)}",
+                f"{_code(metric.source.name)}&nbsp;{words.arrow(metric.source.goal)}",
                 html_text(words.number(metric.champion, metric.value, unit)),
                 f"<b>{html_text(words.number(metric.value, metric.champion, unit))}</b>",
-                html_text(" ".join(words.difference(metric))),
+                html_text(" ".join(words.difference(metric))).replace(" ", "&nbsp;"),
+                *([figures.spark(trend, metric.value) if trend else "—"] if trends else []),
                 "<br>".join(f"{words.gate_icon(g)} {html_text(words.gate_text(g))}" for g in gates),
             )
         )
-    headers = ("Metric", words.production_name(report), "This change", "Difference", "Gate")
-    return f"<h2>Metrics</h2>\n{_table(headers, rows)}"
+    headers = ["Metric", words.production_name(report), "This change", "Difference"]
+    headers += ["Trend", "Gate"] if trends else ["Gate"]
+    legend = html_text(" · ".join(figures.legend(report)))
+    return f'<h2>Metrics</h2>\n{_table(headers, rows)}\n<p class="dim">{legend}</p>'
+
+
+def _trend(report: Report) -> str:
+    trends = figures.shown_trends(report)
+    if not trends:
+        return ""
+    header, rows = figures.trend_rows(report)
+    shown = ([_code(cell) if cell != "—" else cell for cell in row] for row in rows)
+    return f"<h2>Trend: models of main before this one</h2>\n{_table(header, shown)}"
+
+
+def _cost(report: Report) -> str:
+    cost = report.cost
+    if cost is None:
+        return ""
+    rows = (
+        (
+            _code(each.usage.step),
+            f"{each.usage.count} × {_code(each.usage.instance)}",
+            words.format_duration(each.usage.seconds),
+            figures.usd(each.usd),
+        )
+        for each in cost.steps
+    )
+    body = _table(("Step", "Instances", "Billed", "USD"), rows) if cost.steps else ""
+    notes = "".join(f"<li>{html_text(line)}</li>" for line in figures.cost_notes(cost))
+    return f'<h2>{html_text(figures.cost(cost))}</h2>\n{body}\n<ul class="dim">{notes}</ul>'
 
 
 def _failure(report: Report) -> str:
@@ -122,7 +167,12 @@ def _package(report: Report) -> str:
     if package is None:
         return ""
     name = _code(f"{package.group} v{package.version}")
-    lines = [f"{name}: {words.approval(package.approval)}", _code(package.arn)]
+    lines = [f"{name}: {words.approval(package.approval)}"]
+    if package.approval is ApprovalStatus.PENDING and report.state is not State.SUPERSEDED:
+        lines.append(f"waits for {html_text(words.approvers(report))}")
+    if report.endpoint is not None:
+        lines.append(f"endpoint {_code(report.endpoint.name)}: {html_text(report.endpoint.status)}")
+    lines.append(_code(package.arn))
     lines += [f"{html_text(c.label)}: {_code(c.line)}" for c in report.commands]
     return f"<h2>Model package</h2>\n<p>{'<br>'.join(lines)}</p>"
 
@@ -154,7 +204,7 @@ def _parameters(report: Report) -> str:
     if not report.parameters:
         return ""
     rows = (
-        (_code(p.name), _code(p.value), _code(p.main or "") if p.differs else "")
+        (_code(p.name), _code(p.value), _code(p.main or "") if p.differs else words.on_main(p))
         for p in report.parameters
     )
     return f"<h2>Parameters</h2>\n{_table(('Parameter', 'Value', 'On main'), rows)}"
@@ -176,4 +226,7 @@ def _foot(report: Report) -> str:
         parts.append(f"execution {_code(report.execution.arn)}")
     if report.attach:
         parts.append(f"follow it: {_code(report.attach)}")
+    places = [_link(place) for place in report.links]
+    if places:
+        parts.append(" · ".join(places))
     return f"{notes}\n<footer><hr>{'<br>'.join(parts)}</footer>"

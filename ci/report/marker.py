@@ -15,7 +15,7 @@ from dataclasses import fields as fields_of
 from ci.report.model import Report, State
 
 VERSION = 1
-_LONGEST = 200
+_UNSAFE = re.compile(r"[^A-Za-z0-9._:/@+]+")
 _LINE = re.compile(r"\A\s*<!-- sagemaker-gitops: (\{.*\}) -->[ \t]*(?:\r?\n|\Z)")
 _DEFINITION = re.compile(r"\A\s*\[sagemaker-gitops\]: #([A-Za-z0-9_-]+)[ \t]*(?:\r?\n|\Z)")
 
@@ -44,25 +44,29 @@ _FIELDS = frozenset(field.name for field in fields_of(Marker))
 
 
 def marker_of(report: Report) -> Marker:
-    """Values too long for a marker are cut and told apart by a hash."""
+    """Values too long for a marker are cut and told apart by a hash: a rendered marker has less
+    than 800 characters, whatever a report says."""
     return Marker(
-        pipeline=_short(report.pipeline),
-        environment=_short(report.environment),
-        commit=_short(report.trigger.commit),
-        execution=_short(report.execution.arn) if report.execution else None,
-        digest=_short(report.digest) if report.digest else None,
+        pipeline=_short(report.pipeline, 80),
+        environment=_short(report.environment, 80),
+        commit=_short(report.trigger.commit, 64),
+        execution=_short(report.execution.arn, 200) if report.execution else None,
+        digest=_short(report.digest, 64) if report.digest else None,
         state=report.state,
-        plan=_short(report.plan.digest) if report.plan and report.plan.digest else None,
-        project=_short(report.project) if report.project else None,
+        plan=_short(report.plan.digest, 64) if report.plan and report.plan.digest else None,
+        project=_short(report.project, 100) if report.project else None,
     )
 
 
 def render_marker(marker: Marker) -> str:
     """One HTML comment. `--`, `<` and `>` are escaped in the JSON, so it ends where it should."""
-    line = _fields(marker)
+    return f"<!-- sagemaker-gitops: {_escaped(_fields(marker))} -->"
+
+
+def _escaped(line: str) -> str:
     for unsafe, safe in (("--", r"\u002d\u002d"), ("<", r"\u003c"), (">", r"\u003e")):
         line = line.replace(unsafe, safe)
-    return f"<!-- sagemaker-gitops: {line} -->"
+    return line
 
 
 def render_link_marker(marker: Marker) -> str:
@@ -72,9 +76,9 @@ def render_link_marker(marker: Marker) -> str:
 
 
 def _fields(marker: Marker) -> str:
-    fields = {"v": VERSION, **asdict(marker)}
-    if marker.plan is None:
-        del fields["plan"]
+    later = {"plan", "project"}
+    written = {name: value for name, value in asdict(marker).items() if value or name not in later}
+    fields = {"v": VERSION, **written}
     return json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -93,7 +97,7 @@ def parse_marker(body: str) -> Marker | None:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     required = (marker.pipeline, marker.environment, marker.commit)
-    optional = (marker.execution, marker.digest, marker.plan)
+    optional = (marker.execution, marker.digest, marker.plan, marker.project)
     well_formed = all(isinstance(value, str) for value in required) and all(
         value is None or isinstance(value, str) for value in optional
     )
@@ -115,8 +119,10 @@ def _written(body: str) -> str | None:
         return None
 
 
-def _short(value: str) -> str:
+def _short(value: str, longest: int) -> str:
+    """`value` where it takes at most `longest` characters of a marker."""
     value = value.encode("utf-8", "replace").decode()
-    if len(value) <= _LONGEST:
+    if len(_escaped(json.dumps(value, ensure_ascii=False))) - 2 <= longest:
         return value
-    return value[: _LONGEST - 20] + "~" + hashlib.sha256(value.encode()).hexdigest()[:16]
+    plain = _UNSAFE.sub("_", value)[: longest - 17]
+    return f"{plain}~{hashlib.sha256(value.encode()).hexdigest()[:16]}"

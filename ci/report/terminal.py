@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from ci.metrics.model import Outcome
 from ci.metrics.steps import failed_steps, failure_text
-from ci.report import words
+from ci.report import figures, words
 from ci.report.fit import last_lines
-from ci.report.model import Report
+from ci.report.model import Report, State
 from ci.sagemaker.model import ApprovalStatus
 from ci.text.clean import clean, cut, inert_output
 from ci.text.redact import Redactor
@@ -57,6 +57,7 @@ def render_terminal(
     _package(console, shown)
     _plan(console, shown)
     _parameters(console, shown)
+    _cost(console, shown)
     _foot(console, shown)
     lines = (line.rstrip() for line in buffer.getvalue().split("\n"))
     return inert_output("\n".join(lines))
@@ -96,8 +97,10 @@ def _metrics(console: "Console", report: Report) -> None:
     if report.verdict is None or not report.verdict.metrics:
         return
     rows = []
+    trends = {each.metric: each for each in figures.shown_trends(report)}
     for metric in report.verdict.metrics:
         unit = _line(metric.source.unit or "", 20)
+        trend = trends.get(metric.source.name)
         gates = [g for g in report.verdict.gates if g.gate.metric == metric.source.name]
         rows.append(
             (
@@ -105,13 +108,15 @@ def _metrics(console: "Console", report: Report) -> None:
                 words.number(metric.champion, metric.value, unit),
                 words.number(metric.value, metric.champion, unit),
                 " ".join(filter(None, words.difference(metric))),
+                *([figures.spark(trend, metric.value) if trend else "—"] if trends else []),
                 "\n".join(f"{words.gate_icon(g)} {_line(words.gate_text(g), 160)}" for g in gates)
                 or "—",
             )
         )
     console.print()
-    headers = ("Metric", words.production_name(report), "This change", "Difference", "Gate")
-    console.print(_table(headers, rows))
+    headers = ["Metric", words.production_name(report), "This change", "Difference"]
+    console.print(_table([*headers, *(["Trend"] if trends else []), "Gate"], rows))
+    console.print(f"  {' · '.join(figures.legend(report))}", style="dim")
 
 
 def _steps(console: "Console", report: Report) -> None:
@@ -158,8 +163,8 @@ def _package(console: "Console", report: Report) -> None:
     state = words.approval(package.approval)
     console.print(f"Model package {_line(package.group)} v{package.version}: {state}", style="bold")
     console.print(f"  {_line(package.arn)}")
-    if package.approval is ApprovalStatus.PENDING and report.approvers:
-        console.print(f"  waits for {_line(report.approvers)}")
+    if package.approval is ApprovalStatus.PENDING and report.state is not State.SUPERSEDED:
+        console.print(f"  waits for {_line(words.approvers(report))}")
     for command in report.commands:
         console.print(f"  {_line(command.label)}: {_line(command.line, 1_000)}")
 
@@ -181,12 +186,21 @@ def _parameters(console: "Console", report: Report) -> None:
         (
             _line(parameter.name, 100),
             _line(parameter.value, 200),
-            _line(parameter.main or "", 200) if parameter.differs else "",
+            _line(parameter.main or "", 200) if parameter.differs else words.on_main(parameter),
         )
         for parameter in report.parameters
     ]
     console.print()
     console.print(_table(("Parameter", "Value", "On main"), rows))
+
+
+def _cost(console: "Console", report: Report) -> None:
+    if report.cost is None:
+        return
+    console.print()
+    console.print(figures.cost(report.cost), style="bold")
+    for line in figures.cost_notes(report.cost)[:10]:
+        console.print(f"  {_line(line)}", style="dim")
 
 
 def _foot(console: "Console", report: Report) -> None:

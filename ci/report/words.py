@@ -10,7 +10,7 @@ from ci.metrics.model import (
     Outcome,
 )
 from ci.metrics.words import describe_change, format_number
-from ci.report.model import Report, State
+from ci.report.model import ParameterValue, Report, State
 from ci.sagemaker.model import ApprovalStatus, StepSnapshot
 
 _OUTCOME_ICONS = {
@@ -75,6 +75,15 @@ def _lower(sentence: str) -> str:
 
 def production_name(report: Report) -> str:
     return f"Production v{report.champion.version}" if report.champion else "Production"
+
+
+def approvers(report: Report) -> str:
+    return report.approvers or "someone who may call sagemaker:UpdateModelPackage"
+
+
+def on_main(parameter: ParameterValue) -> str:
+    """What is said of a parameter's value on main beside the value itself."""
+    return "—" if parameter.main is None else "same"
 
 
 def approval(status: ApprovalStatus) -> str:
@@ -182,3 +191,7 @@ def step_notes(step: StepSnapshot) -> str:
 def moment(time: datetime) -> str:
     """`2026-03-02 09:25 UTC`."""
     return time.strftime("%Y-%m-%d %H:%M ") + (time.tzname() or "UTC")
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

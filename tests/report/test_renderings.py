@@ -17,7 +17,7 @@ from support.samples import START, execution, step
 from ci.report.document import load_schema, report_to_json
 from ci.report.fit import cut_markdown, size
 from ci.report.html import render_html
-from ci.report.markdown import COMMENT_LIMIT, COMPACT_LIMIT, SMALLEST_LIMIT, render_comment
+from ci.report.markdown import COMMENT_LIMIT, SMALLEST_LIMIT, render_comment
 from ci.report.marker import marker_of, parse_marker, render_marker
 from ci.report.model import (
     Command,
@@ -127,7 +127,7 @@ def test_what_is_left_out_is_said() -> None:
 
 def test_a_limit_below_the_smallest_is_refused() -> None:
     with pytest.raises(ValueError, match="needs room for"):
-        render_comment(REPORTS["success"], limit=COMPACT_LIMIT - 1)
+        render_comment(REPORTS["success"], limit=SMALLEST_LIMIT - 1)
 
 
 def test_the_worst_names_fit_the_smallest_limit() -> None:

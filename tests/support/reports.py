@@ -3,11 +3,14 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 
+from ci.cost.estimate import estimate_cost
+from ci.cost.model import Kind, Prices, Usage
 from ci.metrics.facts import EndpointFact, Facts
 from ci.metrics.gates import evaluate_gates
 from ci.metrics.model import ChangeUnit, Gate, Goal
+from ci.metrics.trend import Trend, TrendPoint
 from ci.metrics.verdict import decide_verdict
 from ci.report.document import report_to_json
 from ci.report.html import render_html
@@ -21,6 +24,7 @@ from ci.report.model import (
     PlanSection,
     Report,
     State,
+    supersede,
 )
 from ci.report.terminal import render_terminal
 from ci.sagemaker.model import ApprovalStatus, ExecutionStatus
@@ -56,6 +60,41 @@ PLAN = PlanSection(
     ),
     terminal="~ Train (Training)\n    max_depth: 5 -> 7\n~ parameter Rounds: 50 -> 120",
 )
+TRENDS = tuple(
+    Trend(
+        metric=name,
+        goal=goal,
+        points=tuple(
+            TrendPoint(version=3 + n, value=value, commit=None if n == 2 else f"{n:x}" * 40)
+            for n, value in enumerate(values)
+        ),
+    )
+    for name, goal, values in (
+        ("rmse", Goal.MINIMIZE, (2.44, 2.41, 2.41, 2.35, 2.38, 2.3, 2.22, 2.21, 2.2, 2.138)),
+        ("r2", Goal.MAXIMIZE, (0.42, 0.43, 0.43, 0.46, 0.44, 0.48, 0.51, 0.52, 0.52, 0.547)),
+    )
+)
+COST = estimate_cost(
+    Prices(
+        as_of=date(2026, 1, 15),
+        source="https://aws.amazon.com/sagemaker/pricing/",
+        regions={
+            "us-east-1": {
+                Kind.TRAINING: {"ml.m5.xlarge": 0.25},
+                Kind.PROCESSING: {"ml.m5.large": 0.125},
+            }
+        },
+    ),
+    "us-east-1",
+    (
+        Usage(step="Prepare", kind=Kind.PROCESSING, instance="ml.m5.large", count=1, seconds=190),
+        Usage(
+            step="Train", kind=Kind.TRAINING, instance="ml.m5.xlarge", count=2, seconds=540,
+            saved=180,
+        ),
+        Usage(step="Evaluate", kind=Kind.PROCESSING, instance="ml.m7i.large", count=1, seconds=90),
+    ),
+)  # fmt: skip
 GATES = (
     Gate(metric="rmse", maximum=3.0, improve_by=0, improve_unit=ChangeUnit.PERCENT),
     Gate(metric="r2", minimum=0.5, required=False),
@@ -102,6 +141,8 @@ def report(facts: Facts, state: State = State.FINAL, **changes: object) -> Repor
         links=(Link(label="Studio", url="https://studio-d-1.studio.us-east-1.sagemaker.aws/x"),),
         digest="ab" * 32,
         attach=f"sagemaker-gitops attach {EXECUTION_ARN}",
+        trends=TRENDS if facts.execution.status.terminal else (),
+        cost=COST if facts.execution.status.terminal else None,
     )
     return replace(made, **changes)  # type: ignore[arg-type]
 
@@ -163,7 +204,7 @@ def _stopped() -> Report:
 
 def _superseded() -> Report:
     newer = "fedcba9876543210fedcba9876543210fedcba98"
-    return replace(_stopped(), state=State.SUPERSEDED, superseded_by=newer)
+    return supersede(_stopped(), newer)
 
 
 def _no_metrics() -> Report:
@@ -175,7 +216,7 @@ def _no_metrics() -> Report:
 def _first_model() -> Report:
     first = (metric(2.05, None), metric(0.561, None, name="r2", goal=Goal.MAXIMIZE))
     gates = evaluate_gates(GATES, first, None)
-    return report(replace(FACTS, metrics=first, gates=gates, champion=None))
+    return report(replace(FACTS, metrics=first, gates=gates, champion=None), trends=())
 
 
 def _pending() -> Report:
@@ -242,7 +283,11 @@ def _hostile() -> Report:
 
 def _planned() -> Report:
     return replace(
-        report(FACTS, State.PLANNED), execution=None, verdict=None, package=None, endpoint=None
+        report(FACTS, State.PLANNED, attach=None, trends=(), cost=None, links=()),
+        execution=None,
+        verdict=None,
+        package=None,
+        endpoint=None,
     )
 
 
