@@ -77,7 +77,7 @@ def upsert_comment(
         others = any(found.commit != marker.commit for _, found in own)
         order = forge.commit_order(pull_request) if others else ()
     for comment, found in own:
-        if not _same_body(comment.body, body) and is_newer(found, marker, order):
+        if not same_body(comment.body, body) and is_newer(found, marker, order):
             return CommentResult(action=CommentAction.KEPT_NEWER, url=comment.url)
     last, found = own[-1]
     if policy is CommentPolicy.UPDATE:
@@ -129,7 +129,7 @@ def _create(forge: Forge, pull_request: int, body: str, marker: Marker) -> Comme
         return CommentResult(action=CommentAction.CREATED, url=made.url if made else None)
     kept, theirs = own[0]
     order = forge.commit_order(pull_request) if theirs.commit != marker.commit else ()
-    if not _same_body(kept.body, body) and is_newer(theirs, marker, order):
+    if not same_body(kept.body, body) and is_newer(theirs, marker, order):
         if made is not None:
             forge.delete_comment(made)
         return CommentResult(action=CommentAction.KEPT_NEWER, url=kept.url)
@@ -147,7 +147,7 @@ def _settle(forge: Forge, own: Sequence[Comment], body: str) -> CommentResult:
 
 
 def _update(forge: Forge, comment: Comment, body: str) -> CommentResult:
-    if _same_body(comment.body, body):
+    if same_body(comment.body, body):
         return CommentResult(action=CommentAction.UNCHANGED, url=comment.url)
     updated = forge.update_comment(comment, body)
     return CommentResult(action=CommentAction.UPDATED, url=updated.url)
@@ -166,6 +166,6 @@ def _replace(
     return CommentResult(action=CommentAction.CREATED, url=made.url)
 
 
-def _same_body(left: str, right: str) -> bool:
+def same_body(left: str, right: str) -> bool:
     """GitHub stores bodies with its own line ends and without trailing space."""
     return left.replace("\r\n", "\n").strip() == right.replace("\r\n", "\n").strip()
