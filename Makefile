@@ -3,7 +3,7 @@
 # make lock   renew the hash-locked requirement files
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lock sdk dev clean
+.PHONY: help demo test lock sdk dev contract clean
 
 PYTHON ?= python3
 BUILD := build
@@ -22,6 +22,7 @@ test:
 	@bash .ci/run
 
 dev: .venv/.ready
+contract: $(BUILD)/github/description.json
 sdk: $(BUILD)/envs/sdk-v3/.ready $(BUILD)/envs/sdk-v2/.ready $(BUILD)/envs/model/.ready
 
 $(BUILD)/uv/bin/uv: requirements/uv.txt
@@ -51,6 +52,15 @@ $(SYNC) --python $(@D)/bin/python --compile-bytecode $< && touch $@
 endef
 
 $(BUILD)/envs/sdk-v3/.ready $(BUILD)/envs/sdk-v2/.ready $(BUILD)/envs/model/.ready: | $(filter $(BUILD)/%,$(UV))
+
+# What the tests hold the loopback GitHub to: 400 MB of descriptions, cut down to 120 KB.
+$(BUILD)/github/description.json: requirements/github/package-lock.json tests/support/github_contract.py
+	@echo "installing GitHub's description of its API ($@)"
+	@command -v npm >/dev/null || { echo "npm is needed. On Debian: apt-get install npm" >&2; exit 2; }
+	@rm -rf $(@D) && mkdir -p $(@D)/npm && cp requirements/github/package*.json requirements/github/.npmrc $(@D)/npm
+	@cd $(@D)/npm && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@$(PYTHON) tests/support/github_contract.py $(@D)/npm/node_modules/@octokit/openapi/generated $@
+	@rm -rf $(@D)/npm
 
 lock: | $(filter $(BUILD)/%,$(UV))
 	$(LOCK) --universal requirements/uv.in -o requirements/uv.txt

@@ -8,6 +8,7 @@ from urllib.parse import quote, urlsplit
 
 from ci.errors import ForgeError
 from ci.forge.github_json import number_in, read_comment, read_pull_request, text_in
+from ci.forge.github_marks import GitHubMarks
 from ci.forge.http import Client
 from ci.forge.model import (
     Comment,
@@ -37,15 +38,14 @@ class GraphQLRefused(ForgeError):
     """GraphQL answered with errors."""
 
 
-class GitHub:
+class GitHub(GitHubMarks):
     """The forge of one repository (`owner/name`)."""
 
     def __init__(self, client: Client, repository: str, *, graphql_url: str | None = None) -> None:
         owner, _, name = repository.partition("/")
         if not owner or not name or "/" in name:
             raise ForgeError(f"{repository!r} is not a repository", fix="owner/name")
-        self._client = client
-        self._repository = f"/repos/{quote(owner, safe='')}/{quote(name, safe='')}"
+        super().__init__(client, f"/repos/{quote(owner, safe='')}/{quote(name, safe='')}")
         self._graphql = graphql_url or _graphql_url(client.base_url)
         self._login: str | None = None
 
@@ -161,14 +161,21 @@ class GitHub:
         return None
 
     def set_status(self, commit: str, status: CommitStatus) -> None:
-        path = f"{self._repository}/statuses/{quote(commit, safe='')}"
+        """GitHub keeps every status that was ever set, at most 1,000 of a context: one that says
+        the same again is not set."""
+        needs = {"statuses": "write"}
         body = {
             "state": status.state.value,
             "context": status.context,
             "description": status.description,
             "target_url": status.url,
         }
-        needs = {"statuses": "write"}
+        path = f"{self._repository}/commits/{quote(commit, safe='')}/statuses?per_page=100"
+        listed = self._client.pages(path, purpose="read the commit's statuses", needs=needs)
+        newest = next((each for each in listed if text_in(each, "context") == status.context), None)
+        if newest is not None and all(newest.get(name) == body[name] for name in body):
+            return
+        path = f"{self._repository}/statuses/{quote(commit, safe='')}"
         purpose = "set the commit's status"
         self._client.request("POST", path, body=body, purpose=purpose, needs=needs, again=True)
 

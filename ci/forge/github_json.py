@@ -19,7 +19,7 @@ def read_comment(item: Any) -> Comment:
     return Comment(
         id=number,
         body=text_in(item, "body") or "",
-        author=text_in(_member(item, "user"), "login") or _GHOST,
+        author=text_in(member_in(item, "user"), "login") or _GHOST,
         url=text_in(item, "html_url") or "",
         node=text_in(item, "node_id"),
     )
@@ -29,13 +29,13 @@ def read_pull_request(item: Any) -> PullRequest:
     """ForgeError for what is none."""
     number, ends = number_in(item, "number"), {}
     for name in ("head", "base"):
-        end = _member(item, name)
-        ends[name] = (text_in(end, "sha"), text_in(end, "ref"), _member(end, "repo"))
+        end = member_in(item, name)
+        ends[name] = (text_in(end, "sha"), text_in(end, "ref"), member_in(end, "repo"))
     (head, branch, theirs), (base, base_branch, own) = ends["head"], ends["base"]
     repository = text_in(own, "full_name")
     if not (number and head and branch and base and base_branch and repository):
         raise ForgeError("the forge's answer holds no pull request", why=str(item)[:200])
-    author = text_in(_member(item, "user"), "login") or _GHOST
+    author = text_in(member_in(item, "user"), "login") or _GHOST
     foreign = theirs is None or number_in(theirs, "id") != number_in(own, "id")
     return PullRequest(
         number=number,
@@ -54,15 +54,15 @@ def read_pull_request(item: Any) -> PullRequest:
     )
 
 
-def _member(item: Any, key: str) -> Any:
+def member_in(item: Any, key: str) -> Any:
     return item.get(key) if isinstance(item, Mapping) else None
 
 
 def text_in(item: Any, key: str) -> str | None:
-    value = _member(item, key)
+    value = member_in(item, key)
     return value if isinstance(value, str) else None
 
 
 def number_in(item: Any, key: str) -> int | None:
-    value = _member(item, key)
+    value = member_in(item, key)
     return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -2,8 +2,7 @@
 
 import re
 
-from ci.errors import ForgeError
-from ci.forge.model import CommitStatus, Statuses, StatusState
+from ci.forge.model import CommitStatus, StatusState
 from ci.metrics.model import Outcome
 from ci.report.model import Report, State
 from ci.report.words import headline
@@ -11,7 +10,7 @@ from ci.text.clean import clean, cut
 from ci.text.redact import Redactor
 
 # GitHub cuts nothing: a longer description is refused with 422.
-_DESCRIPTION = 140
+DESCRIPTION = 140
 _CONTEXT = 200
 
 
@@ -20,23 +19,24 @@ def status_of(
 ) -> CommitStatus:
     """A plan alone is a success; a superseded run is an error: it tells nothing of its commit."""
     shown = (redactor or Redactor()).value(report)
-    name = f"sagemaker-gitops/{clean(shown.pipeline)}/{clean(shown.environment)}"
-    url = shown.trigger.run_url or ""
     return CommitStatus(
-        context=cut(name, _CONTEXT),
+        context=mark_name(shown),
         state=_state(shown, require_approval=require_approval),
-        description=cut(clean(headline(shown)), _DESCRIPTION),
-        url=url if re.fullmatch(r"https?://[!-~]+", url) else None,
+        description=cut(clean(headline(shown)), DESCRIPTION),
+        url=run_url(shown),
     )
 
 
-def post_status(forge: Statuses, commit: str, status: CommitStatus) -> str | None:
-    """Set it; what the forge refuses comes back as text and ends nothing."""
-    try:
-        forge.set_status(commit, status)
-    except ForgeError as error:
-        return str(error)
-    return None
+def mark_name(report: Report) -> str:
+    """`sagemaker-gitops/<pipeline>/<environment>`, with the project's place before the pipeline
+    where it has one: what a branch protection rule names, whichever kind of mark it is."""
+    place = (report.project, report.pipeline, report.environment)
+    return cut("/".join(["sagemaker-gitops", *(clean(part) for part in place if part)]), _CONTEXT)
+
+
+def run_url(report: Report) -> str | None:
+    url = report.trigger.run_url or ""
+    return url if re.fullmatch(r"https?://[!-~]+", url) else None
 
 
 def _state(report: Report, *, require_approval: bool) -> StatusState:

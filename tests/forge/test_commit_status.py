@@ -8,7 +8,8 @@ from support.reports import COMMIT, REPORTS
 
 from ci.forge.github import GitHub
 from ci.forge.http import Client
-from ci.forge.status import post_status, status_of
+from ci.forge.model import PermissionMissing
+from ci.forge.status import status_of
 
 
 @pytest.fixture
@@ -37,8 +38,8 @@ def test_states(github: FakeGitHub, name: str, state: str, where_required: str) 
     forge = GitHub(Client(github.address, "t0ken"), REPOSITORY)
     for required in (False, True):
         status = status_of(REPORTS[name], require_approval=required)
-        assert post_status(forge, COMMIT, status) is None
-    first, second = github.statuses[COMMIT]
+        forge.set_status(COMMIT, status)
+    first, second = github.statuses[COMMIT][0], github.statuses[COMMIT][-1]
     assert (first["state"], second["state"]) == (state, where_required)
     assert "\n" not in first["description"]
     assert first["target_url"] is None or first["target_url"].startswith("https://")
@@ -47,7 +48,7 @@ def test_states(github: FakeGitHub, name: str, state: str, where_required: str) 
 def test_a_missing_right_is_told(github: FakeGitHub) -> None:
     github.readers.add("github-actions[bot]")
     forge = GitHub(Client(github.address, "t0ken"), REPOSITORY)
-    problem = post_status(forge, COMMIT, status_of(REPORTS["success"]))
-    assert problem is not None
-    assert "statuses: write" in problem
+    with pytest.raises(PermissionMissing) as missing:
+        forge.set_status(COMMIT, status_of(REPORTS["success"]))
+    assert missing.value.needs == {"statuses": "write"}
     assert github.statuses == {}

@@ -74,13 +74,18 @@ def test_whose_code_it_is(github: FakeGitHub, forge: GitHub) -> None:
     github.add_pull(7, HEAD, fork="stranger/mlops")
     assert forge.pull_request(7).from_fork
     assert forge.pull_request(7).head_repository == "stranger/mlops"
-    github.requested[7]["head"]["repo"] = None
-    assert forge.pull_request(7).from_fork
-    assert forge.pull_request(7).head_repository is None
     github.add_pull(8, HEAD, author="dependabot[bot]")
     assert forge.pull_request(8).from_fork
-    github.requested[7]["user"] = None
-    assert forge.pull_request(7).author == "ghost"
+
+
+def test_a_fork_and_an_author_that_are_gone(github: FakeGitHub, forge: GitHub) -> None:
+    """GitHub says null, which its description knows nothing of."""
+    github.add_pull(7, HEAD)
+    known = github.requested[7]
+    gone = {**known, "user": None, "head": {**known["head"], "repo": None}}
+    github.faults = [Fault("GET", "pulls/7$", 200, body=gone)]
+    found = forge.pull_request(7)
+    assert (found.from_fork, found.head_repository, found.author) == (True, None, "ghost")
 
 
 def test_closed_and_merged(github: FakeGitHub, forge: GitHub) -> None:
@@ -126,6 +131,7 @@ def test_a_dispatch(github: FakeGitHub, forge: GitHub) -> None:
 
 
 def test_the_newest_of_many_commits(github: FakeGitHub, forge: GitHub) -> None:
+    github.page = 100
     many = [f"{number:040x}" for number in range(1, 302)]
     github.commits[7] = many
     github.add_pull(7, many[-1])

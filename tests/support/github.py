@@ -1,7 +1,8 @@
 """A GitHub of one repository on loopback: it keeps state, pages by two, and can be made to fail.
 
-Answers as the REST API does for what the project calls: comments, commits of a pull request, pull
-requests of a commit, `/user`, and the two GraphQL calls. Asserted by its state.
+Answers as the REST API does for what the project calls, and to two GraphQL calls. Asserted by its
+state. Every exchange that is not a fault is held against GitHub's published description, where
+that is installed (`make contract`); what it has against one is raised when the server ends.
 """
 
 import json
@@ -12,13 +13,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from support.github_contract import Contract, contract
 
 PAGE = 2
-# The most commits that GitHub lists of a pull request, the oldest.
-LISTED = 250
-BODY_LIMIT = 65_536
 REPOSITORY = "acme/mlops"
+# The workflow token's login.
+ACTIONS = "github-actions[bot]"
+_ROOT = f"/repos/{REPOSITORY}"
 
 
 @dataclass
@@ -38,43 +41,67 @@ class Fault:
         return self.count > 0 and method == self.method and re.search(self.path, path) is not None
 
 
+def secondary_limit(method: str, path: str, *, seconds: int | None = None) -> Fault:
+    """What GitHub says to too many writes in a row; `seconds` is its Retry-After."""
+    said = {"message": "You have exceeded a secondary rate limit. Please wait a few minutes."}
+    headers = {} if seconds is None else {"Retry-After": str(seconds)}
+    return Fault(method, path, 403, headers=headers, body=said)
+
+
 @dataclass
 class FakeGitHub:
     """`tokens` maps a token to its login; `apps` are logins for which `/user` is refused;
-    `readers` may read and not write. `hooks` run after a request took effect."""
+    `readers` may read and not write; `denied` are permissions (`checks`, `deployments`, `statuses`,
+    `issues`, `pull-requests`, `contents`) that no token has. `hooks` run after a request took
+    effect. `page` is how many items a page holds.
+
+    `commits` are those of a pull request, `pulls` the pull requests of a commit or of a head
+    (`owner:branch`), `requested` those that are read by number, `roles` what people may do.
+    """
 
     address: str = ""
-    tokens: dict[str, str] = field(default_factory=lambda: {"t0ken": "github-actions[bot]"})
-    apps: set[str] = field(default_factory=lambda: {"github-actions[bot]"})
+    page: int = PAGE
+    tokens: dict[str, str] = field(default_factory=lambda: {"t0ken": ACTIONS})
+    apps: set[str] = field(default_factory=lambda: {ACTIONS})
     readers: set[str] = field(default_factory=set)
+    denied: set[str] = field(default_factory=set)
     comments: dict[int, dict[str, Any]] = field(default_factory=dict)
     commits: dict[int, list[str]] = field(default_factory=dict)
     pulls: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    requested: dict[int, dict[str, Any]] = field(default_factory=dict)
     minimised: set[str] = field(default_factory=set)
     statuses: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    check_runs: dict[int, dict[str, Any]] = field(default_factory=dict)
+    deployments: dict[int, dict[str, Any]] = field(default_factory=dict)
+    labels: dict[str, dict[str, Any]] = field(default_factory=dict)
+    labelled: dict[int, list[str]] = field(default_factory=dict)
     roles: dict[str, str] = field(default_factory=dict)
-    requested: dict[int, dict[str, Any]] = field(default_factory=dict)
     reactions: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
     dispatches: list[dict[str, Any]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     requests: list[tuple[str, str]] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
     hooks: dict[str, Callable[[], None]] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
     number: int = 100
 
-    def add_comment(self, pull_request: int, author: str, body: str) -> int:
+    def next_number(self) -> int:
         with self.lock:
             self.number += 1
-            self.comments[self.number] = {
-                "id": self.number,
-                "node_id": f"IC_{self.number}",
-                "body": body,
-                "user": {"login": author, "type": "Bot" if author in self.apps else "User"},
-                "html_url": f"https://github.example/{REPOSITORY}/pull/{pull_request}"
-                f"#issuecomment-{self.number}",
-                "pull": pull_request,
-            }
             return self.number
+
+    def add_comment(self, pull_request: int, author: str, body: str) -> int:
+        number = self.next_number()
+        self.comments[number] = {
+            "id": number,
+            "node_id": f"IC_{number}",
+            "body": body,
+            "user": author,
+            "html_url": f"https://github.example/{REPOSITORY}/pull/{pull_request}"
+            f"#issuecomment-{number}",
+            "pull": pull_request,
+        }
+        return number
 
     def add_pull(
         self, number: int, head: str, *, fork: str | None = None, author: str = "octocat"
@@ -84,18 +111,11 @@ class FakeGitHub:
         theirs = own if fork is None else {"id": 2, "full_name": fork}
         self.requested[number] = {
             "number": number,
-            "state": "open",
-            "merged_at": None,
             "title": f"Pull request {number}",
-            "html_url": f"https://github.example/{REPOSITORY}/pull/{number}",
             "user": {"login": author},
             "head": {"sha": head, "ref": f"topic-{number}", "repo": theirs},
             "base": {"sha": "0" * 40, "ref": "main", "repo": own},
         }
-
-    def open_pulls(self, head: str) -> list[dict[str, Any]]:
-        """Open pull requests by `owner:branch`, as `pulls` holds them under that name."""
-        return self.pulls.get(head, [])
 
     def bodies(self, pull_request: int = 42) -> list[str]:
         with self.lock:
@@ -106,8 +126,34 @@ class FakeGitHub:
             method for method, path in self.requests if method != "GET" and "graphql" not in path
         ]
 
+    def checks(self, commit: str) -> list[dict[str, Any]]:
+        """The check runs of a commit, oldest first."""
+        with self.lock:
+            return [run for run in self.check_runs.values() if run["head_sha"] == commit]
 
-Answer = tuple[int, object]
+    def deployed(self, environment: str) -> dict[str, list[str]]:
+        """The states that deployments to an environment went through, by commit."""
+        with self.lock:
+            return {
+                each["sha"]: [status["state"] for status in each["statuses"]]
+                for each in self.deployments.values()
+                if each["environment"] == environment
+            }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """`path` begins at the repository (`/issues/1/comments`), where it is of one."""
+
+    github: FakeGitHub
+    login: str
+    method: str
+    path: str
+    query: dict[str, str]
+    body: Any
+
+
+Answer = tuple[int, Any]
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -116,6 +162,7 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = -1
     disable_nagle_algorithm = True
     github: FakeGitHub
+    contract: Contract | None
 
     def log_message(self, *arguments: object) -> None:
         pass
@@ -123,7 +170,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
         raw = self.rfile.read(length)
-        path = urlsplit(self.path).path
+        path, query = urlsplit(self.path).path, urlsplit(self.path).query
         github = self.github
         with github.lock:
             github.requests.append((self.command, self.path))
@@ -132,21 +179,27 @@ class _Handler(BaseHTTPRequestHandler):
                 fault.count -= 1
         if fault is not None and not fault.after_effect:
             return self._fail(fault)
-        status, body = self._answer(path, json.loads(raw) if raw else None)
+        body = json.loads(raw) if raw else None
+        status, answer = self._answer(path, query, body)
         hook = github.hooks.pop(f"{self.command} {path}", None)
         if hook is not None:
             hook()
+        answer, headers = self._page(answer)
+        self._compare(body, status, answer)
         if fault is not None:
             return self._fail(fault)
-        headers = {}
-        if isinstance(body, list):
-            body, headers = self._page(body)
-        elif isinstance(body, dict) and "commits" in body:
-            shown, headers = self._page(body["commits"])
-            body = {**body, "commits": shown}
-        return self._send(status, body, headers)
+        return self._send(status, answer, headers)
 
     do_GET = do_POST = do_PATCH = do_DELETE = _serve  # noqa: N815 - names of http.server
+
+    def _compare(self, request: Any, status: int, answer: Any) -> None:
+        parts = urlsplit(self.path)
+        if self.contract is None or parts.path == "/graphql":
+            return
+        path = re.sub(r"^/repos/[^/]+/[^/]+", "/repos/owner/repo", parts.path)
+        asked = (self.command, path, parts.query, request)
+        with self.github.lock:
+            self.github.complaints += self.contract.complaints(*asked, status, answer)
 
     def _fail(self, fault: Fault) -> None:
         if fault.status == 0:
@@ -164,33 +217,49 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(raw)
 
-    def _page(self, items: list[object]) -> tuple[list[object], dict[str, str]]:
-        query = parse_qs(urlsplit(self.path).query)
-        page = int(query.get("page", ["1"])[0])
-        shown = items[(page - 1) * PAGE : page * PAGE]
-        if page * PAGE >= len(items):
-            return shown, {}
-        base = f"{self.github.address}{urlsplit(self.path).path}"
-        last = -(-len(items) // PAGE)
-        links = f'<{base}?page={page + 1}>; rel="next", <{base}?page={last}>; rel="last"'
-        return shown, {"Link": links}
+    def _page(self, answer: Any) -> tuple[Any, dict[str, str]]:
+        """One page of a list, or of the list that an object of pages holds."""
+        within = next((key for key in ("commits", "check_runs") if _is_list(answer, key)), None)
+        if within is not None:
+            shown, headers = self._page(answer[within])
+            return {**answer, within: shown}, headers
+        if not isinstance(answer, list):
+            return answer, {}
+        parts = urlsplit(self.path)
+        query = dict(parse_qsl(parts.query))
+        most = self.github.page
+        size, page = min(most, int(query.get("per_page", most))), int(query.get("page", "1"))
+        if page * size >= len(answer):
+            return answer[(page - 1) * size :], {}
+        place = f"{self.github.address}{parts.path}"
+        links = {"next": page + 1, "last": -(-len(answer) // size)}
+        told = ", ".join(
+            f'<{place}?{urlencode({**query, "page": number})}>; rel="{name}"'
+            for name, number in links.items()
+        )
+        return answer[(page - 1) * size : page * size], {"Link": told}
 
-    def _answer(self, path: str, body: Any) -> Answer:
+    def _answer(self, path: str, query: str, body: Any) -> Answer:
+        from support.github_api import answer_repository, answer_user
+
         token = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
         login = self.github.tokens.get(token)
         if login is None:
             return 401, {"message": "Bad credentials"}
+        request = Request(
+            github=self.github,
+            login=login,
+            method=self.command,
+            path=path.removeprefix(_ROOT),
+            query=dict(parse_qsl(query)),
+            body=body,
+        )
         if path == "/graphql":
             return self._graphql(login, body)
         if path == "/user":
-            if login in self.github.apps:
-                return 403, {"message": "Resource not accessible by integration"}
-            return 200, {"login": login}
-        if self.command != "GET" and login in self.github.readers:
-            return 403, {"message": "Resource not accessible by integration"}
+            return answer_user(request)
         with self.github.lock:
-            path = path.removeprefix(f"/repos/{REPOSITORY}")
-            return self._pulls() if path == "/pulls" else self._repository(login, path, body)
+            return answer_repository(request)
 
     def _graphql(self, login: str, body: Any) -> Answer:
         if "viewer" in body["query"]:
@@ -199,97 +268,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.github.minimised.add(node)
         return 200, {"data": {"minimizeComment": {"minimizedComment": {"isMinimized": True}}}}
 
-    def _repository(self, login: str, path: str, body: Any) -> Answer:
-        github = self.github
-        if found := re.fullmatch(r"/issues/(\d+)/comments", path):
-            return self._comments(login, int(found[1]), body)
-        if found := re.fullmatch(r"/issues/comments/(\d+)", path):
-            return self._comment(int(found[1]), body)
-        if found := re.fullmatch(r"/pulls/(\d+)/commits", path):
-            return 200, [{"sha": sha} for sha in github.commits.get(int(found[1]), [])][:LISTED]
-        if found := re.fullmatch(r"/statuses/([^/]+)", path):
-            github.statuses.setdefault(found[1], []).append(body)
-            refused = {"message": "Validation Failed", "errors": [{"field": "description"}]}
-            return (422, refused) if len(body["description"]) > 140 else (201, body)
-        if found := re.fullmatch(r"/collaborators/([^/]+)/permission", path):
-            return self._permission(unquote(found[1]))
-        if found := re.fullmatch(r"/pulls/(\d+)", path):
-            pull = github.requested.get(int(found[1]))
-            return (404, {"message": "Not Found"}) if pull is None else (200, pull)
-        if found := re.fullmatch(r"/issues/comments/(\d+)/reactions", path):
-            return self._react(login, int(found[1]), body["content"])
-        if path == "/dispatches":
-            github.dispatches.append(body)
-            return 204, None
-        if found := re.fullmatch(r"/compare/[0-9a-f]+\.\.\.([0-9a-f]+)", path):
-            return self._compare(found[1])
-        if found := re.fullmatch(r"/commits/([^/]+)/pulls", path):
-            unknown = {"message": f"No commit found for SHA: {found[1]}"}
-            return (200, github.pulls[found[1]]) if found[1] in github.pulls else (422, unknown)
-        return 404, {"message": "Not Found"}
 
-    def _permission(self, login: str) -> Answer:
-        role = self.github.roles.get(login)
-        if role is None:
-            return 404, {"message": f"{login} is not a user"}
-        base = {"maintain": "write", "triage": "read"}.get(role, role)
-        return 200, {"permission": base, "role_name": role, "user": {"login": login}}
-
-    def _compare(self, head: str) -> Answer:
-        for shas in self.github.commits.values():
-            if shas and shas[-1] == head:
-                return 200, {"commits": [{"sha": sha} for sha in shas]}
-        return 404, {"message": "Not Found"}
-
-    def _react(self, login: str, comment: int, content: str) -> Answer:
-        if comment not in self.github.comments:
-            return 404, {"message": "Not Found"}
-        given = self.github.reactions.setdefault(comment, [])
-        there = (login, content) in given
-        if not there:
-            given.append((login, content))
-        return 200 if there else 201, {"id": 1, "content": content}
-
-    def _pulls(self) -> Answer:
-        return 200, self.github.open_pulls(parse_qs(urlsplit(self.path).query)["head"][0])
-
-    def _comments(self, login: str, number: int, body: Any) -> Answer:
-        github = self.github
-        if self.command != "POST":
-            return 200, [c for c in github.comments.values() if c["pull"] == number]
-        if len(body["body"]) > BODY_LIMIT:
-            return 422, _too_long()
-        return 201, github.comments[github.add_comment(number, login, body["body"])]
-
-    def _comment(self, number: int, body: Any) -> Answer:
-        comment = self.github.comments.get(number)
-        if comment is None:
-            return 404, {"message": "Not Found"}
-        if self.command == "DELETE":
-            del self.github.comments[number]
-            return 204, None
-        if self.command == "PATCH":
-            if len(body["body"]) > BODY_LIMIT:
-                return 422, _too_long()
-            comment["body"] = body["body"]
-        return 200, comment
-
-
-def _too_long() -> object:
-    return {
-        "message": "Validation Failed",
-        "errors": [
-            {"resource": "IssueComment", "code": "unprocessable", "field": "data",
-             "message": f"Body is too long (maximum is {BODY_LIMIT} characters)"}
-        ],
-    }  # fmt: skip
+def _is_list(answer: Any, key: str) -> bool:
+    return isinstance(answer, dict) and isinstance(answer.get(key), list)
 
 
 @contextmanager
-def serve_github() -> Iterator[FakeGitHub]:
-    """Listens on a free port of 127.0.0.1 until the block ends."""
+def serve_github(edition: str = "github.com") -> Iterator[FakeGitHub]:
+    """Listens on a free port of 127.0.0.1 until the block ends; AssertionError then for what
+    the edition's description has against what was said."""
     github = FakeGitHub()
-    handler = type("Handler", (_Handler,), {"github": github})
+    handler = type("Handler", (_Handler,), {"github": github, "contract": contract(edition)})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     github.address = f"http://127.0.0.1:{server.server_address[1]}"
@@ -301,3 +290,4 @@ def serve_github() -> Iterator[FakeGitHub]:
         server.shutdown()
         server.server_close()
         thread.join()
+    assert not github.complaints, "\n".join(github.complaints)

@@ -1,0 +1,137 @@
+"""Decides the check run that a report puts beside its commit, and what becomes of the one there.
+
+One for each pipeline, environment and commit, found again by its name and reference. GitHub lets
+nobody open a completed check run again, nor take an annotation away: where the conclusion changes,
+or a remark no longer holds, a new one takes the old one's place, and GitHub shows the newest of
+a name. An unchanged one is not written.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from ci.forge.marks import Annotation, Check, CheckRun, CheckRuns, Conclusion
+from ci.forge.model import UncertainWrite
+from ci.forge.status import mark_name, run_url
+from ci.metrics.model import Outcome
+from ci.report.markdown import render_comment
+from ci.report.model import Report, State
+from ci.report.words import headline
+from ci.text.clean import clean, cut
+from ci.text.redact import Redactor
+
+# "Maximum length: 65535 characters", which GitHub may count as bytes. A unit takes three at most.
+_SUMMARY_BYTES = 65_535
+_LIMITS = (60_000, 32_000, 21_000)
+_TITLE = 200
+
+
+def check_of(
+    report: Report,
+    *,
+    require_approval: bool = False,
+    redactor: Redactor | None = None,
+    annotations: Iterable[Annotation] = (),
+) -> Check:
+    """The check run that says what the report says. Annotations only once it is completed: they
+    cannot be taken back."""
+    redactor = redactor or Redactor()
+    shown = redactor.value(report)
+    conclusion = _conclusion(shown, require_approval=require_approval)
+    return Check(
+        name=mark_name(shown),
+        commit=report.trigger.commit,
+        reference=reference_of(report),
+        conclusion=conclusion,
+        title=cut(clean(headline(shown)), _TITLE),
+        summary=_summary(shown),
+        url=run_url(shown),
+        started=shown.execution.started if shown.execution else None,
+        annotations=tuple(redactor.value(each) for each in annotations) if conclusion else (),
+    )
+
+
+def reference_of(report: Report) -> str:
+    """What tells the project's check runs from all others; the same for every run."""
+    subject = "\0".join((report.project or "", report.pipeline, report.environment))
+    return f"sagemaker-gitops:{hashlib.sha256(subject.encode('utf-8', 'replace')).hexdigest()[:32]}"
+
+
+def post_check(forge: CheckRuns, check: Check) -> None:
+    """Bring the commit's check run to `check`. ForgeError where the forge refuses."""
+    runs = forge.check_runs(check)
+    if not runs:
+        _create(forge, check, runs)
+        return
+    run = runs[-1]
+    _close(forge, check, runs[:-1])
+    there = forge.annotations(run) if run.annotated and check.conclusion else ()
+    stale = set(there) - set(check.annotations)
+    if run.completed and (run.conclusion != check.conclusion or stale):
+        _create(forge, check, runs)
+        return
+    missing = tuple(each for each in check.annotations if each not in there)
+    if missing or not _says(run, check):
+        forge.update_check_run(run, replace(check, annotations=missing))
+
+
+def _create(forge: CheckRuns, check: Check, before: Sequence[CheckRun]) -> None:
+    try:
+        forge.create_check_run(check)
+    except UncertainWrite:
+        if len(forge.check_runs(check)) == len(before):
+            forge.create_check_run(check)
+    _close(forge, check, forge.check_runs(check)[:-1])
+
+
+def _close(forge: CheckRuns, check: Check, others: Sequence[CheckRun]) -> None:
+    """Two runs may create one at the same moment: the newest counts, and no other stays open."""
+    told = "A newer check run of this name says what came of it"
+    for run in others:
+        if not run.completed:
+            ended = replace(
+                check, conclusion=Conclusion.NEUTRAL, title=told, summary=told, annotations=()
+            )
+            forge.update_check_run(run, ended)
+
+
+def _says(run: CheckRun, check: Check) -> bool:
+    ended = (run.completed, run.conclusion) == (check.conclusion is not None, check.conclusion)
+    texts = (_plain(run.title), _plain(run.summary)) == (_plain(check.title), _plain(check.summary))
+    return ended and texts and (check.url is None or run.url == check.url)
+
+
+def _plain(text: str | None) -> str:
+    return (text or "").replace("\r\n", "\n").strip()
+
+
+def _summary(report: Report) -> str:
+    """The comment's text; its marker stays, since nobody looks for it here."""
+    for limit in _LIMITS:
+        text = render_comment(report, limit=limit)
+        if len(text.encode()) <= _SUMMARY_BYTES:
+            break
+    return text
+
+
+def _conclusion(report: Report, *, require_approval: bool) -> Conclusion | None:
+    """A plan alone is a success. A model that nobody is asked to approve is one as well, and a
+    rejected one neither."""
+    if report.state is State.SUPERSEDED:
+        return Conclusion.CANCELLED
+    if report.verdict is None:
+        return Conclusion.SUCCESS if report.state is State.PLANNED else None
+    waits = Conclusion.ACTION_REQUIRED if require_approval else Conclusion.SUCCESS
+    refused = Conclusion.FAILURE if require_approval else Conclusion.NEUTRAL
+    conclusions = {
+        Outcome.RUNNING: None,
+        Outcome.SUCCEEDED: Conclusion.SUCCESS,
+        Outcome.APPROVAL_PENDING: waits,
+        Outcome.REJECTED: refused,
+        Outcome.GATE_FAILED: Conclusion.FAILURE,
+        Outcome.FAILED: Conclusion.FAILURE,
+        Outcome.NOT_REGISTERED: Conclusion.FAILURE,
+        Outcome.UNVERIFIED: Conclusion.FAILURE,
+        Outcome.STOPPED: Conclusion.CANCELLED,
+    }
+    return conclusions[report.verdict.outcome]
