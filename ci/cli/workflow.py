@@ -19,6 +19,7 @@ OUTPUTS: Mapping[str, str] = {
     "approval": "the model package's approval status",
     "changes": "true if the plan changes anything",
     "report": "path of the report as Markdown",
+    "checkout": "the commit that a comment asks to run, for a job that checks it out",
 }
 
 
