@@ -10,9 +10,9 @@ import pytest
 from support.codepipeline import BUCKET, FakeCodePipeline, Pipeline, Refused, serve_codepipeline
 from support.endpoint import client, running_endpoint
 from support.lambda_job import Stage
-from support.scratch import PROJECT, new_scratch, quality_definition
+from support.scratch import IMAGE, PROJECT, new_scratch, quality_definition
 
-from ci.delivery.manual_approval import PLACES, Place, parse_places, person, read_answer
+from ci.delivery.manual_approval import PLACES, VARIABLE, Place, parse_places, person, read_answer
 from ci.door.approving import follow_event
 from ci.errors import UsageError
 from ci.registry.decisions import ApprovalError
@@ -41,13 +41,33 @@ class World:
         )
         operation, last, _ = self.stage.run(job)
         assert operation == "PutJobSuccessResult", last
+        return self._wait(commit, last["outputVariables"])
+
+    def register(self) -> tuple[str, str]:
+        """The same with a package that was registered by hand, as such a run leaves it."""
+        commit = uuid.uuid4().hex + "0" * 8
+        told = {"commit": commit, "execution": "e", "environment": "main", "digest": "d"}
+        container = {"Image": IMAGE, "ModelDataUrl": "s3://models/model.tar.gz"}
+        made = self.sagemaker.create_model_package(
+            ModelPackageGroupName="quality",
+            ModelApprovalStatus="PendingManualApproval",
+            CustomerMetadataProperties={f"sagemaker-gitops:{k}": v for k, v in told.items()},
+            InferenceSpecification={
+                "Containers": [container],
+                "SupportedContentTypes": ["text/csv"],
+                "SupportedResponseMIMETypes": ["text/csv"],
+            },
+        )
+        return self._wait(commit, {VARIABLE: made["ModelPackageArn"]})
+
+    def _wait(self, commit: str, variables: dict[str, str]) -> tuple[str, str]:
         execution = str(uuid.uuid4())
         held = self.service.pipelines.setdefault("mlops", Pipeline())
         held.approvals[PLACE] = (execution, str(uuid.uuid4()))
         held.decided.pop(PLACE, None)
         held.revisions[execution] = [commit]
-        held.actions.insert(0, run(execution, "Train", "Run", INVOKE, last["outputVariables"]))
-        return execution, last["outputVariables"]["SAGEMAKER_GITOPS_MODEL_PACKAGE_ARN"]
+        held.actions.insert(0, run(execution, "Train", "Run", INVOKE, variables))
+        return execution, variables[VARIABLE]
 
     def answered(self, execution: str, status: str, **result: object) -> None:
         """Somebody has answered the manual approval in the console."""
@@ -146,7 +166,7 @@ def test_a_package_that_is_decided_on_answers_the_approval_that_waits(world: Wor
     assert world.follow(package_event(package))["answered"] == 1
     assert held.decided[PLACE]["status"] == "Approved"
     assert world.follow(package_event(package))["answered"] == 0
-    _, other = world.train(2.4)
+    _, other = world.register()
     assert world.follow(package_event(package))["answered"] == 0, "it waits for another model"
     assert held.decided == {}
     world.decide(other, "Rejected")
@@ -156,7 +176,7 @@ def test_a_package_that_is_decided_on_answers_the_approval_that_waits(world: Wor
 
 @pytest.mark.endpoint
 def test_an_answer_comes_to_the_package_and_twice_is_once(world: World) -> None:
-    execution, package = world.train(2.3)
+    execution, package = world.register()
     world.answered(execution, "Succeeded", by=ALICE, summary="looks good\x00")
     for _ in range(2):
         [kept] = world.follow(action_event(execution))["packages"]
@@ -168,7 +188,7 @@ def test_an_answer_comes_to_the_package_and_twice_is_once(world: World) -> None:
 
 @pytest.mark.endpoint
 def test_a_rejection_and_an_answer_nobody_gave(world: World) -> None:
-    execution, package = world.train(2.2)
+    execution, package = world.register()
     world.answered(execution, "Failed", by=ALICE, error="ApprovalTimedOut")
     world.follow(action_event(execution, "FAILED"))
     assert world.approval(package) == "PendingManualApproval"
@@ -185,7 +205,7 @@ def test_a_rejection_and_an_answer_nobody_gave(world: World) -> None:
 
 @pytest.mark.endpoint
 def test_an_event_about_something_else_changes_nothing(world: World) -> None:
-    execution, package = world.train(2.1)
+    execution, package = world.register()
     world.answered(execution, "Succeeded", by=ALICE)
     assert "ignored" in world.follow(action_event(execution), places="other/Approve/Model")
     started = action_event(execution, "STARTED")
@@ -203,7 +223,7 @@ def test_an_event_about_something_else_changes_nothing(world: World) -> None:
 
 @pytest.mark.endpoint
 def test_an_action_after_the_approval_sets_the_package(world: World) -> None:
-    execution, package = world.train(2.05)
+    execution, package = world.register()
     given = {"command": "approve", "pipeline": "mlops", "execution": execution}
     early = world.service.start(given, inputs={})
     world.stage.invoke(early)
@@ -221,7 +241,7 @@ def test_an_action_after_the_approval_sets_the_package(world: World) -> None:
 
 @pytest.mark.endpoint
 def test_a_token_that_is_past_is_no_error(world: World) -> None:
-    _, package = world.train(2.01)
+    _, package = world.register()
     world.decide(package, "Approved")
 
     def overtaken(operation: str) -> None:
