@@ -20,6 +20,7 @@ from ci.project.target import deployed_name
 from ci.sagemaker.adapter import SageMaker
 
 _THREADS = 8
+_PARALLELISM = "parallelism"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,19 @@ class Drift:
     def lines(self) -> tuple[str, ...]:
         """What differs, one line each; empty without drift."""
         return () if self.plan.empty else tuple(differences(self.plan))
+
+    @property
+    def advice(self) -> tuple[str, ...]:
+        """What applying git cannot undo, and what can be done about it."""
+        place = self.job.target.environment.name
+        return tuple(
+            f"parallelism {each.old} was set by hand, and the service takes no update that"
+            " removes it: --fix leaves it. If it is meant, let git say so, in the project file:"
+            f" environments: {{{place}: {{parallelism: {each.old}}}}}. If not, name the number"
+            " there that is meant."
+            for each in self.plan.settings
+            if each.name == _PARALLELISM and each.kind is Kind.REMOVED
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +78,7 @@ def find_drift(adapter: SageMaker, job: Job) -> Drift:
         and before.parallelism is not None
         and job.target.environment.parallelism is None
     ):
-        by_hand = NamedChange(name="parallelism", kind=Kind.REMOVED, old=before.parallelism)
+        by_hand = NamedChange(name=_PARALLELISM, kind=Kind.REMOVED, old=before.parallelism)
         plan = replace(plan, settings=(*plan.settings, by_hand))
     return Drift(
         job=job,

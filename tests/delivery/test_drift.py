@@ -97,6 +97,10 @@ def test_a_setting_that_git_does_not_name_stays_and_is_told(deployed: Scratch) -
     done = drift(deployed, "--fix")
     assert done.code == 1
     assert differences(done) == ["parallelism removed: was 5"]
+    for pipelines in ("pipelines", "fixed"):
+        (advice,) = done.document[pipelines][0]["advice"]
+        assert "environments: {main: {parallelism: 5}}" in advice
+    assert "--fix leaves it" in done.err
     file = deployed.root / "sagemaker-gitops.yaml"
     file.write_text(PROJECT.replace("main: {", "main: {parallelism: 5, "))
     deployed.commit("git names it now")

@@ -86,6 +86,8 @@ def _tell_drift(drift: "Drift", shell: Shell, session: "Session") -> None:
         return
     shell.say(f"{name}: what is deployed is not what git says. To apply git (--fix) changes:")
     shell.say(render_terminal(drift.plan, color=shell.color).rstrip("\n"))
+    for text in drift.advice:
+        shell.say(text)
     commit = drift.deployed_commit
     if commit is not None and commit != session.trigger.commit:
         here = session.trigger.commit[:12]
@@ -107,6 +109,7 @@ def _document(drift: "Drift") -> dict[str, Any]:
         "pipeline": drift.job.name,
         "drift": not drift.plan.empty,
         "differences": list(drift.lines),
+        "advice": list(drift.advice),
         "deployed_commit": drift.deployed_commit,
         "plan": plan_to_json(drift.plan),
     }
