@@ -1,14 +1,16 @@
-"""`auto`: reads the trigger and picks: plan, run, deploy, clean up, or nothing."""
+"""`auto`: reads the trigger and picks what to do, or nothing."""
 
 import argparse
 from typing import TYPE_CHECKING
 
-from ci.cli.commands import cleanup, deploy
+from ci.cli.answering import answer_comment
+from ci.cli.commands import approvals, cleanup, deploy
 from ci.cli.options import settle_pipelines, settle_project, settle_session, settle_trigger
 from ci.cli.shell import Shell
 from ci.errors import ExitCode
 
 if TYPE_CHECKING:
+    from ci.delivery.choosing import Choice
     from ci.project.model import Project
     from ci.trigger.model import Trigger
 
@@ -29,18 +31,38 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
         credentials=not trigger.from_fork or arguments.local or _has_credentials(shell),
     )
     shell.say(f"{_told(trigger)}: {choice.reason}")
-    if choice.action in {Action.NOTHING, Action.CHAT, Action.APPROVALS}:
-        return _nothing(shell, choice.reason)
+    if choice.action not in {Action.PLAN, Action.RUN}:
+        return _without_compile(choice, arguments, shell, project, trigger)
     arguments.environment = choice.environment
-    if choice.action is Action.CLEANUP:
-        return cleanup.run(arguments, shell)
     if choice.touched and not (arguments.pipelines or arguments.all):
         arguments.pipelines = _touched(project, trigger, shell)
         if not arguments.pipelines:
             return _nothing(shell, "the commit touches no pipeline")
     if choice.action is Action.PLAN:
-        return _plan(arguments, shell)
+        return plan(arguments, shell)
     return deploy.run(arguments, shell)
+
+
+def _without_compile(
+    choice: "Choice",
+    arguments: argparse.Namespace,
+    shell: Shell,
+    project: "Project",
+    trigger: "Trigger",
+) -> int:
+    from ci.delivery.choosing import Action
+
+    match choice.action:
+        case Action.CLEANUP:
+            arguments.environment = choice.environment
+            return cleanup.run(arguments, shell)
+        case Action.CHAT:
+            return answer_comment(arguments, shell, project, trigger)
+        case Action.APPROVALS:
+            arguments.packages, arguments.since = [], None
+            return approvals.run(arguments, shell)
+        case _:
+            return _nothing(shell, choice.reason)
 
 
 def _has_credentials(shell: Shell) -> bool:
@@ -75,7 +97,7 @@ def _touched(project: "Project", trigger: "Trigger", shell: Shell) -> list[str]:
     return names
 
 
-def _plan(arguments: argparse.Namespace, shell: Shell) -> int:
+def plan(arguments: argparse.Namespace, shell: Shell) -> int:
     """The plan as a report and a comment; nothing is deployed."""
     from datetime import UTC, datetime
 

@@ -1,0 +1,147 @@
+"""Carries out what a comment ordered, by the commands that do the same elsewhere."""
+
+import argparse
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from ci.cli.options import settle_session
+from ci.cli.shell import Shell
+from ci.errors import UsageError
+
+if TYPE_CHECKING:
+    from ci.delivery.chat import Order
+    from ci.delivery.reported import Reported
+    from ci.delivery.session import Session
+    from ci.forge.model import Forge, PullRequest
+    from ci.project.model import Project
+    from ci.report.marker import Marker
+    from ci.sagemaker.model import ApprovalStatus
+    from ci.trigger.model import Trigger
+
+
+def run_code(
+    arguments: argparse.Namespace,
+    shell: Shell,
+    project: "Project",
+    trigger: "Trigger",
+    order: "Order",
+) -> int:
+    """`run` and `plan`, in a checkout of the commit that is meant."""
+    from ci.cli.commands import auto, deploy
+    from ci.delivery.chat import Verb
+    from ci.delivery.choosing import Action, choose_action
+    from ci.project.model import CompileMode
+
+    arguments.settled_trigger = trigger
+    arguments.pull_request = trigger.pull_request
+    arguments.environment = order.environment or arguments.environment or "pull_request"
+    if order.pipeline is not None:
+        arguments.pipelines = [order.pipeline]
+    for name in arguments.pipelines or project.pipelines:
+        if project.pipelines[name].compile is CompileMode.LIVE:
+            raise UsageError(
+                f"{name} is not compiled for a comment",
+                why="`compile: live` gives the pull request's code this job's credentials",
+                fix="compile: hermetic",
+            )
+    if order.verb is Verb.PLAN:
+        return auto.plan(arguments, shell)
+    choice = choose_action(project, trigger, named=arguments.environment)
+    if choice.action is not Action.RUN:
+        raise UsageError(f"not run: {choice.reason}")
+    arguments.again = order.again
+    return deploy.run(arguments, shell)
+
+
+def decide_or_stop(
+    arguments: argparse.Namespace,
+    shell: Shell,
+    trigger: "Trigger",
+    order: "Order",
+    *,
+    pull: "PullRequest",
+    forge: "Forge",
+) -> int:
+    """`approve`, `reject` and `stop`, by the default branch's project file."""
+    from ci.cli.commands import stop
+    from ci.delivery.chat import Verb
+
+    arguments.settled_trigger = trigger
+    if order.verb is Verb.STOP:
+        arguments.environment = order.environment or "pull_request"
+        arguments.execution, arguments.commit = order.pipeline, order.commit
+        return stop.run(arguments, shell)
+    return _decide(arguments, shell, order, pull=pull, forge=forge)
+
+
+def _decide(
+    arguments: argparse.Namespace,
+    shell: Shell,
+    order: "Order",
+    *,
+    pull: "PullRequest",
+    forge: "Forge",
+) -> int:
+    from ci.cli.approving import conclude_one, settle_package
+    from ci.delivery.chat import Verb
+    from ci.registry.decisions import Decision, decide
+    from ci.sagemaker.arn import region_of
+    from ci.sagemaker.model import ApprovalStatus
+
+    approving = order.verb is Verb.APPROVE
+    approval = ApprovalStatus.APPROVED if approving else ApprovalStatus.REJECTED
+    arguments.environment = None
+    session = settle_session(arguments, shell, anywhere=True)
+    chosen = _reported(session, order, approval, pull=pull, forge=forge)
+    package = decide(
+        session.adapter(region_of(chosen.package.arn) or "").packages,
+        Decision(
+            package=chosen.package.arn,
+            approval=approval,
+            expected=ApprovalStatus.PENDING,
+            actor=session.trigger.actor or "unknown",
+            at=datetime.fromtimestamp(shell.clock(), UTC),
+            reason=order.reason,
+            pull_request=pull.number,
+            commit=chosen.commit,
+        ),
+    )
+    shell.say(f"{package.group} v{package.version}: {package.approval_description}")
+    return conclude_one(shell, settle_package(arguments, shell, session, package.arn))
+
+
+def _reported(
+    session: "Session",
+    order: "Order",
+    approval: "ApprovalStatus",
+    *,
+    pull: "PullRequest",
+    forge: "Forge",
+) -> "Reported":
+    """The package that this pull request's comments report, of the commit that is its head or, once
+    it was merged, of the commit that came of it."""
+    from ci.delivery.reported import choose_reported, from_markers, shown_markers
+    from ci.sagemaker.model import ApprovalStatus
+
+    markers = [
+        marker
+        for marker in shown_markers(forge, pull.number)
+        if order.pipeline in {None, marker.pipeline}
+        and order.environment in {None, marker.environment}
+        and _is_of(marker, pull, forge)
+    ]
+    return choose_reported(
+        list(from_markers(session, markers)),
+        expected=ApprovalStatus.PENDING,
+        approval=approval,
+        how=lambda each: (
+            f"/sagemaker {order.verb} --pipeline {each.pipeline} --environment {each.environment}"
+            f"{' REASON' if order.reason else ''}"
+        ),
+    )
+
+
+def _is_of(marker: "Marker", pull: "PullRequest", forge: "Forge") -> bool:
+    if marker.commit == pull.head:
+        return True
+    return pull.merged and forge.pull_request_of(marker.commit) == pull.number
