@@ -123,9 +123,7 @@ def _shown(arguments: argparse.Namespace, shell: Shell, session: "Session") -> "
 
 
 def _forge(shell: Shell, session: "Session") -> "Forge | None":
-    from ci.forge.opening import open_forge
-
-    return open_forge(session.trigger, session.environ, sleep=shell.sleep)
+    return session.forge(sleep=shell.sleep, learn=shell.learn)
 
 
 def _actor(shell: Shell, session: "Session") -> str:

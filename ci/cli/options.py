@@ -155,13 +155,14 @@ def _settle_environ(
 def settle_trigger(arguments: argparse.Namespace, shell: Shell) -> "Trigger":
     """The trigger that was settled before, or that the job shows, for the pull request that the
     arguments name."""
+    from ci.cli.forging import vouched
     from ci.trigger.detect import detect_trigger
     from ci.trigger.model import Event
 
     settled: Trigger | None = getattr(arguments, "settled_trigger", None)
     if settled is not None:
         return settled
-    trigger = detect_trigger(shell.environ, shell.find_project().parent)
+    trigger = vouched(shell, detect_trigger(shell.environ, shell.find_project().parent))
     if arguments.pull_request is None:
         return trigger
     if arguments.pull_request < 1:

@@ -22,13 +22,18 @@ class Reporter:
     def __init__(
         self, arguments: argparse.Namespace, shell: Shell, session: "Session", *, several: bool
     ) -> None:
-        from ci.delivery.forging import open_comments
+        from ci.cli.forging import open_session_forge
+        from ci.delivery.forging import comments_on
         from ci.delivery.publish import ReportFiles, default_base
         from ci.text.redact import Redactor
 
         self._shell = shell
         settings = session.project.report
-        self._redactor = Redactor(shell.secrets, mask_accounts=settings.mask_accounts)
+        # First: what it reads to be opened must be hidden from all that follows.
+        forge = None
+        if arguments.comment != "false":
+            forge = open_session_forge(shell, session, warn=self._warn)
+        self._redactor = Redactor(shell.hidden, mask_accounts=settings.mask_accounts)
         base = shell.cwd / arguments.report if arguments.report else None
         self._files = ReportFiles(
             base=base or default_base(session.project.root, session.environment),
@@ -36,13 +41,9 @@ class Reporter:
             redactor=self._redactor,
         )
         self._comments = None
-        if arguments.comment != "false":
-            self._comments = open_comments(
-                session.trigger,
-                session.environ,
-                redactor=self._redactor,
-                warn=self._warn,
-                sleep=shell.sleep,
+        if forge is not None:
+            self._comments = comments_on(
+                forge, session.trigger, redactor=self._redactor, warn=self._warn
             )
         self._file: Path | None = None
         self._unwritten: GitOpsError | None = None

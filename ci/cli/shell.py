@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -34,6 +34,17 @@ class Shell:
     color: bool = False
     project_file: Path | None = None
     secrets: tuple[str, ...] = ()
+    learned: list[str] = field(default_factory=list, repr=False)
+
+    def learn(self, secret: str) -> None:
+        """Hide this value from now on: a token that was read while the command ran."""
+        if secret and secret not in self.learned:
+            self.learned.append(secret)
+
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """Every value that nobody may read."""
+        return (*self.secrets, *self.learned)
 
     def say(self, text: str = "") -> None:
         """A line for people: masked, and inert where a runner reads commands."""
@@ -45,7 +56,7 @@ class Shell:
     def emit(self, document: object) -> None:
         """The command's one JSON document; nothing without `--json`."""
         if self.json:
-            shown = _redactor(self.secrets).value(document)
+            shown = _redactor(self.hidden).value(document)
             self.stdout.write(json.dumps(shown, indent=2, ensure_ascii=False) + "\n")
             self.stdout.flush()
 
@@ -58,7 +69,7 @@ class Shell:
 
     def masked(self, text: str) -> str:
         """`text` without secrets."""
-        return _redactor(self.secrets).text(text)
+        return _redactor(self.hidden).text(text)
 
     def find_project(self) -> Path:
         """The project file: the one that was named, else the nearest one upwards."""

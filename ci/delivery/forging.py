@@ -16,6 +16,7 @@ from ci.forge.model import CommentAction, Forge
 from ci.forge.opening import open_forge
 from ci.forge.summary import write_summary
 from ci.metrics.model import Outcome
+from ci.project.model import Project
 from ci.report.document import report_to_json
 from ci.report.markdown import render_comment
 from ci.report.marker import Marker, marker_of
@@ -81,18 +82,25 @@ def open_comments(
     redactor: Redactor,
     warn: Callable[[str], None],
     sleep: Callable[[float], None],
+    project: Project | None = None,
 ) -> Comments | None:
-    """The comment of the pull request this run is for; None without a pull request or a token.
-
-    A commit that was merged finds the pull request it came from.
-    """
+    """The comment of the pull request this run is for, on the forge of its repository; None
+    without a pull request or a token."""
     try:
-        forge = open_forge(trigger, environ, sleep=sleep)
+        forge = open_forge(trigger, environ, sleep=sleep, project=project)
     except ForgeError as error:
         warn(str(error))
         return None
-    if forge is None:
-        return None
+    return None if forge is None else comments_on(forge, trigger, redactor=redactor, warn=warn)
+
+
+def comments_on(
+    forge: Forge, trigger: Trigger, *, redactor: Redactor, warn: Callable[[str], None]
+) -> Comments | None:
+    """The comment of the pull request this run is for; None without a pull request.
+
+    A commit that was merged finds the pull request it came from.
+    """
     number = trigger.pull_request
     if number is None:
         try:

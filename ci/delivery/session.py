@@ -1,8 +1,9 @@
 """Gathers what every command of the main job needs before it can decide anything."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ci.errors import UsageError
 from ci.project.load import find_project, load_project
@@ -11,6 +12,9 @@ from ci.project.target import choose_environment, resolve_target
 from ci.sagemaker.adapter import SageMaker
 from ci.sagemaker.clients import open_clients
 from ci.trigger.model import Trigger
+
+if TYPE_CHECKING:
+    from ci.forge.model import Forge
 
 LOCAL_ROLE = "arn:aws:iam::000000000000:role/sagemaker-gitops-local"
 LOCAL_REGION = "us-east-1"
@@ -31,6 +35,7 @@ class Session:
     role_default: str | None
     region_default: str | None
     _adapters: dict[str, SageMaker] = field(default_factory=dict, repr=False, compare=False)
+    _forges: "list[Forge | None]" = field(default_factory=list, repr=False, compare=False)
 
     def target(self, pipeline: str, overrides: Mapping[str, str] | None = None) -> Target:
         return resolve_target(
@@ -48,6 +53,20 @@ class Session:
         if region not in self._adapters:
             self._adapters[region] = SageMaker(open_clients(region, self.environ))
         return self._adapters[region]
+
+    def forge(
+        self, *, sleep: Callable[[float], None], learn: Callable[[str], None]
+    ) -> "Forge | None":
+        """The repository's, opened once: its token may have to be read. `learn` is told what was
+        read. ForgeError where it cannot be opened."""
+        from ci.forge.opening import open_forge
+
+        if not self._forges:
+            opened = open_forge(
+                self.trigger, self.environ, sleep=sleep, project=self.project, learn=learn
+            )
+            self._forges.append(opened)
+        return self._forges[0]
 
 
 def open_project(cwd: Path, file: Path | None) -> Project:

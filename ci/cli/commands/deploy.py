@@ -92,16 +92,17 @@ def _reviewed(
         return require_reviewed(jobs, planned, arguments.plan, shell.cwd), {}
     if session.environment == PULL_REQUEST or session.trigger.pull_request is not None:
         return jobs, {}
-    from ci.delivery.forging import open_comments
+    from ci.cli.forging import open_session_forge
+    from ci.delivery.forging import comments_on
     from ci.text.redact import Redactor
 
-    comments = open_comments(
-        session.trigger,
-        session.environ,
-        redactor=Redactor(shell.secrets),
-        warn=lambda problem: shell.warn(f"warning: {problem}"),
-        sleep=shell.sleep,
-    )
+    def warn(problem: str) -> None:
+        shell.warn(f"warning: {problem}")
+
+    forge, comments = open_session_forge(shell, session, warn=warn), None
+    if forge is not None:
+        hide = Redactor(shell.hidden)
+        comments = comments_on(forge, session.trigger, redactor=hide, warn=warn)
     policy = session.project.environments[session.environment].on_unreviewed
     remarks = {name: compare_with_comment(each, comments, policy) for name, each in planned.items()}
     for remark in (remark for found in remarks.values() for remark in found):
