@@ -1,5 +1,6 @@
 """Which Python a pipeline module is compiled with, and what it sees of the environment."""
 
+import os
 import shlex
 import shutil
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ def find_python(setting: str | None, *, root: Path, environ: Mapping[str, str]) 
         if active and (Path(active) / "bin" / "python").exists():
             return [str(Path(active) / "bin" / "python")]
         setting = "python3"
+        root = Path(os.devnull)  # nobody named a file: one of this name in the repository is none
     path = root / setting
     if path.is_dir():
         path = path / "bin" / "python"

@@ -10,6 +10,7 @@ from ci.definition.parse import parse_definition
 from ci.definition.validate import find_problems
 from ci.delivery.parameters import refuse_parameters
 from ci.delivery.session import Session
+from ci.delivery.trusting import refuse_foreign_settings
 from ci.errors import CompileError, DefinitionError
 from ci.execution.identity import (
     ExecutionRecord,
@@ -81,13 +82,12 @@ def prepare_job(session: Session, pipeline: str, overrides: Mapping[str, str]) -
     """Compile and check one pipeline. Raises CompileError, DefinitionError, ProjectError."""
     target = session.target(pipeline, overrides)
     refuse_live_compile(target, session.trigger)
+    refuse_foreign_settings(session, target)
     bundle = compile_pipeline(target, environ=session.environ, root=session.project.root)
     return make_job(session, target, bundle, overrides)
 
 
-def make_job(
-    session: Session, target: Target, bundle: Bundle, overrides: Mapping[str, str]
-) -> Job:
+def make_job(session: Session, target: Target, bundle: Bundle, overrides: Mapping[str, str]) -> Job:
     """Check a bundle, and identify the run of it. DefinitionError, ProjectError."""
     pipeline = target.pipeline.name
     definition = parse_definition(bundle.definition, where=f"definition of {pipeline}")

@@ -1,6 +1,6 @@
 """The history of a repository, read with GitPython, for what asks more of it than its checkout."""
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import git
 
@@ -27,3 +27,51 @@ def open_repository(start: Path) -> git.Repo:
             fix="git worktree add ../work main",
         )
     return repository
+
+
+def file_at(file: Path, commit: str) -> bytes | None:
+    """The content of a file as it was at a commit (a full hash), empty where there was none; None
+    where the history does not reach back to the commit. TriggerError outside of a repository."""
+    with open_repository(file.parent) as repository:
+        try:
+            repository.git.cat_file("-e", f"{commit}^{{commit}}")
+        except git.GitCommandError:
+            return None
+        place = _within(repository, file)
+        try:
+            return bytes(
+                repository.git.cat_file("blob", f"{commit}:{place}", stdout_as_string=False)
+            )
+        except git.GitCommandError:
+            return b""
+
+
+def is_tracked(path: Path) -> bool:
+    """Whether a file is part of the checked-out commit, or anything below a folder, or a link on
+    the way to it. False outside of the repository."""
+    with open_repository(_existing(path)) as repository:
+        try:
+            place = _within(repository, path)
+        except ValueError:
+            return False
+        ways = [parent.as_posix() for parent in PurePosixPath(place).parents][:-1]
+        links = [way for way in ways if (_top(repository) / way).is_symlink()]
+        return bool(repository.git.ls_files("-z", "--", f":(literal){place}", *links))
+
+
+def _within(repository: git.Repo, path: Path) -> str:
+    """The path from the top of the work tree; links are what git has there, and not followed but
+    on the way to the top."""
+    top = _top(repository)
+    for parent in (path, *path.parents):
+        if parent.resolve() == top:
+            return path.relative_to(parent).as_posix()
+    raise ValueError(path)
+
+
+def _top(repository: git.Repo) -> Path:
+    return Path(str(repository.working_tree_dir)).resolve()
+
+
+def _existing(path: Path) -> Path:
+    return next(place for place in (path, *path.parents) if place.is_dir())
