@@ -3,6 +3,9 @@
 Found by its marker and its author. Never posted twice, never re-posted unchanged, never put over
 the comment of a newer commit. Two runners may do this at the same moment: after a create the
 comments are read again, the lowest id stays, and what this run made beside it is deleted.
+
+By every policy but `update` each commit has a comment of its own. The new one is posted first: a
+run that ends in between leaves one too many, never none, and the next one retires the older.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +23,7 @@ from ci.forge.model import (
 )
 from ci.project.model import CommentPolicy
 from ci.report.fit import size
-from ci.report.marker import Marker, parse_marker
+from ci.report.marker import Marker, parse_marker, restate
 from ci.report.model import State
 
 Render = Callable[[int], str]
@@ -37,14 +40,42 @@ def post_comment(
 
     `render` makes the comment within a limit of characters.
     """
+    return _shortened(
+        forge, render, lambda body: upsert_comment(forge, pull_request, body, policy=policy)
+    )
+
+
+def amend_comment(
+    forge: Forge, pull_request: int, render: Render, *, policy: CommentPolicy
+) -> CommentResult:
+    """Bring the comment that the commit has, if it has one, to what `render` makes: the last word
+    of a run that a newer commit has overtaken. Nothing is posted anew."""
+    return _shortened(forge, render, lambda body: _amend(forge, pull_request, body, policy))
+
+
+def _shortened(forge: Forge, render: Render, put: Callable[[str], CommentResult]) -> CommentResult:
+    refused: ForgeError | None = None
     for limit in form_of(forge).limits:
         try:
-            return upsert_comment(forge, pull_request, render(limit), policy=policy)
+            return put(render(limit))
         except CommentTooLong as error:
-            problem = str(error)
+            refused = error
         except ForgeError as error:
-            return CommentResult(action=CommentAction.FAILED, problem=str(error))
-    return CommentResult(action=CommentAction.FAILED, problem=problem)
+            refused = error
+            break
+    return CommentResult(action=CommentAction.FAILED, problem=str(refused), refused=refused)
+
+
+def _amend(forge: Forge, pull_request: int, body: str, policy: CommentPolicy) -> CommentResult:
+    marker, body = _dressed(forge, body)
+    own = find_comments(forge, pull_request, marker)
+    mine = [comment for comment, found in own if found.commit == marker.commit]
+    if not mine:
+        return CommentResult(action=CommentAction.KEPT_NEWER)
+    result = _settle(forge, mine, body)
+    if policy is CommentPolicy.HIDE_AND_NEW and result.action is CommentAction.UPDATED:
+        forge.minimise_comment(replace(mine[0], body=body))
+    return result
 
 
 def upsert_comment(
@@ -61,6 +92,26 @@ def upsert_comment(
     `order` is the pull request's commits, oldest first; read from the forge where it matters
     and is not given.
     """
+    marker, body = _dressed(forge, body)
+    own = find_comments(forge, pull_request, marker)
+    if order is None:
+        others = any(found.commit != marker.commit for _, found in own)
+        order = forge.commit_order(pull_request) if others else ()
+    for comment, found in own:
+        if not same_body(comment.body, body) and is_newer(found, marker, order):
+            return _kept(comment, found, marker)
+    apart = policy is not CommentPolicy.UPDATE
+    mine = [comment for comment, found in own if not apart or found.commit == marker.commit]
+    if mine:
+        result = _settle(forge, mine, body)
+    else:
+        result = _create(forge, pull_request, body, marker, apart=apart)
+    if apart:
+        _retire(forge, [pair for pair in own if pair[1].commit != marker.commit], policy, marker)
+    return result
+
+
+def _dressed(forge: Forge, body: str) -> tuple[Marker, str]:
     marker = parse_marker(body)
     if marker is None:
         raise ValueError("the body of a comment begins with its marker")
@@ -70,21 +121,12 @@ def upsert_comment(
         raise CommentTooLong(
             f"the comment has {size(body)} characters, and the forge takes {form.largest}"
         )
-    own = find_comments(forge, pull_request, marker)
-    if not own:
-        return _create(forge, pull_request, body, marker)
-    if order is None:
-        others = any(found.commit != marker.commit for _, found in own)
-        order = forge.commit_order(pull_request) if others else ()
-    for comment, found in own:
-        if not same_body(comment.body, body) and is_newer(found, marker, order):
-            return CommentResult(action=CommentAction.KEPT_NEWER, url=comment.url)
-    last, found = own[-1]
-    if policy is CommentPolicy.UPDATE:
-        return _settle(forge, [comment for comment, _ in own], body)
-    if found.commit == marker.commit:
-        return _update(forge, last, body)
-    return _replace(forge, pull_request, body, [comment for comment, _ in own], policy)
+    return marker, body
+
+
+def _kept(comment: Comment, found: Marker, marker: Marker) -> CommentResult:
+    newer = found.commit if found.commit != marker.commit else None
+    return CommentResult(action=CommentAction.KEPT_NEWER, url=comment.url, newer=newer)
 
 
 def find_comments(
@@ -116,15 +158,23 @@ def is_newer(found: Marker, ours: Marker, order: Sequence[str]) -> bool:
     return place.get(found.commit, -1) > place.get(ours.commit, -1)
 
 
-def _create(forge: Forge, pull_request: int, body: str, marker: Marker) -> CommentResult:
+def _create(
+    forge: Forge, pull_request: int, body: str, marker: Marker, *, apart: bool
+) -> CommentResult:
+    """`apart`: comments of other commits are none of this one's business."""
+
+    def look() -> Sequence[tuple[Comment, Marker]]:
+        found = find_comments(forge, pull_request, marker)
+        return [pair for pair in found if not apart or pair[1].commit == marker.commit]
+
     try:
         made: Comment | None = forge.create_comment(pull_request, body)
     except UncertainWrite:
         made = None
-    own = find_comments(forge, pull_request, marker)
+    own = look()
     if made is None and not own:
         made = forge.create_comment(pull_request, body)
-        own = find_comments(forge, pull_request, marker)
+        own = look()
     if not own or (made is not None and own[0][0].id == made.id):
         return CommentResult(action=CommentAction.CREATED, url=made.url if made else None)
     kept, theirs = own[0]
@@ -132,7 +182,7 @@ def _create(forge: Forge, pull_request: int, body: str, marker: Marker) -> Comme
     if not same_body(kept.body, body) and is_newer(theirs, marker, order):
         if made is not None:
             forge.delete_comment(made)
-        return CommentResult(action=CommentAction.KEPT_NEWER, url=kept.url)
+        return _kept(kept, theirs, marker)
     result = _settle(forge, [kept, made] if made is not None else [kept], body)
     created = made is None and result.action is CommentAction.UNCHANGED
     return replace(result, action=CommentAction.CREATED) if created else result
@@ -153,17 +203,27 @@ def _update(forge: Forge, comment: Comment, body: str) -> CommentResult:
     return CommentResult(action=CommentAction.UPDATED, url=updated.url)
 
 
-def _replace(
-    forge: Forge, pull_request: int, body: str, old: Sequence[Comment], policy: CommentPolicy
-) -> CommentResult:
-    """The new comment first: a run that ends in between leaves one too many, never none."""
-    made = forge.create_comment(pull_request, body)
-    for comment in old:
+def _retire(
+    forge: Forge,
+    old: Sequence[tuple[Comment, Marker]],
+    policy: CommentPolicy,
+    newer: Marker,
+) -> None:
+    """What becomes of the comments of older commits. One that says so already was retired."""
+    form = form_of(forge)
+    for comment, found in old:
         if policy is CommentPolicy.DELETE_AND_NEW:
             forge.delete_comment(comment)
-        elif policy is CommentPolicy.HIDE_AND_NEW:
+        elif policy is CommentPolicy.HIDE_AND_NEW and not form.hides:
             forge.minimise_comment(comment)
-    return CommentResult(action=CommentAction.CREATED, url=made.url)
+        elif found.state is not State.SUPERSEDED:
+            note = f"_Superseded: commit `{newer.commit[:12]}` has a report of its own._"
+            body = restate(comment.body, State.SUPERSEDED, note=note)
+            if size(body) > form.limits[0]:
+                body = restate(body.partition("\n")[0], State.SUPERSEDED, note=note)
+            retired = forge.update_comment(comment, body)
+            if policy is CommentPolicy.HIDE_AND_NEW:
+                forge.minimise_comment(retired)
 
 
 def same_body(left: str, right: str) -> bool:

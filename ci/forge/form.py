@@ -13,11 +13,12 @@ _OUTDATED = "Outdated: a newer commit has a comment of its own"
 class CommentForm:
     """`limits` are what a report is made to fit in, in UTF-16 units, tried in this order;
     `largest` is what the forge holds of the dressed comment. `dress` turns GitHub's Markdown into
-    the forge's own."""
+    the forge's own. `hides` says that the forge folds a comment away without a word in it."""
 
     limits: tuple[int, ...]
     largest: int
     dress: Callable[[str], str]
+    hides: bool = False
 
 
 @runtime_checkable
@@ -32,7 +33,7 @@ def _as_it_is(body: str) -> str:
     return body
 
 
-GITHUB_FORM = CommentForm(limits=(65_000, 32_000), largest=262_144, dress=_as_it_is)
+GITHUB_FORM = CommentForm(limits=(65_000, 32_000), largest=262_144, dress=_as_it_is, hides=True)
 
 
 def form_of(forge: object) -> CommentForm:

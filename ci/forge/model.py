@@ -168,8 +168,11 @@ class CommentAction(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommentResult:
-    """What was done; `problem` says in full why a comment could not be posted."""
+    """What was done. `problem` says in full why a comment could not be posted, `refused` is the
+    error that it comes from. `newer` is the commit whose comment was left as it is."""
 
     action: CommentAction
     url: str | None = None
     problem: str | None = None
+    refused: ForgeError | None = None
+    newer: str | None = None

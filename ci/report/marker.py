@@ -9,7 +9,7 @@ import binascii
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from dataclasses import fields as fields_of
 
 from ci.report.model import Report, State
@@ -80,6 +80,17 @@ def _fields(marker: Marker) -> str:
     written = {name: value for name, value in asdict(marker).items() if value or name not in later}
     fields = {"v": VERSION, **written}
     return json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
+
+
+def restate(body: str, state: State, *, note: str) -> str:
+    """A comment's text with another state in its marker, and a line of Markdown below it.
+    ValueError for a comment that is not ours."""
+    marker = parse_marker(body)
+    if marker is None:
+        raise ValueError("the body of a comment begins with its marker")
+    head, _, rest = body.lstrip().partition("\n")
+    render = render_marker if head.startswith("<!--") else render_link_marker
+    return f"{render(replace(marker, state=state))}\n\n{note}\n\n{rest.lstrip()}"
 
 
 def parse_marker(body: str) -> Marker | None:

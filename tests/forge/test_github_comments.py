@@ -8,12 +8,12 @@ import pytest
 from support.github import PAGE, REPOSITORY, FakeGitHub, Fault, serve_github
 
 from ci.errors import ForgeError
-from ci.forge.comments import is_newer, post_comment, upsert_comment
+from ci.forge.comments import amend_comment, is_newer, post_comment, upsert_comment
 from ci.forge.github import PERMISSIONS, GitHub, github_from_environment
 from ci.forge.http import Client
 from ci.forge.model import CommentAction, PermissionMissing
 from ci.project.model import CommentPolicy
-from ci.report.marker import Marker, render_marker
+from ci.report.marker import Marker, parse_marker, render_marker, restate
 from ci.report.model import State
 
 OLD, NEW, NEWEST = "a" * 40, "b" * 40, "c" * 40
@@ -265,11 +265,16 @@ def test_too_long_is_tried_shorter(bench: Bench) -> None:
     assert "too long" in (never.problem or "")
 
 
+def retired(text: str = "report") -> str:
+    note = f"_Superseded: commit `{NEW[:12]}` has a report of its own._"
+    return restate(body(OLD, text), State.SUPERSEDED, note=note)
+
+
 @pytest.mark.parametrize(
     ("policy", "left"),
     [
-        (CommentPolicy.NEW, [body(OLD), body(NEW)]),
-        (CommentPolicy.HIDE_AND_NEW, [body(OLD), body(NEW)]),
+        (CommentPolicy.NEW, [retired(), body(NEW)]),
+        (CommentPolicy.HIDE_AND_NEW, [retired(), body(NEW)]),
         (CommentPolicy.DELETE_AND_NEW, [body(NEW)]),
         (CommentPolicy.UPDATE, [body(NEW)]),
     ],
@@ -278,9 +283,72 @@ def test_policies(bench: Bench, policy: CommentPolicy, left: list[str]) -> None:
     forge = bench.forge()
     upsert_comment(forge, PR, body(OLD), policy=policy)
     upsert_comment(forge, PR, body(NEW), policy=policy)
+    writes = len(bench.github.writes())
     upsert_comment(forge, PR, body(NEW), policy=policy)
     assert bench.github.bodies() == left
+    assert len(bench.github.writes()) == writes
     assert bool(bench.github.minimised) is (policy is CommentPolicy.HIDE_AND_NEW)
+
+
+@pytest.mark.parametrize("policy", [CommentPolicy.NEW, CommentPolicy.HIDE_AND_NEW])
+def test_an_overtaken_run_has_the_last_word_on_its_own_comment(
+    bench: Bench, policy: CommentPolicy
+) -> None:
+    forge = bench.forge()
+    upsert_comment(forge, PR, body(OLD, "running", state=State.RUNNING), policy=policy)
+    upsert_comment(forge, PR, body(NEW), policy=policy)
+    late = upsert_comment(forge, PR, body(OLD, "ended"), policy=policy)
+    assert (late.action, late.newer) == (CommentAction.KEPT_NEWER, NEW)
+    last = body(OLD, "ended", state=State.SUPERSEDED)
+    amended = amend_comment(forge, PR, lambda _limit: last, policy=policy)
+    assert amended.action is CommentAction.UPDATED
+    assert bench.github.bodies() == [last, body(NEW)]
+    gone = body("d" * 40, "never posted", state=State.SUPERSEDED)
+    amend_comment(forge, PR, lambda _limit: gone, policy=policy)
+    assert bench.github.bodies() == [last, body(NEW)]
+
+
+@pytest.mark.parametrize("policy", list(CommentPolicy))
+def test_what_a_run_killed_between_new_and_old_left_is_put_right(
+    bench: Bench, policy: CommentPolicy
+) -> None:
+    for commit in (OLD, NEW, NEW):
+        bench.github.add_comment(PR, "github-actions[bot]", body(commit))
+    upsert_comment(bench.forge(), PR, body(NEW, "again"), policy=policy)
+    *older, last = bench.github.bodies()
+    assert last == body(NEW, "again")
+    assert older in ([], [retired()])
+
+
+def test_a_long_comment_can_be_retired(bench: Bench) -> None:
+    bench.github.add_comment(PR, "github-actions[bot]", body(OLD, "x" * 64_990))
+    upsert_comment(bench.forge(), PR, body(NEW), policy=CommentPolicy.NEW)
+    assert bench.github.bodies() == [retired(""), body(NEW)]
+
+
+def test_two_runners_of_two_commits_under_a_policy_of_their_own_comments(bench: Bench) -> None:
+    """Neither takes the other's comment for its own."""
+    github = bench.github
+    path = f"/repos/{REPOSITORY}/issues/{PR}/comments"
+
+    def rival() -> None:
+        github.add_comment(PR, "github-actions[bot]", body(NEWEST))
+
+    github.hooks[f"GET {path}"] = rival
+    result = upsert_comment(bench.forge(), PR, body(NEW), policy=CommentPolicy.NEW)
+    assert result.action is CommentAction.CREATED
+    assert github.bodies() == [body(NEWEST), body(NEW)]
+
+
+def test_two_projects_of_one_repository_have_a_comment_each(bench: Bench) -> None:
+    forge = bench.forge()
+    marker = parse_marker(body())
+    assert marker is not None
+    other = f"{render_marker(replace(marker, project='teams/a'))}\nreport"
+    for _ in range(2):
+        upsert_comment(forge, PR, body())
+        upsert_comment(forge, PR, other)
+    assert bench.github.bodies() == [body(), other]
 
 
 def pull(number: int, *, merged: bool, commit: str | None = None) -> dict[str, object]:
