@@ -14,8 +14,8 @@ from ci.trigger.values import checked_commit, known_commit
 
 
 def parse_trigger(settings: Settings, source: Artifact, *, region: str) -> Trigger:
-    """A push to the branch that the pipeline watches. TriggerError where the commit is unknown,
-    or where the artifact's own revision contradicts the settings."""
+    """A push to the branch that the pipeline watches. TriggerError where the commit or the
+    repository is unknown, or where the artifact's own revision contradicts the settings."""
     revision = known_commit(source.revision)
     if settings.commit is None and revision is None:
         raise TriggerError(
@@ -25,6 +25,14 @@ def parse_trigger(settings: Settings, source: Artifact, *, region: str) -> Trigg
             "source action",
         )
     commit = revision if settings.commit is None else checked_commit(settings.commit, WHERE)
+    if settings.repository is None:
+        raise TriggerError(
+            "nothing tells which repository the source artifact is of",
+            where=f"{WHERE}: repository",
+            why="what is deployed is marked as this repository's own, by its name",
+            fix='{"repository": "#{SourceVariables.FullRepositoryName}"}, or for CodeCommit\n'
+            '{"repository": "#{SourceVariables.RepositoryName}"}',
+        )
     if commit is None or (revision is not None and revision != commit):
         raise TriggerError(
             f"the source artifact is of {revision}, not of {commit}", where=f"{WHERE}: commit"

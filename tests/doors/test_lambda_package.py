@@ -102,7 +102,9 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 def start(stage: Stage, rmse: float) -> Job:
     stage.scratch.define(quality_definition(rmse))
     commit = stage.scratch.commit(f"rmse {rmse}")
-    return stage.service.start({"commit": commit}, inputs={"Source": stage.upload()})
+    return stage.service.start(
+        {"commit": commit, "repository": "acme/mlops"}, inputs={"Source": stage.upload()}
+    )
 
 
 @pytest.mark.endpoint

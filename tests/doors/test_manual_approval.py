@@ -36,7 +36,11 @@ class World:
         self.stage.scratch.define(quality_definition(rmse))
         commit = self.stage.scratch.commit(f"rmse {rmse}")
         job = self.service.start(
-            {"commit": commit, "parameters": {"Approval": "PendingManualApproval"}},
+            {
+                "commit": commit,
+                "repository": "acme/mlops",
+                "parameters": {"Approval": "PendingManualApproval"},
+            },
             inputs={"Source": self.stage.upload()},
         )
         operation, last, _ = self.stage.run(job)
