@@ -1,6 +1,7 @@
 """Orders by comment: who may give them, on what, and how they are answered. Asserted by state."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 from support.github import REPOSITORY, FakeGitHub, Fault, serve_github
@@ -138,3 +139,29 @@ def test_the_newest_of_many_commits(github: FakeGitHub, forge: GitHub) -> None:
     assert forge.commit_order(7) == tuple(many)
     github.commits[7] = many[:249]
     assert forge.commit_order(7) == tuple(many[:249])
+
+
+def test_the_time_of_a_push_is_the_forges_own(github: FakeGitHub, forge: GitHub) -> None:
+    github.push("topic/é?x", "b" * 40, "2026-03-02T08:00:00Z")
+    github.push("topic/é?x", HEAD, "2026-03-02T09:00:00Z")
+    github.push("other", "c" * 40, "2026-03-02T10:00:00Z")
+    assert forge.pushed_at("topic/é?x", HEAD) == datetime(2026, 3, 2, 9, tzinfo=UTC)
+    assert forge.pushed_at("topic/é?x", "c" * 40) is None
+    assert forge.pushed_at("nowhere", HEAD) is None
+    odd = [{"after": HEAD, "timestamp": 7}]
+    github.faults = [Fault("GET", "activity", 200, body=odd)]
+    assert forge.pushed_at("other", HEAD) is None
+    github.faults = [Fault("GET", "activity", 403, body={"message": "no"})]
+    with pytest.raises(PermissionMissing, match="could not read when other was pushed"):
+        forge.pushed_at("other", HEAD)
+
+
+def test_who_let_a_run_go_on(github: FakeGitHub, forge: GitHub) -> None:
+    assert forge.approvers_of("77") == ()
+    github.page = 20
+    github.reviews[77] = [("mallory", "rejected"), ("anna", "approved"), ("anna", "approved")]
+    assert forge.approvers_of("77") == ("anna",)
+    github.faults = [Fault("GET", "approvals", 200, body=[{"state": "approved", "user": None}, 7])]
+    assert forge.approvers_of("77") == ()
+    with pytest.raises(ForgeError):
+        forge.approvers_of("../../x")

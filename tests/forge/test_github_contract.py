@@ -63,6 +63,10 @@ def everything(github: FakeGitHub) -> None:
     forge.pull_request_with_head("octocat:topic", COMMIT)
     assert forge.permission_of("octocat") == "maintain"
     forge.repository_dispatch("model-approved", {"package": "arn"})
+    github.push("topic", COMMIT, "2026-03-02T09:00:00Z")
+    assert forge.pushed_at("topic", COMMIT) is not None
+    github.reviews[77] = [("octocat", "approved")]
+    assert forge.approvers_of("77") == ("octocat",)
     comment = forge.create_comment(PR, "hello")
     forge.react(comment.id, "eyes")
     forge.react(comment.id, "eyes")

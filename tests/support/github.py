@@ -56,7 +56,9 @@ class FakeGitHub:
     effect. `page` is how many items a page holds.
 
     `commits` are those of a pull request, `pulls` the pull requests of a commit or of a head
-    (`owner:branch`), `requested` those that are read by number, `roles` what people may do.
+    (`owner:branch`), `requested` those that are read by number, `roles` what people may do,
+    `pushes` what branches were brought to, `reviews` who let a run into an environment or not
+    (`(login, "approved")`).
     """
 
     address: str = ""
@@ -78,6 +80,8 @@ class FakeGitHub:
     roles: dict[str, str] = field(default_factory=dict)
     reactions: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
     dispatches: list[dict[str, Any]] = field(default_factory=list)
+    pushes: list[dict[str, str]] = field(default_factory=list)
+    reviews: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     requests: list[tuple[str, str]] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
@@ -116,6 +120,11 @@ class FakeGitHub:
             "head": {"sha": head, "ref": f"topic-{number}", "repo": theirs},
             "base": {"sha": "0" * 40, "ref": "main", "repo": own},
         }
+
+    def push(self, branch: str, commit: str, timestamp: str) -> None:
+        """A branch is brought to a commit."""
+        change = {"ref": f"refs/heads/{branch}", "after": commit, "timestamp": timestamp}
+        self.pushes.append(change)
 
     def bodies(self, pull_request: int = 42) -> list[str]:
         with self.lock:

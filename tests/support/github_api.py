@@ -42,7 +42,9 @@ def answer_repository(request: Request) -> Answer:
 
 
 # Anyone may read these of a public repository.
-_PUBLIC = frozenset({"issues", "pull-requests", "contents", "checks", "deployments", "statuses"})
+_PUBLIC = frozenset(
+    {"actions", "issues", "pull-requests", "contents", "checks", "deployments", "statuses"}
+)
 
 
 def _forbidden(said: str = "Resource not accessible by integration") -> Answer:
@@ -367,6 +369,21 @@ def dispatch(request: Request) -> Answer:
     return 204, None
 
 
+def list_activity(request: Request) -> Answer:
+    newest_first = reversed(request.github.pushes)
+    found = [each for each in newest_first if each["ref"] == request.query["ref"]]
+    return 200, [_full("activity", each) for each in found]
+
+
+def list_run_approvals(request: Request, run: str) -> Answer:
+    """GitHub lists the newest first."""
+    given = reversed(request.github.reviews.get(int(run), []))
+    return 200, [
+        _full("environment-approvals", {"state": state, "user": _user(request.github, login)})
+        for login, state in given
+    ]
+
+
 def _routes() -> Iterator[tuple[str, str, str, Route]]:
     """Method, path, the permission it takes, and what answers."""
     yield "GET", r"/issues/(\d+)/comments", "pull-requests", list_comments
@@ -397,6 +414,8 @@ def _routes() -> Iterator[tuple[str, str, str, Route]]:
     yield "POST", r"/deployments/(\d+)/statuses", "deployments", create_deployment_status
     yield "GET", r"/collaborators/([^/]+)/permission", "metadata", read_permission
     yield "POST", r"/dispatches", "contents", dispatch
+    yield "GET", r"/activity", "contents", list_activity
+    yield "GET", r"/actions/runs/(\d+)/approvals", "actions", list_run_approvals
 
 
 ROUTES = tuple(_routes())

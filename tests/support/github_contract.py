@@ -52,6 +52,8 @@ OPERATIONS = (
             ("POST", "/deployments/{deployment_id}/statuses"),
             ("GET", "/collaborators/{username}/permission"),
             ("POST", "/dispatches"),
+            ("GET", "/activity"),
+            ("GET", "/actions/runs/{run_id}/approvals"),
         )
     ),
 )
@@ -73,6 +75,8 @@ SHAPES = (
     "deployment",
     "deployment-status",
     "repository-collaborator-permission",
+    "activity",
+    "environment-approvals",
 )
 _COMPONENT = re.compile(r"#/components/(\w+)/(.+)")
 Json = dict[str, Any]
