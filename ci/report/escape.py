@@ -27,6 +27,9 @@ _REFERENCE = re.compile(
     r"@(?=\w)|#(?=\d)|(?<=\bGH)-(?=\d)|(?<=\bgh)-(?=\d)|:(?=[\w+-]+:)|:(?=//)|www(?=\.)",
     re.IGNORECASE,
 )
+# Seven hex digits may name a commit; a number is left readable.
+_COMMIT = re.compile(r"\b(?=[0-9]*[a-f])[0-9a-f]{7,64}\b", re.IGNORECASE)
+_COMMIT_PART = re.compile(r"[0-9a-f]{6}(?=.)", re.IGNORECASE)
 
 
 def text(value: str, *, limit: int = 500) -> str:
@@ -72,7 +75,12 @@ def mermaid_label(value: str, *, limit: int = 60) -> str:
 
 
 def _break_references(value: str) -> str:
-    return _REFERENCE.sub(lambda found: f"{found[0]}{_ZERO_WIDTH_SPACE}", value)
+    value = _COMMIT.sub(lambda found: _COMMIT_PART.sub(_broken, found[0]), value)
+    return _REFERENCE.sub(_broken, value)
+
+
+def _broken(found: re.Match[str]) -> str:
+    return f"{found[0]}{_ZERO_WIDTH_SPACE}"
 
 
 def _entities(value: str) -> str:

@@ -105,20 +105,24 @@ class Redactor:
 
     def value(self, value: _T) -> _T:
         """The same value with every text in it redacted: dataclasses, mappings, sequences."""
-        return cast(_T, self._walk(value))
+        return cast(_T, self._walk(value, {}))
 
-    def _walk(self, value: Any) -> Any:
+    def _walk(self, value: Any, seen: dict[str, str]) -> Any:
+        """`seen` holds what was redacted before: a report says many things more than once."""
         if isinstance(value, Enum):
             return value
         if isinstance(value, str):
-            return self.text(value)
+            if value not in seen:
+                seen[value] = self.text(value)
+            return seen[value]
         if isinstance(value, Mapping):
-            return {self._walk(key): self._walk(item) for key, item in value.items()}
+            pairs = value.items()
+            return {self._walk(key, seen): self._walk(item, seen) for key, item in pairs}
         if isinstance(value, list | tuple):
-            return type(value)(self._walk(item) for item in value)
+            return type(value)(self._walk(item, seen) for item in value)
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             changes = {
-                field.name: self._walk(getattr(value, field.name))
+                field.name: self._walk(getattr(value, field.name), seen)
                 for field in dataclasses.fields(value)
             }
             return dataclasses.replace(value, **changes)

@@ -18,6 +18,7 @@ HOSTILE = [
     "a\nb\n\n# c", "a\r\nb", "\u202etxt", "\x00\x1b[31mred", "~~gone~~", "[^1]", "<details>",
     "</details>", "|---|", "\u2028x", "\ud800", "x" * 500, " ", "", "a\\", "`", "``", "-->",
     "--!>", "http://x.y/(a)", "[x]: http://y", "@@a", "##1", "a@b@c", "mailto:a@b.c", "(c)",
+    "0123456789abcdef" * 2, "deadbee",
 ]  # fmt: skip
 anything = (
     st.text(max_size=80)

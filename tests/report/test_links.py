@@ -1,8 +1,11 @@
 """Addresses in AWS's consoles; none for what is local or unknown."""
 
-import pytest
+from dataclasses import replace
 
-from ci.report.links import execution_link, job_link, log_link
+import pytest
+from support.samples import package
+
+from ci.report.links import execution_link, job_link, log_link, model_link, object_link
 
 EXECUTION = "arn:aws:sagemaker:eu-west-1:111122223333:pipeline/p-1/execution/abc123"
 EU = "https://eu-west-1.console.aws.amazon.com"
@@ -17,7 +20,34 @@ def test_an_execution_in_studio() -> None:
         "https://studio-d-abc.studio.eu-west-1.sagemaker.aws"
         "/pipelines/view/p-1/executions/abc123/graph"
     )
-    assert execution_link(EXECUTION) is None
+
+
+def test_without_a_domain_the_console_leads_to_studio() -> None:
+    link = execution_link(EXECUTION)
+    assert link is not None
+    assert link.url == f"{EU}/sagemaker/home?region=eu-west-1#/studio-landing"
+
+
+def test_a_model_in_studio_and_its_files_in_s3() -> None:
+    model = replace(
+        package(), arn=JOB.replace("training-job/pipelines-x-Train/1", "model-package/a/3")
+    )
+    link = model_link(model, studio_domain="d-abc")
+    assert link is not None
+    assert link.url == (
+        "https://studio-d-abc.studio.eu-west-1.sagemaker.aws/models/registered-models/abalone/versions"
+    )
+    assert model_link(model) is None
+    held = object_link("s3://acme-ml/a b/model.tar.gz", JOB, label="Model artifact")
+    assert held is not None
+    assert held.url == f"{EU}/s3/object/acme-ml?region=eu-west-1&prefix=a%20b%2Fmodel.tar.gz"
+
+
+@pytest.mark.parametrize(
+    "uri", ["", "s3://", "s3://b/k", "https://x/y", "s3://a@b/c", "s3://bucket/"]
+)
+def test_no_object_no_link(uri: str) -> None:
+    assert object_link(uri, JOB, label="x") is None
 
 
 @pytest.mark.parametrize(

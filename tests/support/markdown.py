@@ -7,7 +7,10 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 # What GitHub turns into links or pictures in rendered text, code apart.
-ACTIVE = re.compile(r"@\w|(?<!&)#\d|\bGH-\d|https?://|\bwww\.|:[\w+-]+:", re.IGNORECASE)
+ACTIVE = re.compile(
+    r"@\w|(?<!&)#\d|\bGH-\d|https?://|\bwww\.|:[\w+-]+:|\b(?=\d*[a-f])[0-9a-f]{7,40}\b",
+    re.IGNORECASE,
+)
 
 
 def parse(markdown: str) -> list[Token]:
