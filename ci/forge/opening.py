@@ -17,8 +17,7 @@ from ci.forge import bitbucket, github, gitlab
 from ci.forge.model import Forge
 from ci.project.model import ForgeKind, ForgeSettings, Project, TokenSource
 from ci.trigger.model import Door, Trigger
-
-_CODECOMMIT = re.compile(r"git-codecommit(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
+from ci.trigger.values import codecommit_region, is_codecommit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +123,7 @@ def kind_of(trigger: Trigger, environ: Mapping[str, str]) -> ForgeKind | None:
     host = trigger.host
     if host is None:
         return _without_host(trigger, environ)
-    if host == "codecommit" or _CODECOMMIT.fullmatch(host):
+    if is_codecommit(host):
         return ForgeKind.CODECOMMIT
     for kind, known in _HOSTS.items():
         names = (*known.addresses, *known.sites)
@@ -195,8 +194,7 @@ def _codecommit(
     from ci.sagemaker.clients import open_clients
     from ci.sagemaker.codecommit import CodeCommit as Calls
 
-    told = _CODECOMMIT.fullmatch(trigger.host or "")
-    place = told[1] if told else _region(environ, region)
+    place = codecommit_region(trigger.host) or _region(environ, region)
     clients = open_clients(place, environ, sleep=sleep)
     return CodeCommit(Calls(clients, repository), repository)
 

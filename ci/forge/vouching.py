@@ -1,4 +1,4 @@
-"""Decides whether a pull request that may come from a fork does: the forge knows."""
+"""Asks the forge what CodeBuild does not tell of a pull request: whence and whither it goes."""
 
 from dataclasses import replace
 
@@ -7,9 +7,11 @@ from ci.trigger.model import Door, Trigger
 
 
 def is_doubtful(trigger: Trigger) -> bool:
-    """Whether it counts as a fork's only because nothing shows the contrary."""
-    doubtful = trigger.door is Door.CODEBUILD and trigger.pull_request is not None
-    return doubtful and trigger.from_fork
+    """Whether it counts as a fork's only because nothing shows the contrary, or what it counts
+    from is not known."""
+    if trigger.door is not Door.CODEBUILD or trigger.pull_request is None:
+        return False
+    return trigger.from_fork or trigger.base is None
 
 
 def ask_where_from(forge: Forge, trigger: Trigger) -> Trigger:
@@ -18,5 +20,9 @@ def ask_where_from(forge: Forge, trigger: Trigger) -> Trigger:
     if trigger.pull_request is None:
         return trigger
     found = forge.pull_request(trigger.pull_request)
-    branch = trigger.branch or found.branch or None
-    return replace(trigger, from_fork=found.from_fork, branch=branch)
+    return replace(
+        trigger,
+        from_fork=trigger.from_fork and found.from_fork,
+        branch=trigger.branch or found.branch or None,
+        base=trigger.base or found.base or None,
+    )

@@ -8,7 +8,12 @@ from ci.errors import TriggerError
 
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _SCP = re.compile(r"(?:[^@/\s]+@)?\[?[^:/\s\]]+\]?:(?P<path>[^\s]+)")
-_CODECOMMIT = re.compile(r"codecommit(?:::[a-z0-9-]+)?://(?:[^@/\s]+@)?(?P<name>[^/\s]+)")
+_CODECOMMIT = re.compile(
+    r"codecommit(?:::(?P<region>[a-z0-9-]+))?://(?:[^@/\s]+@)?(?P<name>[^/\s]+)"
+)
+_CODECOMMIT_HOST = re.compile(
+    r"codecommit|git-codecommit(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?"
+)
 _NOTHING = "0" * 40
 _PACKAGE = re.compile(
     r"arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:[0-9]{12}:model-package/[\w.-]{1,63}/[0-9]{1,9}"
@@ -83,16 +88,29 @@ def parse_repository(address: str) -> str | None:
 
 
 def parse_host(address: str) -> str | None:
-    """The host of a remote's address, in lower case; None where it names none."""
+    """The host of a remote's address, in lower case; None where it names none. What
+    git-remote-codecommit takes for an address names a region, or `codecommit` alone."""
     address = address.strip()
-    if _CODECOMMIT.fullmatch(address):
-        return "codecommit"
+    helper = _CODECOMMIT.fullmatch(address)
+    if helper:
+        region = helper["region"]
+        return f"git-codecommit.{region}.amazonaws.com" if region else "codecommit"
     try:
         host = urlsplit(address if "://" in address else f"ssh://{address}").hostname
     except ValueError:
         # `host:path`: what stands for the port is a path.
         host = address.rpartition("@")[2].partition(":")[0].lower()
     return host or None
+
+
+def is_codecommit(host: str | None) -> bool:
+    return _CODECOMMIT_HOST.fullmatch(host or "") is not None
+
+
+def codecommit_region(host: str | None) -> str | None:
+    """The region that a host of CodeCommit names; None for any other, and where it names none."""
+    found = _CODECOMMIT_HOST.fullmatch(host or "")
+    return found["region"] if found else None
 
 
 def _repository(path: str) -> str | None:

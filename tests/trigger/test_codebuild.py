@@ -136,3 +136,109 @@ def test_a_pull_request_counts_from_the_branch_it_goes_to() -> None:
     }
     assert parse_codebuild(environ, heads={"main": "c" * 40}).base == "c" * 40
     assert parse_codebuild(environ).base is None
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        ("PULL_REQUEST_CREATED", Event.PULL_REQUEST),
+        ("PULL_REQUEST_UPDATED", Event.PULL_REQUEST),
+        ("PULL_REQUEST_REOPENED", Event.PULL_REQUEST),
+        ("PULL_REQUEST_MERGED", Event.PULL_REQUEST_CLOSED),
+        ("PULL_REQUEST_CLOSED", Event.PULL_REQUEST_CLOSED),
+    ],
+)
+@pytest.mark.parametrize(
+    ("address", "repository", "host", "version", "webhook"),
+    [
+        ("https://github.com/acme/mlops.git", "acme/mlops", "github.com", "pr/12", "pr/12"),
+        ("https://ghe.acme.example/ml/ops", "ml/ops", "ghe.acme.example", "pr/12", "pr/12"),
+        ("https://gitlab.com/acme/ml/ops.git", "acme/ml/ops", "gitlab.com", HEAD, "pr/12"),
+        ("https://gitlab.acme.example/a/b.git", "a/b", "gitlab.acme.example", HEAD, "mr/12"),
+        ("https://bitbucket.org/acme/mlops", "acme/mlops", "bitbucket.org", HEAD, "pr/12"),
+    ],
+)
+def test_pull_requests_of_every_webhook(  # noqa: PLR0913 - a table's columns
+    event: str,
+    expected: Event,
+    address: str,
+    repository: str,
+    host: str,
+    version: str,
+    webhook: str,
+) -> None:
+    variables = {
+        **environ(CODEBUILD_SOURCE_REPO_URL=address, CODEBUILD_SOURCE_VERSION=version),
+        "CODEBUILD_WEBHOOK_EVENT": event,
+        "CODEBUILD_WEBHOOK_TRIGGER": webhook,
+        "CODEBUILD_WEBHOOK_HEAD_REF": "refs/heads/topic",
+        "CODEBUILD_WEBHOOK_BASE_REF": "refs/heads/main",
+    }
+    trigger = parse_codebuild(variables, heads={"main": OLD})
+    assert (trigger.event, trigger.pull_request, trigger.branch) == (expected, 12, "topic")
+    assert (trigger.repository, trigger.host, trigger.base) == (repository, host, OLD)
+    assert (trigger.commit, trigger.from_fork) == (HEAD, True)
+
+
+@pytest.mark.parametrize(
+    ("version", "number", "branch"),
+    [
+        (f"refs/pull/7/head^{{{HEAD}}}", 7, None),
+        ("refs/pull/7/head", 7, None),
+        ("refs/merge-requests/7/head", 7, None),
+        (f"refs/heads/a/b^{{{HEAD}}}", None, "a/b"),
+        ("pr/0", None, None),
+        ("refs/tags/v1.0", None, None),
+    ],
+)
+def test_source_versions_that_are_references(
+    version: str, number: int | None, branch: str | None
+) -> None:
+    trigger = parse_codebuild(environ(CODEBUILD_SOURCE_VERSION=version))
+    assert (trigger.pull_request, trigger.branch) == (number, branch)
+
+
+def test_a_squash_may_have_lost_the_pull_request_s_commit() -> None:
+    variables = {**webhook("PULL_REQUEST_MERGED"), "CODEBUILD_WEBHOOK_MERGE_COMMIT": OLD}
+    del variables["CODEBUILD_RESOLVED_SOURCE_VERSION"]
+    trigger = parse_codebuild(variables)
+    assert (trigger.event, trigger.commit) == (Event.PULL_REQUEST_CLOSED, OLD)
+
+
+def codecommit(status: str = "Open", **more: str) -> dict[str, str]:
+    """What the rule on CodeCommit's pull requests gives a build."""
+    return environ(
+        CODEBUILD_INITIATOR="rule/mlops-pull-requests",
+        CODEBUILD_SOURCE_REPO_URL="https://git-codecommit.eu-west-1.amazonaws.com/v1/repos/mlops",
+        CODEBUILD_SOURCE_VERSION=HEAD,
+        SAGEMAKER_GITOPS_EVENT_PULL_REQUEST="34",
+        SAGEMAKER_GITOPS_EVENT_PULL_REQUEST_STATUS=status,
+        SAGEMAKER_GITOPS_BRANCH="refs/heads/topic",
+        **more,
+    )
+
+
+def test_a_pull_request_in_codecommit_has_no_fork() -> None:
+    trigger = parse_codebuild(codecommit())
+    assert (trigger.event, trigger.pull_request) == (Event.PULL_REQUEST, 34)
+    assert (trigger.commit, trigger.branch, trigger.from_fork) == (HEAD, "topic", False)
+    assert (trigger.repository, trigger.host) == (
+        "mlops",
+        "git-codecommit.eu-west-1.amazonaws.com",
+    )
+
+
+def test_a_pull_request_in_codecommit_is_closed_or_merged() -> None:
+    assert parse_codebuild(codecommit("Closed")).event is Event.PULL_REQUEST_CLOSED
+
+
+def test_the_variables_of_codecommit_vouch_for_no_other_host() -> None:
+    elsewhere = codecommit() | {"CODEBUILD_SOURCE_REPO_URL": "https://github.com/acme/mlops"}
+    assert parse_codebuild(elsewhere).from_fork
+
+
+@pytest.mark.parametrize("number", ["x", "-1", "0", "12; id", "9" * 40])
+def test_a_number_that_is_none_is_refused(number: str) -> None:
+    variables = codecommit() | {"SAGEMAKER_GITOPS_EVENT_PULL_REQUEST": number}
+    with pytest.raises(TriggerError, match="is not the number of a pull request"):
+        parse_codebuild(variables)
