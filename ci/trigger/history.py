@@ -33,9 +33,7 @@ def file_at(file: Path, commit: str) -> bytes | None:
     """The content of a file as it was at a commit (a full hash), empty where there was none; None
     where the history does not reach back to the commit. TriggerError outside of a repository."""
     with open_repository(file.parent) as repository:
-        try:
-            repository.git.cat_file("-e", f"{commit}^{{commit}}")
-        except git.GitCommandError:
+        if not _has(repository, commit):
             return None
         place = _within(repository, file)
         try:
@@ -75,3 +73,25 @@ def _top(repository: git.Repo) -> Path:
 
 def _existing(path: Path) -> Path:
     return next(place for place in (path, *path.parents) if place.is_dir())
+
+
+def descends(start: Path, commit: str, ancestor: str) -> bool | None:
+    """Whether `commit` holds `ancestor` (both full hashes) in its history; None where this
+    repository does not have it, or not all of it."""
+    with open_repository(start) as repository:
+        if not (_has(repository, commit) and _has(repository, ancestor)):
+            return None
+        try:
+            repository.git.merge_base("--is-ancestor", ancestor, commit)
+        except git.GitCommandError:
+            shallow = repository.git.rev_parse("--is-shallow-repository")
+            return False if shallow == "false" else None
+        return True
+
+
+def _has(repository: git.Repo, commit: str) -> bool:
+    try:
+        repository.git.cat_file("-e", f"{commit}^{{commit}}")
+    except git.GitCommandError:
+        return False
+    return True

@@ -13,6 +13,7 @@ from ci.cli.options import (
     settle_session,
 )
 from ci.cli.shell import Shell
+from ci.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,6 +52,7 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
     from ci.cli.following import finish, make_stage
     from ci.cli.reporting import Reporter
     from ci.delivery.deploy import Options, deploy
+    from ci.delivery.order import drop_overtaken
     from ci.delivery.planning import describe_plan, plan_pipeline
     from ci.delivery.preparing import prepare_jobs
     from ci.delivery.session import parse_overrides
@@ -69,12 +71,25 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
     jobs = prepare_jobs(session, names, options.overrides)
     adapter = session.adapter(jobs[0].target.region)
     planned = {job.name: plan_pipeline(session, adapter, job) for job in jobs}
+    if not (arguments.plan or arguments.again or arguments.retry_failed):
+        jobs = drop_overtaken(session, adapter, jobs, planned, tell=shell.say)
+        if not jobs:
+            return _overtaken(shell)
     jobs, remarks = _reviewed(arguments, shell, session, jobs, planned)
     plans = {name: describe_plan(each.plan) for name, each in planned.items()}
     reporter = Reporter(arguments, shell, session, several=len(jobs) > 1)
     with make_stage(arguments, shell, reporter, title=", ".join(names)) as stage:
         ended = deploy(session, jobs, options, stage, plans=plans, remarks=remarks)
     return finish(ended, reporter)
+
+
+def _overtaken(shell: Shell) -> int:
+    """Nothing is left to do: that is no failure of this commit."""
+    from ci.cli.workflow import write_outputs
+
+    write_outputs(shell.environ, {"changes": "false"})
+    shell.emit({"reports": [], "reason": "later commits are deployed"})
+    return int(ExitCode.OK)
 
 
 def _reviewed(
@@ -104,7 +119,7 @@ def _reviewed(
         hide = Redactor(shell.hidden)
         comments = comments_on(forge, session.trigger, redactor=hide, warn=warn)
     policy = session.project.environments[session.environment].on_unreviewed
-    remarks = {name: compare_with_comment(each, comments, policy) for name, each in planned.items()}
+    remarks = {job.name: compare_with_comment(planned[job.name], comments, policy) for job in jobs}
     for remark in (remark for found in remarks.values() for remark in found):
         shell.workflow("warning", remark)
     return jobs, remarks
