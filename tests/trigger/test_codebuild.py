@@ -158,7 +158,7 @@ def test_a_pull_request_counts_from_the_branch_it_goes_to() -> None:
         ("https://bitbucket.org/acme/mlops", "acme/mlops", "bitbucket.org", HEAD, "pr/12"),
     ],
 )
-def test_pull_requests_of_every_webhook(  # noqa: PLR0913 - a table's columns
+def test_pull_requests_of_every_webhook(
     event: str,
     expected: Event,
     address: str,
