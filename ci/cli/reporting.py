@@ -98,9 +98,12 @@ class Reporter:
 
     def _write_job_files(self, reports: "Sequence[Report]") -> None:
         from ci.delivery.forging import job_outputs, write_job_summary
+        from ci.text.redact import Redactor
 
         write_job_summary(reports, self._shell.environ, self._redactor)
-        write_outputs(self._shell.environ, job_outputs(reports, self._file, self._redactor))
+        # Accounts stay in the outputs: later steps call AWS with these ARNs.
+        whole = Redactor(self._shell.hidden)
+        write_outputs(self._shell.environ, job_outputs(reports, self._file, whole))
 
     def _warn(self, problem: str) -> None:
         self._shell.warn(f"warning: {problem}")

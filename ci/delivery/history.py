@@ -25,6 +25,7 @@ from ci.sagemaker.model import ModelPackage
 _LONGEST = 10.0
 # Of a group that pull requests register into as well, so many packages are looked at for each one.
 _LOOKED_AT = 3
+_FORBIDDEN = 403
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,7 +81,7 @@ class History:
     def _from_document(
         self, package: ModelPackage, sources: Iterable[MetricSource]
     ) -> dict[str, float]:
-        """By the package's own document. After a refusal no other is asked for."""
+        """By the package's own document. After the first that may not be read no other is tried."""
         held = tuple(each for each in sources if each.origin is not Origin.TRAINING_JOB)
         if not self._documents or not held or package.metrics_uri is None:
             return {}
@@ -88,8 +89,8 @@ class History:
             body = self.adapter.artifacts.read(package.metrics_uri)
         except UsageError:
             return {}
-        except AwsError:
-            self._documents = False
+        except AwsError as error:
+            self._documents = error.status != _FORBIDDEN
             return {}
         plain = (replace(source, champion_path=None) for source in held)
         read = read_metrics(body, plain, where=package.metrics_uri)
