@@ -1,18 +1,25 @@
 """The buildspec under CodeBuild's environment: pull request, push, closing, a stage, a failure."""
 
 import json
+import os
 import subprocess
+import sys
+import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support.building import Build, Built
+import yaml
+from support.building import ROOT, Build, Built
 from support.endpoint import client, running_endpoint
 from support.github import REPOSITORY, FakeGitHub, serve_github
 from support.scratch import PROJECT, Scratch, new_scratch, quality_definition
 
+from ci.cli.workflow import OUTPUT_FILE, OUTPUTS, variable_of, write_outputs
+
 pytestmark = pytest.mark.slow
+BIN = Path(sys.executable).parent
 ROLE = "arn:aws:iam::000000000000:role/sagemaker-gitops-local"
 
 
@@ -27,6 +34,8 @@ def test_a_command_is_named_by_the_project(tmp_path: Path) -> None:
     )
     assert done.code == 0, done.err
     assert "one: one.json: valid" in done.out
+    [report] = done.reports.values()
+    assert ET.fromstring(report).find(".//skipped") is not None
 
 
 def test_later_stages_get_what_there_is_when_the_build_fails(tmp_path: Path) -> None:
@@ -39,6 +48,54 @@ def test_later_stages_get_what_there_is_when_the_build_fails(tmp_path: Path) -> 
     assert done.code == 1
     assert done.exported["SAGEMAKER_GITOPS_STATUS"] == "Failed; touch pwned"
     assert not (tmp_path / "pwned").exists()
+    [report] = done.reports.values()
+    assert ET.fromstring(report).find(".//failure") is not None
+
+
+HOSTILE = [
+    "$(touch pwned)", "`touch pwned`", "a\nb\n\n", "'; touch pwned; '", '"; touch pwned; "',
+    "$HOME", "\\", "a\tb", "é ✅ \u202e", "!history", "# no comment", "", " lead and trail ", "~",
+]  # fmt: skip
+
+
+def test_values_reach_later_stages_as_they_are_and_never_a_shell(tmp_path: Path) -> None:
+    spec = yaml.safe_load((ROOT / "buildspec.yml").read_text())
+    [command] = [
+        each for each in spec["phases"]["post_build"]["commands"] if each.startswith("set")
+    ]
+    names = list(OUTPUTS)
+    for first in range(0, len(HOSTILE), len(names)):
+        told = dict(zip(names, HOSTILE[first:], strict=False))
+        file = tmp_path / f"output {first} $(touch pwned)"
+        write_outputs({OUTPUT_FILE: str(file)}, told)
+        shown = [f'printf "%s\\0" "${variable_of(name)}"' for name in told]
+        done = subprocess.run(
+            ["bash", "-c", "\n".join([command, *shown])],
+            cwd=tmp_path, env={**os.environ, OUTPUT_FILE: str(file)},
+            check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.stdout.split("\0")[:-1] == list(told.values())
+        assert done.stderr == ""
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_the_cache_is_where_the_build_puts_it() -> None:
+    spec = yaml.safe_load((ROOT / "buildspec.yml").read_text())
+    cache = spec["env"]["variables"]["SAGEMAKER_GITOPS_CACHE"]
+    assert spec["cache"]["paths"] == [f"{cache}/**/*"]
+
+
+def test_the_commands_are_clean_shell(tmp_path: Path) -> None:
+    spec = yaml.safe_load((ROOT / "buildspec.yml").read_text())
+    names = [*spec["env"]["variables"], "CODEBUILD_SRC_DIR"]
+    # The file is what the program writes; a command that fails ends the phase.
+    allowed = "# shellcheck disable=SC1090,SC2164"
+    lines = ["#!/usr/bin/env bash", allowed, *(f': "${{{name}:=}}"' for name in names)]
+    for phase in spec["phases"].values():
+        lines += phase["commands"]
+    script = tmp_path / "buildspec.sh"
+    script.write_text("\n".join([*lines, ""]))
+    subprocess.run([BIN / "shellcheck", script], check=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +173,10 @@ def test_a_branch_a_pull_request_and_its_end(world: World) -> None:
     assert ":pipeline/quality/execution/" in pushed.exported["SAGEMAKER_GITOPS_EXECUTION_ARN"]
     metrics = json.loads(pushed.exported["SAGEMAKER_GITOPS_METRICS"])
     assert metrics["rmse"]["value"] == 2.5
+    suite = ET.fromstring(pushed.reports["main-quality.junit.xml"])
+    assert suite.attrib["failures"] == "0"
+    assert suite.find(".//testcase[@name='Evaluate']") is not None
+    told_of(world, main, pushed.exported["SAGEMAKER_GITOPS_MODEL_PACKAGE_ARN"])
 
     world.origin.define(quality_definition(2.0))
     head = world.origin.commit("better", branch="topic-12")
@@ -135,6 +196,20 @@ def test_a_branch_a_pull_request_and_its_end(world: World) -> None:
     assert merged.code == 0, merged.err
     assert world.pipelines() == {"quality"}
     assert merged.exported["SAGEMAKER_GITOPS_EXECUTION_ARN"] == ""
+
+
+def told_of(world: World, commit: str, package: str) -> None:
+    """A rule starts the project: the package was approved, elsewhere."""
+    built = world.build(
+        world.clone("approved", commit),
+        CODEBUILD_INITIATOR="rule/approvals",
+        CODEBUILD_SOURCE_VERSION="main",
+        CODEBUILD_RESOLVED_SOURCE_VERSION=commit,
+        SAGEMAKER_GITOPS_EVENT_PACKAGE=package,
+    )
+    assert built.code == 0, built.err
+    assert "quality v1 is Approved" in built.out
+    assert built.reports
 
 
 @pytest.mark.endpoint
@@ -163,6 +238,23 @@ def test_a_stage_of_codepipeline_has_no_history(world: World) -> None:
         PipelineExecutionArn=arn
     )
     assert commit in described["PipelineExecutionDescription"]
+    suite = ET.fromstring(staged.reports["main-quality.junit.xml"])
+    assert suite.find(".//testcase[@name='gate_failed']/failure") is not None
+
+
+@pytest.mark.endpoint
+def test_a_rule_by_the_clock_runs_the_default_branch(world: World) -> None:
+    commit = world.origin.git("rev-parse", "main")
+    built = world.build(
+        world.clone("nightly", commit),
+        CODEBUILD_INITIATOR="rule/nightly",
+        CODEBUILD_SOURCE_VERSION="main",
+        CODEBUILD_RESOLVED_SOURCE_VERSION=commit,
+        SAGEMAKER_GITOPS_ARGS="--detach",
+    )
+    assert built.code in {0, 1}, built.err
+    assert "Schedule, commit" in built.out
+    assert ":pipeline/quality/execution/" in built.exported["SAGEMAKER_GITOPS_EXECUTION_ARN"]
 
 
 @pytest.mark.endpoint

@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -14,12 +15,14 @@ _OTHERS = ("AWS_", "GITHUB_", "ACTIONS_", "CODEBUILD_", "SAGEMAKER_")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """A build that has ended. `exported` is what later stages get."""
+    """A build that has ended. `exported` is what later stages get, `reports` what its report
+    group does, by file name."""
 
     code: int
     out: str
     err: str
     exported: dict[str, str]
+    reports: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +42,8 @@ class Build:
         lines += [
             f"[ $code != 0 ] || {command} || code=$?" for command in phases["build"]["commands"]
         ]
-        lines += phases["post_build"]["commands"]
+        lines.append("export CODEBUILD_BUILD_SUCCEEDING=$((code == 0))")
+        lines += [f"{command} || code=91" for command in phases["post_build"]["commands"]]
         lines += [
             f'printf "%s=%s\\0" {name} "${name}" >> "$SHOWN"'
             for name in spec["env"]["exported-variables"]
@@ -51,6 +55,7 @@ class Build:
             **kept,
             **spec["env"]["variables"],
             "SAGEMAKER_GITOPS_OUTPUT": str(self.home / "output"),
+            "SAGEMAKER_GITOPS_CACHE": str(self.home / "cache"),
             "HOME": str(self.home),
             "SHOWN": str(shown),
             "CODEBUILD_SRC_DIR": str(self.source),
@@ -72,4 +77,14 @@ class Build:
             out=done.stdout,
             err=done.stderr,
             exported=dict(pair.split("=", 1) for pair in pairs),
+            reports=self._reports(spec["reports"]),
         )
+
+    def _reports(self, groups: Mapping[str, Any]) -> dict[str, str]:
+        """The files that report groups find."""
+        return {
+            file.name: file.read_text(encoding="utf-8")
+            for group in groups.values()
+            for pattern in group["files"]
+            for file in (self.source / group["base-directory"]).glob(pattern)
+        }
