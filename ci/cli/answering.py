@@ -163,7 +163,9 @@ def _perform(talk: _Talk, project: "Project", order: "Order") -> int | None:
         if not here:
             _hand_on(talk.shell, pull)
             return None
-        return ordered.run_code(talk.arguments, talk.shell, project, trigger, order)
+        return ordered.run_code(
+            talk.arguments, talk.shell, project, trigger, order, forge=talk.forge
+        )
     if here and pull.open:
         raise Refused(
             f"{order.verb} is not done in a checkout of the pull request",

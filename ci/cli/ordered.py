@@ -25,6 +25,8 @@ def run_code(
     project: "Project",
     trigger: "Trigger",
     order: "Order",
+    *,
+    forge: "Forge",
 ) -> int:
     """`run` and `plan`, in a checkout of the commit that is meant."""
     from ci.cli.commands import auto, deploy
@@ -45,12 +47,23 @@ def run_code(
                 fix="compile: hermetic",
             )
     if order.verb is Verb.PLAN:
+        if _was_run(forge, trigger):
+            # The report of a run shows the plan as well, and names the model to decide on.
+            shell.say("The plan stands in the report of this commit's run: no comment is posted")
+            arguments.comment = "false"
         return auto.plan(arguments, shell)
     choice = choose_action(project, trigger, named=arguments.environment)
     if choice.action is not Action.RUN:
         raise UsageError(f"not run: {choice.reason}")
     arguments.again = order.again
     return deploy.run(arguments, shell)
+
+
+def _was_run(forge: "Forge", trigger: "Trigger") -> bool:
+    from ci.delivery.reported import shown_markers
+
+    markers = shown_markers(forge, trigger.pull_request or 0)
+    return any(m.commit == trigger.commit and m.execution is not None for m in markers)
 
 
 def decide_or_stop(

@@ -30,8 +30,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApprovalLab]:
             forks=forks,
             folder=folder / "job",
         )
-        lab.scratch.commit("start")
-        lab.make_function("quality-deploy")
+        lab.begin()
         yield lab
 
 

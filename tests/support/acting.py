@@ -219,6 +219,24 @@ def workflow_run_event(*, head: str, branch: str) -> dict[str, Any]:
     }
 
 
+def comment_event(
+    number: int, comment: int, body: str, *, author: str = "anna", **more: Any
+) -> dict[str, Any]:
+    """Someone has written a comment on a pull request."""
+    return {
+        "action": "created",
+        "issue": {"number": number, "title": "A $(better) `model`", "pull_request": {"url": "x"}},
+        "comment": {
+            "id": comment,
+            "body": body,
+            "user": {"login": author, "type": "User"},
+            "created_at": "2026-03-02T09:25:00Z",
+            **more,
+        },
+        "repository": {"id": 1, "full_name": REPOSITORY, "default_branch": "main"},
+    }
+
+
 def push_event(branch: str, *, before: str, after: str) -> dict[str, Any]:
     return {
         "ref": f"refs/heads/{branch}",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from support.acting import comment_event, pull_request_event
 from support.archives import model_archive
 from support.endpoint import client
 from support.forking import Forks
@@ -25,7 +26,16 @@ POLICY = """\
     on_approved: deploy
     on_rejected: rollback
 """
-APPROVALS = PROJECT.replace("  main: {parameters: {Approval: Approved}}\n", POLICY) + ROLE
+_OWN = 'pull_request: {parameters: {Group: "quality-pr-{pull_request}"}}'
+_APART = """pull_request:
+    parameters:
+      Group: "quality-pr-{pull_request}"
+      Function: "quality-pr-{pull_request}-deploy"
+"""
+APPROVALS = (
+    PROJECT.replace("  main: {parameters: {Approval: Approved}}\n", POLICY).replace(_OWN, _APART)
+    + ROLE
+)
 _SCRIPT = """
 def model_fn(model_dir): return open(model_dir + "/answer").read()
 def input_fn(body, content_type): return body
@@ -34,9 +44,9 @@ def output_fn(prediction, accept): return prediction, "text/plain"
 """
 
 
-def deploying_definition(model: str, *, rmse: float = 2.0) -> dict[str, Any]:
+def deploying_definition(model: str, *, script: str = "") -> dict[str, Any]:
     """Evaluate -> Check -> Register, Deploy. The model answers its own name."""
-    definition = quality_definition(rmse)
+    definition = quality_definition(2.0, script=script)
     check = definition["Steps"][1]["Arguments"]
     register = check["IfSteps"][0]
     [container] = register["Arguments"]["InferenceSpecification"]["Containers"]
@@ -87,6 +97,12 @@ class ApprovalLab:
     def sagemaker(self) -> Any:
         return client(self.address, "sagemaker")
 
+    def begin(self) -> None:
+        """A first commit on main, and production's function."""
+        self.scratch.define(deploying_definition("start"))
+        self.scratch.commit("start")
+        self.make_function("quality-deploy")
+
     def make_function(self, name: str, code: bytes | None = None) -> None:
         out = io.BytesIO()
         with zipfile.ZipFile(out, "w") as archive:
@@ -106,12 +122,12 @@ class ApprovalLab:
         s3.create_bucket(Bucket="models")
         s3.put_object(Bucket="models", Key=f"{name}/model.tar.gz", Body=archive)
 
-    def commit(self, model: str, *, branch: str | None = None, rmse: float = 2.0) -> str:
+    def commit(self, model: str, *, branch: str | None = None, script: str = "") -> str:
         self.scratch.git("checkout", "-q", "main")
         self.make_model(model)
         if branch is not None:
             self.scratch.git("checkout", "-q", "-B", branch, "main")
-        self.scratch.define(deploying_definition(model, rmse=rmse))
+        self.scratch.define(deploying_definition(model, script=script))
         return self.scratch.commit(model)
 
     def merged(self, model: str, number: int) -> str:
@@ -170,6 +186,36 @@ class ApprovalLab:
             head.partition("<<")[0]: value
             for head, value in zip(lines[::3], lines[1::3], strict=False)
         }
+
+    def propose(self, number: int, model: str, *, script: str = "", follow: bool = True) -> str:
+        """A pull request of one commit, pushed before anyone wrote on it and run; its head."""
+        head = self.commit(model, branch=f"topic-{number}", script=script)
+        self.github.add_pull(number, head)
+        self.github.commits[number] = [head]
+        self.github.push(f"topic-{number}", head, "2026-03-02T09:00:00Z")
+        self.make_function(f"quality-pr-{number}-deploy")
+        event = pull_request_event("opened", number, head=head, base="0" * 40)
+        onwards = () if follow else ("--detach",)
+        done = self.run("deploy", "--poll", "0.1", *onwards, event=event, name="pull_request")
+        assert done.code == 0, done.err
+        self.scratch.git("checkout", "-q", "main")
+        return head
+
+    def say(
+        self, number: int, body: str, *, author: str = "anna", **more: Any
+    ) -> tuple[Result, list[str]]:
+        """Someone comments; what the job did, and the reactions that the comment got."""
+        comment = self.github.add_comment(number, author, body)
+        event = comment_event(number, comment, body, author=author, **more)
+        done = self.run("auto", "--json", "--poll", "0.1", event=event, name="issue_comment")
+        return done, [content for _, content in self.github.reactions.get(comment, [])]
+
+    def answers(self, number: int) -> list[str]:
+        """The comments in which orders on a pull request are answered."""
+        return [b for b in self.github.bodies(number) if "sagemaker-gitops-answers" in b]
+
+    def reports(self, number: int) -> list[str]:
+        return [b for b in self.github.bodies(number) if b.startswith("<!-- sagemaker-gitops: ")]
 
     def deploy(self, *arguments: str, **more: Any) -> str:
         """Deploy what is checked out; the ARN of the package that was registered."""
