@@ -125,6 +125,7 @@ def test_a_pipeline_that_moved_since_is_told(forge: Forge) -> None:
     assert forge.push(base).code == 0
     head = forge.commit(1.5)
     assert forge.pull_request(head).code == 0
+    forge.scratch.git("checkout", "-q", base)
     assert forge.push(forge.commit(1.4)).code == 0
     forge.scratch.git("checkout", "-q", head)
     merged = forge.push(head)
