@@ -11,7 +11,7 @@ from ci.delivery.job import Job
 from ci.execution.follow import attach_command
 from ci.execution.identity import parameter_text
 from ci.metrics.facts import Facts
-from ci.metrics.model import Verdict
+from ci.metrics.model import Outcome, Verdict
 from ci.metrics.verdict import decide_verdict
 from ci.project.model import ReportSettings
 from ci.report.links import execution_link, model_link, object_link
@@ -58,7 +58,7 @@ def make_report(account: Account, *, generated: datetime) -> Report:
         pipeline_name=job.target.pipeline_name,
         trigger=job.trigger,
         region=job.target.region,
-        state=_state(execution),
+        state=_state(verdict),
         generated=generated,
         execution=execution,
         verdict=verdict,
@@ -72,7 +72,7 @@ def make_report(account: Account, *, generated: datetime) -> Report:
         links=tuple(_links(account)),
         commands=tuple(_commands(facts)),
         digest=job.bundle.digest,
-        attach=_attach(job, execution, account.settings) if execution else None,
+        attach=_attach(account, execution) if execution else None,
         approvers=account.settings.approvers,
         problems=verdict.problems if verdict else (),
         notes=account.notes,
@@ -108,10 +108,11 @@ def _with_kinds(execution: ExecutionSnapshot, definition: Definition) -> Executi
     return replace(execution, steps=steps)
 
 
-def _state(execution: ExecutionSnapshot | None) -> State:
-    if execution is None:
+def _state(verdict: Verdict | None) -> State:
+    """An execution that has ended is not the end where its endpoint still changes."""
+    if verdict is None:
         return State.PLANNED
-    return State.FINAL if execution.status.terminal else State.RUNNING
+    return State.RUNNING if verdict.outcome is Outcome.RUNNING else State.FINAL
 
 
 def _parameters(account: Account) -> Iterable[ParameterValue]:
@@ -121,12 +122,13 @@ def _parameters(account: Account) -> Iterable[ParameterValue]:
         yield ParameterValue(name=name, value=value, main=main.get(name))
 
 
-def _attach(job: Job, execution: ExecutionSnapshot, settings: ReportSettings) -> str | None:
+def _attach(account: Account, execution: ExecutionSnapshot) -> str | None:
     """By its ARN, unless that is shown without the account that it needs."""
-    if execution.status.terminal:
+    if account.verdict is None or account.verdict.outcome is not Outcome.RUNNING:
         return None
-    if not settings.mask_accounts:
+    if not account.settings.mask_accounts:
         return attach_command(execution.arn)
+    job = account.job
     commit, number = job.trigger.commit[:12], job.trigger.pull_request
     where = f"--pull-request {number}" if number else f"--environment {job.target.environment.name}"
     return f"sagemaker-gitops attach {job.name} {where} --commit {commit}"

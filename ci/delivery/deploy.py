@@ -275,7 +275,7 @@ class Delivery:
                 note = self._how_it_goes_on(arn, early)
                 self._learn(arn, facts=Facts(execution=execution), notes=(*account.notes, note))
             if execution.status.terminal:
-                ended = self._read_ended(arn, execution) or ended
+                ended = self._read_ended(arn, execution) or ended or self._unsettled(arn)
         return ended
 
     def read_ended(self) -> AwsError | None:
@@ -285,6 +285,21 @@ class Delivery:
             if _execution(account).status.terminal:
                 problem = self._read_ended(arn, _execution(account)) or problem
         return problem
+
+    def _unsettled(self, arn: str) -> GitOpsError | None:
+        """What ended this run while the endpoint was on its way to the new model."""
+        account = self._accounts[arn]
+        endpoint = None if account.facts is None else account.facts.endpoint
+        if endpoint is None or not endpoint.moving:
+            return None
+        state = f"the endpoint {endpoint.name} was still {endpoint.status}"
+        signalled = self._cancellation.requested()
+        kind = Interrupted if signalled else DeadlineReached
+        came = "A signal" if signalled else "The deadline"
+        error = kind(f"{came} came while {state}", where=arn, fix=attach_command(arn))
+        note = f"{error.what}. To go on: {attach_command(arn)}"
+        self._learn(arn, notes=(*account.notes, note))
+        return error
 
     def _how_it_goes_on(self, arn: str, early: GitOpsError | None) -> str:
         if arn in self._cancellation.stopped:

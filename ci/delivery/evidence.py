@@ -12,7 +12,6 @@ from ci.registry.packages import champion
 from ci.sagemaker.adapter import SageMaker
 from ci.sagemaker.model import ApprovalStatus, ExecutionSnapshot, ModelPackage
 
-MOVING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack"})
 _ENDPOINT_POLL = 5.0
 
 
@@ -106,12 +105,13 @@ def settled_endpoint(adapter: SageMaker, name: str, *, waiting: Waiting) -> Endp
         found = adapter.packages.endpoint(name)
         if found is None:
             return EndpointFact(name=name, status="missing")
+        fact = EndpointFact(
+            name=found.name,
+            status=found.status,
+            package=found.model_package,
+            failure_reason=found.failure_reason,
+        )
         left = waiting.left()
-        if found.status not in MOVING or (left is not None and left <= 0):
-            return EndpointFact(
-                name=found.name,
-                status=found.status,
-                package=found.model_package,
-                failure_reason=found.failure_reason,
-            )
+        if not fact.moving or (left is not None and left <= 0):
+            return fact
         waiting.sleep(_ENDPOINT_POLL if left is None else min(_ENDPOINT_POLL, left))

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from ci.delivery.account import Account
 from ci.delivery.deploy import Delivery, Ended, Stage
-from ci.delivery.evidence import MOVING
 from ci.delivery.job import Job
 from ci.delivery.session import Session
 from ci.errors import AwsError, ExitCode
@@ -106,7 +105,7 @@ def _moves(account: Account) -> bool:
     facts = account.facts
     if facts is None or not facts.execution.status.terminal:
         return True
-    return facts.endpoint is not None and facts.endpoint.status in MOVING
+    return facts.endpoint is not None and facts.endpoint.moving
 
 
 def _state(accounts: Sequence[Account]) -> str:

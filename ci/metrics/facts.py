@@ -1,9 +1,12 @@
 """What a verdict rests on: everything that was read back after an execution, as one value."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from ci.metrics.model import GateResult, MetricValue
 from ci.sagemaker.model import ExecutionSnapshot, ModelPackage
+
+_MOVING: Final = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +18,11 @@ class EndpointFact:
     status: str
     package: str | None = None
     failure_reason: str | None = None
+
+    @property
+    def moving(self) -> bool:
+        """Whether it is on its way to another state by itself."""
+        return self.status in _MOVING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -203,6 +203,9 @@ def _judge_deployment(facts: Facts, package: ModelPackage) -> tuple[Outcome, lis
         return Outcome.SUCCEEDED, [f"{_name(facts, package)} approved"]
     if endpoint.package == package.arn and endpoint.status == "InService":
         return Outcome.SUCCEEDED, [f"{_name(facts, package)} approved and deployed"]
+    if endpoint.moving:
+        told = f"{_name(facts, package)} approved, the endpoint {endpoint.name} is still"
+        return Outcome.RUNNING, [f"{told} {endpoint.status}"]
     if endpoint.package != package.arn:
         served = _version_of(endpoint.package)
         state = f"the endpoint {endpoint.name} serves {served}"
