@@ -89,12 +89,12 @@ class Clients:
 
     def has_credentials(self) -> bool:
         """Whether any are at hand, looked for where AWS's own clients look; nothing is called."""
-        if self.endpoint is not None:
-            return True
+        return self.endpoint is not None or self.credentials() is not None
+
+    def credentials(self) -> Any:
+        """botocore's credentials of this run, looked up and not called with; None without any."""
         with self._lock, translated("sts", "credentials"):
-            if self._session is None:
-                self._session = self._open_session()
-            return self._session.get_credentials() is not None
+            return self._opened().get_credentials()
 
     def client(self, service: str) -> Any:
         """botocore's client of this service: boto3's, but for what boto3 adds to S3's."""
@@ -185,10 +185,23 @@ class Clients:
 
     def _make(self, service: str) -> Any:
         client = self._opened().create_client(
-            service, region_name=self.region, endpoint_url=self.endpoint, config=self._config()
+            service,
+            region_name=self.region,
+            endpoint_url=self._endpoint_of(service),
+            config=self._config(),
         )
         client.meta.events.register("before-parse", _refuse_broken_json)
         return client
+
+    def _endpoint_of(self, service: str) -> str | None:
+        """The service's own (AWS_ENDPOINT_URL_SECRETS_MANAGER), else the one for all: what is
+        handed to a client explicitly hides the variable from botocore."""
+        own = "AWS_ENDPOINT_URL_"
+        if not any(name.startswith(own) for name in self._environ):
+            return self.endpoint
+        model = self._opened().get_service_model(service)
+        name = model.service_id.hyphenize().upper().replace("-", "_")
+        return self._environ.get(f"{own}{name}") or self.endpoint
 
     def _config(self) -> Any:
         from botocore.config import Config

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from support.bitbucket import BOT, pull_request
 from support.forge_benches import NEW, OLD, PR, BitbucketBench, open_bench
+from support.loopback_forge import BASE
 from support.reports import REPORTS
 
 from ci.errors import ForgeError
@@ -13,7 +14,6 @@ from ci.forge.comments import post_comment
 from ci.forge.model import CommitStatus, PermissionMissing, StatusState
 from ci.report.markdown import render_comment
 
-BASE = "0f" * 20
 FORK = {
     "branch": {"name": "main"},
     "commit": {"hash": "b" * 12},
@@ -25,7 +25,6 @@ FORK = {
 def bench() -> Iterator[BitbucketBench]:
     with open_bench("bitbucket") as opened:
         assert isinstance(opened, BitbucketBench)
-        opened.fake.known = [NEW, BASE]
         yield opened
 
 

@@ -16,7 +16,7 @@ from ci.sagemaker.codecommit import CodeCommit as Calls
 from support import bitbucket, codecommit, gitlab
 from support.github import REPOSITORY as GITHUB_REPOSITORY
 from support.github import FakeGitHub, Fault, serve_github
-from support.loopback_forge import Loopback, serve_forge
+from support.loopback_forge import BASE, Loopback, serve_forge
 
 PR = 42
 OLD, NEW, NEWEST = "a" * 40, "b" * 40, "c" * 40
@@ -94,6 +94,7 @@ class GitHubBench(_Web):
     def __init__(self, fake: FakeGitHub) -> None:
         super().__init__(fake)
         self.fake = fake
+        fake.add_pull(PR, NEWEST)
         fake.commits[PR] = [OLD, NEW, NEWEST]
 
     def forge(self) -> Forge:
@@ -145,6 +146,7 @@ class BitbucketBench(_Web):
         self.fake = fake
         fake.commits[PR] = [OLD, NEW, NEWEST]
         fake.pulls[PR] = bitbucket.pull_request(PR)
+        fake.known += [NEW, BASE]
 
     def forge(self, token: str = "t0ken") -> Bitbucket:
         return open_bitbucket(f"{self.address}/2.0", token, bitbucket.REPOSITORY, sleep=_no_wait)
