@@ -28,6 +28,7 @@ _MAIN = "main"
 _OPENED = "PULL_REQUEST_CREATED, PULL_REQUEST_UPDATED, PULL_REQUEST_REOPENED"
 _CLOSED = "PULL_REQUEST_MERGED, PULL_REQUEST_CLOSED"
 _SECRETS = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:"
+_REPORTS = "arn:${AWS::Partition}:codebuild:${AWS::Region}:${AWS::AccountId}:report-group/"
 _LOGS = "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:/aws/codebuild/"
 
 
@@ -207,6 +208,17 @@ def _build_statements(need: RoleNeed) -> tuple[Statement, ...]:
             sid="BuildLogs",
             actions=("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"),
             resources=(group, f"{group}:*"),
+        ),
+        Statement(
+            sid="BuildReports",
+            actions=(
+                "codebuild:BatchPutTestCases",
+                "codebuild:CreateReport",
+                "codebuild:CreateReportGroup",
+                "codebuild:UpdateReport",
+            ),
+            # CodeBuild names a report group by its project and the buildspec's name of it.
+            resources=(f"{_REPORTS}${{Name}}-{need.name}-sagemaker-gitops",),
         ),
         Statement(
             sid="BuildSource",
