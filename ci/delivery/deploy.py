@@ -16,7 +16,9 @@ from ci.delivery.costs import read_prices
 from ci.delivery.evidence import Waiting, gather_facts
 from ci.delivery.job import Job
 from ci.delivery.mainline import main_parameters
+from ci.delivery.outlast import Patience, outlast
 from ci.delivery.session import Session
+from ci.delivery.tails import read_tails
 from ci.delivery.watching import open_means
 from ci.errors import AwsError, DeadlineReached, ExitCode, GitOpsError, Interrupted
 from ci.execution.cancel import Cancellation
@@ -26,17 +28,12 @@ from ci.execution.model import Change
 from ci.execution.retry import retry_failed
 from ci.execution.start import ensure_execution
 from ci.metrics.facts import Facts
-from ci.metrics.steps import failed_steps
 from ci.metrics.verdict import exit_code
 from ci.project.model import OnCancel
 from ci.registry.packages import Provenance, stamp_package
-from ci.report.model import LogTail, PlanSection, Report
+from ci.report.model import PlanSection, Report
 from ci.sagemaker.adapter import SageMaker
-from ci.sagemaker.logs import find_place
 from ci.sagemaker.model import ExecutionSnapshot
-from ci.sagemaker.retry import is_expired
-
-_LOG_LINES = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -328,19 +325,22 @@ class Delivery:
         """Read what it left behind. What keeps this program from that is returned: then the
         report says how the execution ended, and that no more is known."""
         try:
-            try:
-                self._gather(arn, execution)
-            except AwsError as error:
-                if not is_expired(error):
-                    raise
-                self._adapter.executions.renew()
-                self._gather(arn, execution)
+            outlast(lambda: self._gather(arn, execution), self._patience())
         except AwsError as error:
             why = error.what.splitlines()[0]
             self._learn(arn, facts=Facts(execution=execution, unread=why))
             return error
-        self._learn(arn, logs=self._read_logs(execution))
+        self._learn(arn, logs=read_tails(self._adapter, execution, self._stage.show.log))
         return None
+
+    def _patience(self) -> Patience:
+        return Patience(
+            clock=self._clock,
+            sleep=self._cancellation.sleep,
+            left=self._left,
+            renew=self._adapter.executions.renew,
+            tell=self._stage.tell,
+        )
 
     def _gather(self, arn: str, execution: ExecutionSnapshot) -> None:
         job = self._accounts[arn].job
@@ -360,21 +360,6 @@ class Delivery:
         )
         newer = find_newer(job, facts, self._stage.commit_order)
         self._learn(arn, facts=facts, background=background, superseded_by=newer)
-
-    def _read_logs(self, execution: ExecutionSnapshot) -> tuple[LogTail, ...]:
-        """The ends of failed steps' logs. One that cannot be read is no reason to fail."""
-        tails = []
-        for step in failed_steps(execution):
-            place = find_place(step)
-            if place is None:
-                continue
-            try:
-                lines = self._adapter.logs.tail(step, lines=_LOG_LINES)
-            except AwsError as error:
-                lines = (f"(the log cannot be read: {error.what})",)
-            self._stage.show.log(f"Log of {step.name}", lines)
-            tails.append(LogTail(step=step.name, text="\n".join(lines), group=place.group))
-        return tuple(tails)
 
     def _latest(self, arn: str) -> ExecutionSnapshot:
         try:

@@ -78,14 +78,19 @@ def job_link(arn: str, *, label: str | None = None) -> Link | None:
     return Link(label=label or name, url=f"{found.console}/{page}")
 
 
-def log_link(arn: str, group: str, stream: str | None = None) -> Link | None:
-    """A log group in CloudWatch, in the region and partition of `arn`."""
+def log_link(
+    arn: str, group: str, stream: str | None = None, *, prefix: str | None = None
+) -> Link | None:
+    """A log stream in CloudWatch, or a group's streams that begin with `prefix`, in the region and
+    partition of `arn`."""
     found = _parse(arn)
     if found is None:
         return None
     page = f"cloudwatch/home?region={found.region}#logsV2:log-groups/log-group/{_twice(group)}"
     if stream:
         page += f"/log-events/{_twice(stream)}"
+    elif prefix:
+        page += f"$3FlogStreamNameFilter$3D{_twice(prefix)}"
     return Link(label="CloudWatch", url=f"{found.console}/{page}")
 
 

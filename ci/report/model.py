@@ -56,12 +56,14 @@ class GraphNode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogTail:
-    """The last lines of a step's log, as one text. `group` and `stream` are CloudWatch's."""
+    """The last lines of a step's log, as one text. `group` and `stream` are CloudWatch's; `prefix`
+    is what the names of its streams begin with."""
 
     step: str
     text: str
     group: str | None = None
     stream: str | None = None
+    prefix: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

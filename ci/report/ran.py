@@ -23,7 +23,8 @@ def failure_section(report: Report) -> Section | None:
     if not failed:
         return None
     step = failed[0]
-    tail = next((log for log in report.logs if log.step == step.name and log.text.strip()), None)
+    log = next((log for log in report.logs if log.step == step.name), None)
+    tail = log if log and log.text.strip() else None
 
     def variant(lines: int, width: int, reason: int) -> str:
         parts = [f"#### ❌ {text(step.display_name or step.name, limit=120)}"]
@@ -34,7 +35,7 @@ def failure_section(report: Report) -> Section | None:
         if tail is not None and min(lines, _line_count(tail)) > _OPEN_LINES:
             block = fence(last_lines(tail.text, lines), line_limit=width)
             parts.append(folded(f"Log, last {min(lines, _line_count(tail))} lines", block))
-        places = _places(step, tail)
+        places = _places(step, log)
         return "\n\n".join([*parts, places] if places else parts)
 
     return make_section(
@@ -51,12 +52,12 @@ def _line_count(tail: LogTail) -> int:
     return tail.text.rstrip("\n").count("\n") + 1
 
 
-def _places(step: StepSnapshot, tail: LogTail | None) -> str:
+def _places(step: StepSnapshot, log: LogTail | None) -> str:
     found = []
     if step.job:
         found.append(job_link(step.job, label="Job"))
-        if tail is not None and tail.group:
-            found.append(log_link(step.job, tail.group, tail.stream))
+        if log is not None and log.group:
+            found.append(log_link(step.job, log.group, log.stream, prefix=log.prefix))
     return " · ".join(link(place.label, place.url) for place in found if place)
 
 

@@ -83,6 +83,12 @@ def test_logs_are_encoded_as_the_console_does() -> None:
     )
 
 
+def test_the_streams_of_a_job_by_what_they_begin_with() -> None:
+    link = log_link(JOB, "/aws/sagemaker/TrainingJobs", prefix="pipelines-x-Train/")
+    assert link is not None
+    assert link.url.endswith("TrainingJobs$3FlogStreamNameFilter$3Dpipelines-x-Train$252F")
+
+
 @pytest.mark.parametrize(
     "arn",
     [

@@ -186,7 +186,7 @@ def _step_failed() -> Report:
         package=None,
         endpoint=None,
     )
-    tail = LogTail(step="Train", text=log, group="/aws/sagemaker/TrainingJobs", stream="train-1/a")
+    tail = LogTail(step="Train", text=log, group="/aws/sagemaker/TrainingJobs", prefix="train-1/")
     return report(facts, logs=(tail,))
 
 
