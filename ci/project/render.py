@@ -9,7 +9,18 @@ from ci.project.discover import Found
 from ci.project.document import parse_document
 
 SCHEMA_LINE = "# yaml-language-server: $schema="
-WORKFLOWS = ("pull-request", "main", "closed", "fork-plan", "fork-comment")
+WORKFLOWS = (
+    "pull-request",
+    "main",
+    "closed",
+    "fork-plan",
+    "fork-comment",
+    "chat",
+    "approvals-sync",
+    "drift",
+)
+# What may stand in the place of main: its reviewers approve the model.
+REVIEWED_MAIN = "approval"
 PLACEHOLDER = "your-org/sagemaker-gitops@0000000000000000000000000000000000000000"
 
 
@@ -69,7 +80,7 @@ def _scalar(text: str) -> str:
 
 
 def render_workflow(name: str, *, action: str, branch: str) -> str:
-    """One of WORKFLOWS, for this repository's default branch and the action as it is reached."""
+    """One of WORKFLOWS, or REVIEWED_MAIN, for this repository's default branch and the action as it is reached."""
     text = _packaged("workflows", f"{name}.yml")
     text = text.replace(f"{PLACEHOLDER} # the release you chose", action)
     return text.replace("branches: [main]", f"branches: [{_branch(branch)}]")

@@ -84,7 +84,7 @@ def test_examples_are_pinned_and_name_inputs_that_exist(file: Path) -> None:
             assert set(step["with"]) <= inputs
 
 
-PAGES = (ROOT / "docs" / "github-action.md", ROOT / "docs" / "codebuild.md")
+PAGES = tuple(ROOT / "docs" / f"{name}.md" for name in ("github-action", "codebuild", "approval"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -99,7 +99,7 @@ def test_pages_show_the_files_and_the_tables_as_they_are(
 
 
 def test_every_example_stands_on_its_page() -> None:
-    shown = parts(PAGES[0].read_text(encoding="utf-8"))
+    shown = parts("".join(PAGES[number].read_text(encoding="utf-8") for number in (0, 2)))
     files = {f"examples/github/{file.name}" for file in EXAMPLES}
     assert set(shown) == files | {"inputs", "outputs"}
     shown = parts(PAGES[1].read_text(encoding="utf-8"))
@@ -125,6 +125,12 @@ def options_of(command: str) -> set[str]:
 
 def test_main_is_never_cancelled_and_closing_ends_what_runs() -> None:
     assert read("examples/github/main.yml")["concurrency"]["cancel-in-progress"] is False
+    for name in ("chat", "approval", "approvals-sync", "drift"):
+        workflow = read(f"examples/github/{name}.yml")
+        held = [workflow, *workflow["jobs"].values()]
+        groups = [each["concurrency"] for each in held if "concurrency" in each]
+        assert groups
+        assert not any(group["cancel-in-progress"] for group in groups), name
     closed, opened = read("examples/github/closed.yml"), read("examples/github/pull-request.yml")
     assert closed["concurrency"] == opened["concurrency"]
     assert closed["concurrency"]["cancel-in-progress"] is True

@@ -44,6 +44,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="OWNER/NAME@COMMIT",
         help="how workflows reach the action; default: where this program was installed from",
     )
+    parser.add_argument(
+        "--reviewed",
+        action="store_true",
+        help="models of the default branch are approved by the reviewers of a GitHub Environment",
+    )
     parser.add_argument("--no-workflows", action="store_true", help="write the project file alone")
 
 
@@ -93,7 +98,13 @@ def _drafts(
     arguments: argparse.Namespace, shell: Shell, root: Path, found: "tuple[Found, ...]"
 ) -> list[Draft]:
     from ci.project.load import FILE_NAME
-    from ci.project.render import WORKFLOWS, render_project, render_schema, render_workflow
+    from ci.project.render import (
+        REVIEWED_MAIN,
+        WORKFLOWS,
+        render_project,
+        render_schema,
+        render_workflow,
+    )
 
     region = arguments.region or shell.environ.get("AWS_REGION") or None
     _check(arguments.role, _ROLE, "--role", "arn:aws:iam::123456789012:role/NAME")
@@ -111,7 +122,8 @@ def _drafts(
         action, branch = arguments.action or _installed_from(), _default_branch(root)
         for name in WORKFLOWS:
             path = f".github/workflows/sagemaker-{name}.yml"
-            texts[path] = render_workflow(name, action=action, branch=branch)
+            shown = REVIEWED_MAIN if name == "main" and arguments.reviewed else name
+            texts[path] = render_workflow(shown, action=action, branch=branch)
     return [Draft(path=path, new=text, old=_read(root / path)) for path, text in texts.items()]
 
 
