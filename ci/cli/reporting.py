@@ -1,16 +1,18 @@
 """Where the reports of a command go: files, the comment, the job's summary and outputs, JSON."""
 
 import argparse
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ci.cli.outcome import tell_error
 from ci.cli.shell import Shell
 from ci.cli.workflow import write_outputs
-from ci.errors import ExitCode, GitOpsError, UsageError
+from ci.errors import ExitCode, GitOpsError, Interrupted, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ci.delivery.session import Session
     from ci.report.model import Report
@@ -23,15 +25,18 @@ class Reporter:
         self, arguments: argparse.Namespace, shell: Shell, session: "Session", *, several: bool
     ) -> None:
         from ci.cli.forging import open_session_forge
-        from ci.delivery.forging import comments_on
+        from ci.delivery.board import marks_commits, open_board
+        from ci.delivery.place import find_place
         from ci.delivery.publish import ReportFiles, default_base
         from ci.text.redact import Redactor
 
         self._shell = shell
+        self._trigger = session.trigger
         settings = session.project.report
         # First: what it reads to be opened must be hidden from all that follows.
         forge = None
-        if arguments.comment != "false":
+        comment = arguments.comment != "false"
+        if comment or marks_commits(session):
             forge = open_session_forge(shell, session, warn=self._warn)
         self._redactor = Redactor(shell.hidden, mask_accounts=settings.mask_accounts)
         base = shell.cwd / arguments.report if arguments.report else None
@@ -40,10 +45,17 @@ class Reporter:
             several=several or base is None,
             redactor=self._redactor,
         )
-        self._comments = None
+        self._place = find_place(session.project.file, session.environ)
+        self._board = None
         if forge is not None:
-            self._comments = comments_on(
-                forge, session.trigger, redactor=self._redactor, warn=self._warn
+            self._board = open_board(
+                forge,
+                session,
+                place=self._place,
+                redactor=self._redactor,
+                warn=self._warn,
+                comment=comment,
+                oidc=bool(arguments.role_to_assume),
             )
         self._file: Path | None = None
         self._unwritten: GitOpsError | None = None
@@ -53,19 +65,26 @@ class Reporter:
         return self._redactor.text(text)
 
     def commit_order(self) -> "Sequence[str]":
-        return () if self._comments is None else self._comments.commit_order()
+        return () if self._board is None else self._board.commit_order()
 
     def publish(self, report: "Report") -> None:
-        """Bring files and comment to this report. Files that cannot be written end nothing: an
-        execution may be running, and the comment is still there to tell of it."""
+        """Bring files, comment and marks to this report. Files that cannot be written end nothing:
+        an execution may be running, and the comment is still there to tell of it."""
+        report = replace(report, project=self._place.project)
         try:
             self._file, self._unwritten = self._files.write(report), None
         except UsageError as error:
             if self._unwritten is None:
                 self._warn(str(error))
             self._unwritten = error
-        if self._comments is not None:
-            self._comments.post(report)
+        if self._board is not None:
+            self._board.post(report)
+
+    def refuse(self, error: GitOpsError, pipelines: "Sequence[str]") -> None:
+        """What ended the run before anything was started, where the commit's check runs stand."""
+        if self._board is not None:
+            self._board.refuse(error, self._trigger, tuple(pipelines))
+            self._board.close(self._warn)
 
     def conclude(
         self,
@@ -79,6 +98,7 @@ class Reporter:
         from ci.report.document import report_to_json
         from ci.report.terminal import render_terminal
 
+        reports = [replace(report, project=self._place.project) for report in reports]
         for report in reports:
             shown = render_terminal(report, color=self._shell.color, redactor=self._redactor)
             self._shell.say(shown.rstrip("\n"))
@@ -88,6 +108,8 @@ class Reporter:
             self._unwritten = UsageError(
                 f"the job's files cannot be written: {broken.strerror}", where=str(broken.filename)
             )
+        if self._board is not None:
+            self._board.close(self._warn)
         documents = [report_to_json(report, redactor=self._redactor) for report in reports]
         told = error or self._unwritten
         if told is None:
@@ -108,3 +130,16 @@ class Reporter:
     def _warn(self, problem: str) -> None:
         self._shell.warn(f"warning: {problem}")
         self._shell.workflow("warning", problem)
+
+
+@contextmanager
+def told_on_checks(
+    arguments: argparse.Namespace, shell: Shell, session: "Session", pipelines: "Sequence[str]"
+) -> "Iterator[None]":
+    """Around what comes before anything is started: its errors are told beside the commit too."""
+    try:
+        yield
+    except GitOpsError as error:
+        if not isinstance(error, Interrupted):
+            Reporter(arguments, shell, session, several=False).refuse(error, pipelines)
+        raise

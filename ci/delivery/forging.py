@@ -11,38 +11,57 @@ from pathlib import Path
 from typing import Any
 
 from ci.errors import ForgeError
-from ci.forge.comments import find_comments, post_comment
-from ci.forge.model import CommentAction, Forge
+from ci.forge.comments import amend_comment, find_comments, post_comment
+from ci.forge.model import CommentAction, CommentResult, Forge
 from ci.forge.opening import open_forge
 from ci.forge.summary import write_summary
 from ci.metrics.model import Outcome
-from ci.project.model import Project
+from ci.project.model import CommentPolicy, Project
 from ci.report.document import report_to_json
 from ci.report.markdown import render_comment
 from ci.report.marker import Marker, marker_of
-from ci.report.model import PlanSection, Report
+from ci.report.model import PlanSection, Report, supersede
 from ci.text.redact import Redactor
 from ci.trigger.model import Trigger
 
 
 @dataclass(slots=True, kw_only=True)
 class Comments:
-    """Keeps the pull request's comment at the latest report. `warn` is told each refusal once."""
+    """Keeps the pull request's comment at the latest report. `warn` is told each problem once;
+    what the forge refuses is handed to `refuse`, where it is given. `place` is that of the project
+    file, where it is not the root's."""
 
     forge: Forge
     pull_request: int
     redactor: Redactor
     warn: Callable[[str], None]
+    policy: CommentPolicy = CommentPolicy.UPDATE
+    refuse: Callable[[ForgeError], None] | None = None
+    place: str | None = None
     _warned: set[str] = field(default_factory=set)
-    _held: list[str | None] = field(default_factory=list)
+    _held: dict[tuple[str, str], str | None] = field(default_factory=dict)
 
     def post(self, report: Report) -> None:
-        render = partial(_render, self._with_plan(report), self.redactor)
-        result = post_comment(self.forge, self.pull_request, render)
-        problem = result.problem
+        report = self._with_plan(report)
+        render = partial(_render, report, self.redactor)
+        result = post_comment(self.forge, self.pull_request, render, policy=self.policy)
         if result.action is CommentAction.KEPT_NEWER:
-            problem = "the pull request's comment is about a newer commit, and was left as it is"
-        if problem is not None and problem not in self._warned:
+            result = self._amend(report, result)
+            self._tell("the pull request's comment is about a newer commit, and was left as it is")
+        if result.refused is not None and self.refuse is not None:
+            self.refuse(result.refused)
+        elif result.problem is not None:
+            self._tell(result.problem)
+
+    def _amend(self, report: Report, kept: CommentResult) -> CommentResult:
+        """Where each commit has its own comment, this one's says that it was overtaken."""
+        if kept.newer is None or self.policy is CommentPolicy.UPDATE:
+            return kept
+        render = partial(_render, supersede(report, kept.newer), self.redactor)
+        return amend_comment(self.forge, self.pull_request, render, policy=self.policy)
+
+    def _tell(self, problem: str) -> None:
+        if problem not in self._warned:
             self._warned.add(problem)
             self.warn(problem)
 
@@ -51,9 +70,10 @@ class Comments:
         named: a merge is held against it."""
         if report.plan is not None:
             return report
-        if not self._held:
-            self._held.append(self._shown_plan(marker_of(report)))
-        digest = self._held[0]
+        subject = (report.pipeline, report.environment)
+        if subject not in self._held:
+            self._held[subject] = self._shown_plan(marker_of(report))
+        digest = self._held[subject]
         if digest is None:
             return report
         headline = f"as it was shown before this run was picked up ({digest[:12]})"
@@ -91,25 +111,45 @@ def open_comments(
     except ForgeError as error:
         warn(str(error))
         return None
-    return None if forge is None else comments_on(forge, trigger, redactor=redactor, warn=warn)
+    if forge is None:
+        return None
+    policy = CommentPolicy.UPDATE if project is None else project.report.comment
+    return comments_on(forge, trigger, redactor=redactor, warn=warn, policy=policy)
 
 
 def comments_on(
-    forge: Forge, trigger: Trigger, *, redactor: Redactor, warn: Callable[[str], None]
+    forge: Forge,
+    trigger: Trigger,
+    *,
+    redactor: Redactor,
+    warn: Callable[[str], None],
+    policy: CommentPolicy = CommentPolicy.UPDATE,
+    place: str | None = None,
 ) -> Comments | None:
-    """The comment of the pull request this run is for; None without a pull request.
-
-    A commit that was merged finds the pull request it came from.
-    """
-    number = trigger.pull_request
-    if number is None:
-        try:
-            number = forge.pull_request_of(trigger.commit)
-        except ForgeError as error:
-            warn(str(error))
+    """The comment of the pull request this run is for; None without a pull request. `place` is
+    that of the project file, where it is not the root's."""
+    number = find_number(forge, trigger, warn=warn)
     if number is None:
         return None
-    return Comments(forge=forge, pull_request=number, redactor=redactor, warn=warn)
+    return Comments(
+        forge=forge,
+        pull_request=number,
+        redactor=redactor,
+        warn=warn,
+        policy=policy,
+        place=place,
+    )
+
+
+def find_number(forge: Forge, trigger: Trigger, *, warn: Callable[[str], None]) -> int | None:
+    """The pull request this run is for. A commit that was merged finds the one it came from."""
+    if trigger.pull_request is not None:
+        return trigger.pull_request
+    try:
+        return forge.pull_request_of(trigger.commit)
+    except ForgeError as error:
+        warn(str(error))
+        return None
 
 
 def write_job_summary(

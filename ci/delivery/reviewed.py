@@ -99,6 +99,7 @@ def recorded_digest(comments: Comments, pipeline: str) -> str | None:
         execution=None,
         digest=None,
         state=State.PLANNED,
+        project=comments.place,
     )
     found = find_comments(comments.forge, comments.pull_request, subject)
     names = [marker.plan for _, marker in found if marker.plan and is_plan_name(marker.plan)]

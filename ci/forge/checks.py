@@ -10,20 +10,24 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from ci.errors import GitOpsError
 from ci.forge.marks import Annotation, Check, CheckRun, CheckRuns, Conclusion
 from ci.forge.model import UncertainWrite
 from ci.forge.status import mark_name, run_url
 from ci.metrics.model import Outcome
+from ci.report.escape import fence
 from ci.report.markdown import render_comment
 from ci.report.model import Report, State
 from ci.report.words import headline
 from ci.text.clean import clean, cut
 from ci.text.redact import Redactor
+from ci.trigger.model import Trigger
 
 # "Maximum length: 65535 characters", which GitHub may count as bytes. A unit takes three at most.
 _SUMMARY_BYTES = 65_535
 _LIMITS = (60_000, 32_000, 21_000)
 _TITLE = 200
+_TOLD = 15_000
 
 
 def check_of(
@@ -39,21 +43,45 @@ def check_of(
     shown = redactor.value(report)
     conclusion = _conclusion(shown, require_approval=require_approval)
     return Check(
-        name=mark_name(shown),
+        name=mark_name(shown.project, shown.pipeline, shown.environment),
         commit=report.trigger.commit,
-        reference=reference_of(report),
+        reference=_reference(report.project, report.pipeline, report.environment),
         conclusion=conclusion,
         title=cut(clean(headline(shown)), _TITLE),
         summary=_summary(shown),
-        url=run_url(shown),
+        url=run_url(shown.trigger),
         started=shown.execution.started if shown.execution else None,
         annotations=tuple(redactor.value(each) for each in annotations) if conclusion else (),
     )
 
 
-def reference_of(report: Report) -> str:
+def refused_check(
+    error: GitOpsError,
+    trigger: Trigger,
+    *,
+    project: str | None,
+    pipeline: str,
+    environment: str,
+    redactor: Redactor,
+    annotations: Iterable[Annotation] = (),
+) -> Check:
+    """The check run of what ended before anything was started."""
+    told = redactor.text(str(error))
+    return Check(
+        name=mark_name(project, pipeline, environment),
+        commit=trigger.commit,
+        reference=_reference(project, pipeline, environment),
+        conclusion=Conclusion.FAILURE,
+        title=cut(f"Not started: {clean(redactor.text(error.what))}", _TITLE),
+        summary=f"Nothing was started.\n\n{fence(cut(told, _TOLD))}",
+        url=run_url(trigger),
+        annotations=tuple(redactor.value(each) for each in annotations),
+    )
+
+
+def _reference(project: str | None, pipeline: str, environment: str) -> str:
     """What tells the project's check runs from all others; the same for every run."""
-    subject = "\0".join((report.project or "", report.pipeline, report.environment))
+    subject = "\0".join((project or "", pipeline, environment))
     return f"sagemaker-gitops:{hashlib.sha256(subject.encode('utf-8', 'replace')).hexdigest()[:32]}"
 
 

@@ -27,7 +27,6 @@ def deployment_of(report: Report, *, redactor: Redactor | None = None) -> Deploy
     shown = (redactor or Redactor()).value(report)
     if shown.execution is None:
         return None
-    name = mark_name(shown)
     payload = {
         "pipeline": shown.pipeline,
         "pipeline_name": shown.pipeline_name,
@@ -37,14 +36,14 @@ def deployment_of(report: Report, *, redactor: Redactor | None = None) -> Deploy
     return Deployment(
         commit=report.trigger.commit,
         environment=clean(shown.environment),
-        task=name,
+        task=mark_name(shown.project, shown.pipeline, shown.environment),
         description=cut(f"{shown.pipeline} as {shown.pipeline_name}", DESCRIPTION),
         payload=tuple(payload.items()),
         production=shown.environment == _MAIN,
         status=DeploymentStatus(
             state=_state(shown),
             description=cut(clean(headline(shown)), DESCRIPTION),
-            log_url=run_url(shown),
+            log_url=run_url(shown.trigger),
             environment_url=_environment_url(shown),
         ),
     )

@@ -8,6 +8,7 @@ from ci.report.model import Report, State
 from ci.report.words import headline
 from ci.text.clean import clean, cut
 from ci.text.redact import Redactor
+from ci.trigger.model import Trigger
 
 # GitHub cuts nothing: a longer description is refused with 422.
 DESCRIPTION = 140
@@ -20,22 +21,23 @@ def status_of(
     """A plan alone is a success; a superseded run is an error: it tells nothing of its commit."""
     shown = (redactor or Redactor()).value(report)
     return CommitStatus(
-        context=mark_name(shown),
+        context=mark_name(shown.project, shown.pipeline, shown.environment),
         state=_state(shown, require_approval=require_approval),
         description=cut(clean(headline(shown)), DESCRIPTION),
-        url=run_url(shown),
+        url=run_url(shown.trigger),
     )
 
 
-def mark_name(report: Report) -> str:
+def mark_name(project: str | None, pipeline: str, environment: str) -> str:
     """`sagemaker-gitops/<pipeline>/<environment>`, with the project's place before the pipeline
     where it has one: what a branch protection rule names, whichever kind of mark it is."""
-    place = (report.project, report.pipeline, report.environment)
-    return cut("/".join(["sagemaker-gitops", *(clean(part) for part in place if part)]), _CONTEXT)
+    place = ("sagemaker-gitops", project, pipeline, environment)
+    return cut("/".join(clean(part) for part in place if part), _CONTEXT)
 
 
-def run_url(report: Report) -> str | None:
-    url = report.trigger.run_url or ""
+def run_url(trigger: Trigger) -> str | None:
+    """Where the run is shown; None for what is no address."""
+    url = trigger.run_url or ""
     return url if re.fullmatch(r"https?://[!-~]+", url) else None
 
 

@@ -101,7 +101,7 @@ def plan(arguments: argparse.Namespace, shell: Shell) -> int:
     """The plan as a report and a comment; nothing is deployed."""
     from datetime import UTC, datetime
 
-    from ci.cli.reporting import Reporter
+    from ci.cli.reporting import Reporter, told_on_checks
     from ci.delivery.account import Account, make_report
     from ci.delivery.planning import describe_plan, plan_job
     from ci.delivery.preparing import prepare_jobs
@@ -110,7 +110,8 @@ def plan(arguments: argparse.Namespace, shell: Shell) -> int:
     session = settle_session(arguments, shell)
     names = settle_pipelines(arguments, session.project)
     shell.say(f"Planning {', '.join(names)} for {session.environment}")
-    jobs = prepare_jobs(session, names, parse_overrides(arguments.parameter))
+    with told_on_checks(arguments, shell, session, names):
+        jobs = prepare_jobs(session, names, parse_overrides(arguments.parameter))
     adapter = session.adapter(jobs[0].target.region)
     reporter = Reporter(arguments, shell, session, several=len(jobs) > 1)
     reports = []

@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, shell: Shell) -> int:
     from ci.cli.following import finish, make_stage
-    from ci.cli.reporting import Reporter
+    from ci.cli.reporting import Reporter, told_on_checks
     from ci.delivery.deploy import Options, deploy
     from ci.delivery.order import drop_overtaken
     from ci.delivery.planning import describe_plan, plan_pipeline
@@ -68,14 +68,15 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
     session = settle_session(arguments, shell)
     names = settle_pipelines(arguments, session.project)
     shell.say(f"Compiling {', '.join(names)} for {session.environment}")
-    jobs = prepare_jobs(session, names, options.overrides)
-    adapter = session.adapter(jobs[0].target.region)
-    planned = {job.name: plan_pipeline(session, adapter, job) for job in jobs}
-    if not (arguments.plan or arguments.again or arguments.retry_failed):
-        jobs = drop_overtaken(session, adapter, jobs, planned, tell=shell.say)
-        if not jobs:
-            return _overtaken(shell)
-    jobs, remarks = _reviewed(arguments, shell, session, jobs, planned)
+    with told_on_checks(arguments, shell, session, names):
+        jobs = prepare_jobs(session, names, options.overrides)
+        adapter = session.adapter(jobs[0].target.region)
+        planned = {job.name: plan_pipeline(session, adapter, job) for job in jobs}
+        if not (arguments.plan or arguments.again or arguments.retry_failed):
+            jobs = drop_overtaken(session, adapter, jobs, planned, tell=shell.say)
+            if not jobs:
+                return _overtaken(shell)
+        jobs, remarks = _reviewed(arguments, shell, session, jobs, planned)
     plans = {name: describe_plan(each.plan) for name, each in planned.items()}
     reporter = Reporter(arguments, shell, session, several=len(jobs) > 1)
     with make_stage(arguments, shell, reporter, title=", ".join(names)) as stage:
@@ -109,6 +110,7 @@ def _reviewed(
         return jobs, {}
     from ci.cli.forging import open_session_forge
     from ci.delivery.forging import comments_on
+    from ci.delivery.place import find_place
     from ci.text.redact import Redactor
 
     def warn(problem: str) -> None:
@@ -117,7 +119,8 @@ def _reviewed(
     forge, comments = open_session_forge(shell, session, warn=warn), None
     if forge is not None:
         hide = Redactor(shell.hidden)
-        comments = comments_on(forge, session.trigger, redactor=hide, warn=warn)
+        place = find_place(session.project.file, session.environ).project
+        comments = comments_on(forge, session.trigger, redactor=hide, warn=warn, place=place)
     policy = session.project.environments[session.environment].on_unreviewed
     remarks = {job.name: compare_with_comment(planned[job.name], comments, policy) for job in jobs}
     for remark in (remark for found in remarks.values() for remark in found):
