@@ -48,24 +48,39 @@ class Settings:
     execution: str | None = None
 
 
-_TEXTS = frozenset(
-    {"environment", "project-file", "region", "python", "source", "plan", "commit", "branch"}
-    | {"repository", "pipeline", "execution"}
-)
-_NAMES = _TEXTS | {"command", "pipelines", "parameters", "deadline", "comment"}
+# What the page of the Lambda action shows; a name that is not here is refused.
+SETTINGS: Mapping[str, str] = {
+    "command": "`deploy` (default), or `approve` after a manual approval",
+    "commit": "the commit, from the source action's variables",
+    "repository": "`owner/name`; of CodeCommit the name alone",
+    "branch": "the branch that the pipeline watches, for display",
+    "pipelines": "names, as a list or a text; default: all",
+    "environment": "name of the environment; default: `main`",
+    "parameters": "pipeline parameters, name to value; they go before the project file's",
+    "project-file": "path of the project file in the source artifact",
+    "deadline": "how long to follow, from the first call: `90`, `30m`, `6h`",
+    "comment": "`false` posts no comment",
+    "region": "AWS region where the project file names none",
+    "python": "Python of the function's image that has the SageMaker SDK",
+    "source": "name of the input artifact that holds the repository; default: the first",
+    "plan": "`ARTIFACT` or `ARTIFACT:folder`: what `plan --out` wrote in an earlier stage",
+    "pipeline": "CodePipeline's own name, for the link to it; with `approve` also "
+    "`PIPELINE/STAGE/ACTION`",
+    "execution": "`#{codepipeline.PipelineExecutionId}`",
+}
 
 
 def parse_settings(text: str) -> Settings:
     """UsageError names what cannot be read, and what was most likely meant."""
     found: dict[str, Any] = {}
     for name, value in _read(text).items():
-        if name not in _NAMES:
-            close = difflib.get_close_matches(name, sorted(_NAMES), n=1)
+        if name not in SETTINGS:
+            close = difflib.get_close_matches(name, sorted(SETTINGS), n=1)
             hint = f"; did you mean `{close[0]}`?" if close else ""
             raise UsageError(
                 f"there is no setting {name!r}{hint}",
                 where=WHERE,
-                fix=f"one of: {', '.join(sorted(_NAMES))}",
+                fix=f"one of: {', '.join(sorted(SETTINGS))}",
             )
         if value is not None and value != "":
             found[name.replace("-", "_")] = _value(name, value)

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from ci.cli.arguments import Parser, add_global_options, load_command
 from ci.cli.commands import COMMANDS
 from ci.cli.settings import SETTINGS
 from ci.cli.workflow import OUTPUT_FILE, OUTPUTS, variable_of
+from ci.door.settings import SETTINGS as ACTION
+from ci.door.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -84,7 +87,10 @@ def test_examples_are_pinned_and_name_inputs_that_exist(file: Path) -> None:
             assert set(step["with"]) <= inputs
 
 
-PAGES = tuple(ROOT / "docs" / f"{name}.md" for name in ("github-action", "codebuild", "approval"))
+PAGES = tuple(
+    ROOT / "docs" / f"{name}.md"
+    for name in ("github-action", "codebuild", "approval", "codepipeline")
+)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -104,6 +110,9 @@ def test_every_example_stands_on_its_page() -> None:
     assert set(shown) == files | {"inputs", "outputs"}
     shown = parts(PAGES[1].read_text(encoding="utf-8"))
     assert set(shown) == {"buildspec.yml", "exported", "variables"}
+    shown = parts(PAGES[3].read_text(encoding="utf-8"))
+    assert set(shown) == {"action", "exported"}
+    assert {name.replace("-", "_") for name in ACTION} == {each.name for each in fields(Settings)}
 
 
 def test_every_setting_is_an_option_of_a_command_and_auto_takes_them_all() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ci.cli.settings import SETTINGS, Setting
 from ci.cli.workflow import OUTPUTS, variable_of
+from ci.door.settings import SETTINGS as ACTION
 
 ROOT = Path(__file__).parents[2]
 _PART = re.compile(r"<!-- part: (?P<name>[^\n]+?) -->\n.*?<!-- end -->", re.DOTALL)
@@ -41,6 +42,9 @@ def part(name: str) -> str:
         "variables": _table(
             ("variable", "default", "means"),
             [(f"`{each.variable}`", _default(each), each.description) for each in SETTINGS],
+        ),
+        "action": _table(
+            ("setting", "means"), [(f"`{name}`", text) for name, text in ACTION.items()]
         ),
         "exported": _table(
             ("variable", "means"),
