@@ -219,7 +219,7 @@ def _retire(
         elif found.state is not State.SUPERSEDED:
             note = f"_Superseded: commit `{newer.commit[:12]}` has a report of its own._"
             body = restate(comment.body, State.SUPERSEDED, note=note)
-            if size(body) > form.limits[0]:
+            if size(body) > min(form.limits[0], form.largest):
                 body = restate(body.partition("\n")[0], State.SUPERSEDED, note=note)
             retired = forge.update_comment(comment, body)
             if policy is CommentPolicy.HIDE_AND_NEW:

@@ -30,6 +30,8 @@ _MENTION = re.compile(r"@(?=[\w{])")
 _COMMAND = re.compile(r"(?m)^([ \t>]*)/(?=[A-Za-z_]+(?:[ \t\r]|$))")
 # Merge requests and epics: GitLab writes a note at the other end. Targets of links are left.
 _GITLAB_REFERENCE = re.compile(r"(\]\([^()\s]*\))|(!|&#33;|&#38;|&amp;|&)(?=[0-9])")
+# Other comments of this program are known by a name alone.
+_NAME = re.compile(r"\A\s*<!-- (sagemaker-gitops[a-z-]*) -->[ \t]*(?:\r?\n|\Z)")
 # What reports have in code spans holds no backtick.
 _CODE = re.compile(r"(`[^`]+`)")
 
@@ -47,11 +49,12 @@ def without_quick_actions(body: str) -> str:
 
 def without_html(body: str) -> str:
     """The comment in Markdown alone, its marker as the definition of a link."""
-    marker = parse_marker(body)
+    marker, named = parse_marker(body), _NAME.match(body)
     head = ""
-    if marker is not None:
+    if marker is not None or named is not None:
         _, _, body = body.lstrip().partition("\n")
-        head = f"{render_link_marker(marker)}\n\n"
+        head = render_link_marker(marker) if marker else f"[{named[1]}]: #" if named else ""
+        head += "\n\n"
     plain = _Plain()
     for line in body.split("\n"):
         plain.add(line)

@@ -100,6 +100,12 @@ def test_the_marker_round_trips(pipeline: str, commit: str, execution: str | Non
     assert _RENDERER.render(line).strip() == ""
 
 
+def test_a_comment_that_is_known_by_a_name_stays_known() -> None:
+    plain = without_html("<!-- sagemaker-gitops-answers -->\n<sub>done</sub>\n")
+    assert plain == "[sagemaker-gitops-answers]: #\n\ndone\n"
+    assert "answers" not in _RENDERER.render(plain)
+
+
 @pytest.mark.parametrize("broken", ["", "x", "____", "e30", "bnVsbA", "W10"])
 def test_a_broken_marker_is_none(broken: str) -> None:
     assert parse_marker(f"[sagemaker-gitops]: #{broken}\n") is None
