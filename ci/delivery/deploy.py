@@ -14,6 +14,7 @@ from ci.delivery.account import Account, make_report
 from ci.delivery.background import find_newer, gather_background
 from ci.delivery.costs import read_prices
 from ci.delivery.evidence import Waiting, gather_facts
+from ci.delivery.history import remember_metrics
 from ci.delivery.job import Job
 from ci.delivery.mainline import main_parameters
 from ci.delivery.outlast import Patience, outlast
@@ -350,6 +351,7 @@ class Delivery:
         )
         if facts.package is not None:
             stamp_package(self._adapter.packages, facts.package.arn, _provenance(job, arn))
+            remember_metrics(self._adapter, facts)
         background = gather_background(
             self._adapter,
             job,

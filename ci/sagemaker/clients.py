@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from ci import __version__
 from ci.errors import AwsError
 from ci.sagemaker.credentials import find_web_identity, install_web_identity
-from ci.sagemaker.retry import persist
+from ci.sagemaker.retry import is_expired, persist
 from ci.sagemaker.translate import translated
 
 T = TypeVar("T")
@@ -176,6 +176,13 @@ class Clients:
     def _persist(self, call: Callable[[], T], codes: frozenset[str]) -> T:
         if self._attempts == 1:
             return call()
+        try:
+            return persist(call, sleep=self.sleep, codes=codes)
+        except AwsError as error:
+            if not is_expired(error):
+                raise
+        # Keys that ended before their time: there may be new ones where they came from.
+        self.renew()
         return persist(call, sleep=self.sleep, codes=codes)
 
     def _method(self, service: str, operation: str) -> Any:
@@ -235,11 +242,11 @@ class Clients:
         # The profile of the environ that was handed in, not of this process.
         session = new_session(profile=self._environ.get("AWS_PROFILE"))
         keys = self._environ.get("AWS_ACCESS_KEY_ID"), self._environ.get("AWS_SECRET_ACCESS_KEY")
-        if all(keys):
+        identity = find_web_identity(self._environ)
+        if all(keys) and not (identity and identity.chosen):
             # What is handed in counts, also where this process's own environment says otherwise.
             session.set_credentials(*keys, self._environ.get("AWS_SESSION_TOKEN"))
             return session
-        identity = find_web_identity(self._environ)
         if identity is not None:
             install_web_identity(session, identity, self._make_sts)
         elif self.endpoint is not None and session.get_credentials() is None:

@@ -19,12 +19,14 @@ ROLE_VARIABLE = "SAGEMAKER_GITOPS_ROLE_TO_ASSUME"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebIdentity:
-    """GitHub's OIDC door as a job sees it, and the role to assume through it."""
+    """GitHub's OIDC door as a job sees it, and the role to assume through it. `chosen`: it was
+    named for this program, and goes before any keys that the job has."""
 
     request_url: str
     request_token: str
     role: str
     session_name: str
+    chosen: bool = False
     duration: int = 3600
 
     def __repr__(self) -> str:
@@ -42,7 +44,13 @@ def find_web_identity(environ: Mapping[str, str]) -> WebIdentity | None:
     if not (url and token and role):
         return None
     session = f"sagemaker-gitops-{environ.get('GITHUB_RUN_ID', 'run')}"
-    return WebIdentity(request_url=url, request_token=token, role=role, session_name=session[:64])
+    return WebIdentity(
+        request_url=url,
+        request_token=token,
+        role=role,
+        session_name=session[:64],
+        chosen=bool(environ.get(ROLE_VARIABLE)),
+    )
 
 
 def fetch_identity_token(identity: WebIdentity, *, timeout: float = 10.0) -> str:

@@ -62,13 +62,13 @@ _PASSING = frozenset(
     | {"InternalError", "InternalServerError", "ServiceUnavailableException"}
 )
 
-# S3 and the SDKs correct a wrong clock by themselves; a jump shows as one of these.
-_CLOCK = frozenset({"RequestTimeTooSkewed", "SignatureDoesNotMatch", "InvalidSignatureException"})
+# What a wrong clock shows as: boto3 does not correct it, the machine's time service does.
+CLOCK = frozenset({"RequestTimeTooSkewed", "SignatureDoesNotMatch", "InvalidSignatureException"})
 
 
 def is_transient(error: AwsError) -> bool:
     """Whether the same call may succeed later although nobody changes anything."""
-    if error.code in BODY_FAULTS | UNREACHABLE | THROTTLED | _PASSING | _CLOCK:
+    if error.code in BODY_FAULTS | UNREACHABLE | THROTTLED | _PASSING | CLOCK:
         return True
     if error.status is not None and (error.status >= 500 or error.status == 429):
         return True

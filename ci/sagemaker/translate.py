@@ -4,9 +4,11 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 from ci.errors import AwsError
-from ci.sagemaker.retry import EXPIRED, THROTTLED, UNREACHABLE
+from ci.sagemaker.retry import CLOCK, EXPIRED, THROTTLED, UNREACHABLE
 
 DENIED = frozenset({"AccessDenied", "AccessDeniedException", "AuthorizationError", "403"})
 _NO_CREDENTIALS = frozenset(
@@ -21,6 +23,8 @@ _ACTIONS = {
     "s3:ListObjectsV2": "s3:ListBucket",
     "lambda:GetFunctionConfiguration": "lambda:GetFunctionConfiguration",
 }
+
+_TOLERATED = 240.0  # seconds that this machine's clock may be off; AWS takes 300
 
 _NOT_AUTHORIZED = re.compile(
     r"not authorized to perform:? (?P<action>[a-zA-Z0-9-]+:[A-Za-z0-9*]+)"
@@ -52,7 +56,7 @@ def _refused(
     message = str(details.get("Message") or "").strip() or "no message"
     metadata = response.get("ResponseMetadata")
     status = metadata.get("HTTPStatusCode") if isinstance(metadata, Mapping) else None
-    why, fix = _explain(service, operation, code, message)
+    why, fix = _explain_clock(code, metadata) or _explain(service, operation, code, message)
     return AwsError(
         f"{operation} was refused: {code}: {message}",
         code=code,
@@ -79,6 +83,25 @@ def _unanswered(service: str, operation: str, where: str | None, error: BaseExce
     return AwsError(what, code=code, operation=operation, where=where, why=hint[0], fix=hint[1])
 
 
+def _explain_clock(code: str, metadata: object) -> tuple[str, str] | None:
+    """Signatures and temporary keys are judged by AWS's clock, which its answer tells."""
+    headers = metadata.get("HTTPHeaders") if isinstance(metadata, Mapping) else None
+    if code not in CLOCK | EXPIRED or not isinstance(headers, Mapping):
+        return None
+    try:
+        theirs = parsedate_to_datetime(str(headers.get("date")))
+    except ValueError:
+        return None
+    off = (datetime.now(UTC) - theirs.astimezone(UTC)).total_seconds()
+    if abs(off) < _TOLERATED:
+        return None
+    state = f"{abs(off) / 60:.0f} minutes {'ahead of' if off > 0 else 'behind'} AWS's"
+    return (
+        f"The clock of this machine is {state}; AWS takes at most five minutes.",
+        "Set the clock (timedatectl set-ntp true, or chronyc makestep), then run again.",
+    )
+
+
 def _explain(
     service: str, operation: str, code: str, message: str
 ) -> tuple[str | None, str | None]:
@@ -89,7 +112,8 @@ def _explain(
             "The credentials have expired or were revoked.",
             (
                 "Sign in again (aws sso login), or let the job assume its role anew while it runs:"
-                " in GitHub Actions give it `permissions: id-token: write`."
+                " in GitHub Actions give it `permissions: id-token: write` and the action"
+                " `role-to-assume`."
             ),
         )
     if code in _NO_CREDENTIALS:

@@ -12,9 +12,10 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from enum import StrEnum
 from fnmatch import fnmatch
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -66,17 +67,26 @@ class Rule:
 
 
 Hook = Callable[[int, str, Phase], None]
+Refusal = tuple[int, str, str]  # HTTP status, code, message
+Judge = Callable[[str, Mapping[str, str]], Refusal | None]
 
 
 @dataclass(slots=True, kw_only=True)
 class Faults:
-    """The running proxy: `rules` may change at any time, `calls` grows with each call."""
+    """The running proxy: `rules` may change at any time, `calls` grows with each call.
+
+    `judge` refuses by operation and headers, `rewrite` changes answers. `ahead` is how many
+    seconds the clock of its refusals is ahead of this machine's.
+    """
 
     address: str
     rules: list[Rule] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     injected: list[tuple[str, Fault]] = field(default_factory=list)
     hook: Hook | None = None
+    judge: Judge | None = None
+    rewrite: Callable[[bytes], bytes] | None = None
+    ahead: float = 0.0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def count(self, operation: str) -> int:
@@ -156,10 +166,15 @@ class _Handler(BaseHTTPRequestHandler):
             return self._reset()
         if fault in _ANSWERS:
             return self._refuse(*_ANSWERS[fault])
+        refusal = self.faults.judge(operation, self.headers) if self.faults.judge else None
+        if refusal is not None:
+            return self._refuse(*refusal)
         if fault is Fault.SLOW:
             time.sleep(1.0)
         status, headers, answer = self._forward(body)
         self.faults.tell(number, operation, Phase.AFTER)
+        if self.faults.rewrite is not None:
+            answer = self.faults.rewrite(answer)
         if fault is Fault.RESET_AFTER:
             return self._reset()
         if fault is Fault.GARBLED:
@@ -206,7 +221,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _refuse(self, status: int, code: str, message: str) -> None:
         body = json.dumps({"__type": code, "message": message}).encode()
-        kept = [("Content-Type", "application/x-amz-json-1.1"), ("x-amzn-RequestId", "0")]
+        now = formatdate(time.time() + self.faults.ahead, usegmt=True)
+        kept = [("Content-Type", "application/x-amz-json-1.1"), ("Date", now)]
+        kept.append(("x-amzn-RequestId", "0"))
         self._answer(status, kept, body, truncated=False)
 
     def _abandoned(self) -> bool:
