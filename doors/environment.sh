@@ -28,8 +28,15 @@ for candidate in "${SAGEMAKER_GITOPS_RUNTIME:-}" python3 python3.14 python3.13 p
 done
 [ -n "$python" ] || fail "Python 3.11 or newer is missing. Install it before this step: actions/setup-python, or apt-get install -y python3 python3-venv"
 
-mkdir -p "$folder" "$cache"
-folder=$(cd "$folder" && pwd) cache=$(cd "$cache" && pwd)
+mkdir -p "$folder" || fail "the environment's folder cannot be made: $folder"
+folder=$(cd "$folder" && pwd)
+# A cache that cannot be written saves nothing, and is no reason to fail.
+if ! { mkdir -p "$cache" && [ -w "$cache" ]; } 2>/dev/null; then
+  printf 'the cache cannot be written, and is not used: %s\n' "$cache" >&2
+  cache=$folder/cache
+  mkdir -p "$cache"
+fi
+cache=$(cd "$cache" && pwd)
 
 if command -v uv >/dev/null; then
   uv=uv
@@ -62,6 +69,7 @@ environment_python=$folder/environment/bin/python
 mkdir -p "$folder/package"
 ln -sfn "$source_root/ci" "$folder/package/ci"
 packages=$("$environment_python" -I -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-printf '%s\n' "$folder/package" >"$packages/sagemaker-gitops.pth"
+# From lib/pythonX.Y/site-packages: a file of this kind holds no path of another alphabet.
+printf '%s\n' ../../../../package >"$packages/sagemaker-gitops.pth"
 
 printf '%s\n' "$environment_python"
