@@ -105,9 +105,9 @@ def open_comments(
     project: Project | None = None,
 ) -> Comments | None:
     """The comment of the pull request this run is for, on the forge of its repository; None
-    without a pull request or a token."""
+    without a pull request or a token. `redactor` learns a token that is read for it."""
     try:
-        forge = open_forge(trigger, environ, sleep=sleep, project=project)
+        forge = open_forge(trigger, environ, sleep=sleep, project=project, learn=redactor.learn)
     except ForgeError as error:
         warn(str(error))
         return None

@@ -205,6 +205,7 @@ class Delivering:
             redactor=self.world.redactor,
             warn=self.world.say,
             sleep=self.world.sleep,
+            project=session.project,
         )
 
     def _stage(self, publisher: Publisher) -> Stage:

@@ -83,11 +83,17 @@ class Redactor:
     """
 
     def __init__(self, secrets: Iterable[str] = (), *, mask_accounts: bool = False) -> None:
-        forms = {form for secret in secrets for form in _forms(secret)}
-        longest_first = sorted(forms, key=lambda form: (-len(form), form))
+        self._forms: set[str] = set()
+        self._secrets: re.Pattern[str] | None = None
+        self._mask_accounts = mask_accounts
+        self.learn(*secrets)
+
+    def learn(self, *secrets: str) -> None:
+        """Redact these values too from now on."""
+        self._forms |= {form for secret in secrets for form in _forms(secret)}
+        longest_first = sorted(self._forms, key=lambda form: (-len(form), form))
         joined = "|".join(_pattern(form) for form in longest_first)
         self._secrets = re.compile(joined) if joined else None
-        self._mask_accounts = mask_accounts
 
     def __repr__(self) -> str:
         return "Redactor(...)"

@@ -182,3 +182,13 @@ def test_time_grows_with_length_alone(piece: str) -> None:
     escape.fence(shown)
     escape.text(shown)
     assert time.process_time() - began < 15
+
+
+def test_what_is_learnt_later_is_redacted_from_then_on() -> None:
+    redactor = Redactor(["known-before"])
+    assert redactor.text("learnt-later") == "learnt-later"
+    redactor.learn("learnt-later")
+    assert redactor.text("known-before learnt-later") == "[redacted] [redacted]"
+    redactor.learn("")
+    assert redactor.text("plain") == "plain"
+    assert "learnt" not in repr(redactor)
