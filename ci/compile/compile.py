@@ -8,7 +8,6 @@ from pathlib import Path
 
 import yaml
 
-from ci.compile.assemble import assemble
 from ci.compile.bundle import Bundle
 from ci.compile.cache import cache_folder, find, keep, request_key
 from ci.compile.child import Job, plan_child
@@ -78,6 +77,8 @@ def _compile(job: Job, target: Target) -> Compiled:
 
 
 def _assemble(compiled: Compiled, target: Target, folder: Path) -> Bundle:
+    from ci.compile.assemble import assemble  # brings archives, which a cached bundle spares
+
     return assemble(compiled, bucket=target.bucket, prefix=target.prefix, folder=folder)
 
 
