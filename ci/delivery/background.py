@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ci.cost.model import Estimate, Prices
 from ci.delivery.costs import gather_cost
-from ci.delivery.history import gather_trends, remember_metrics
+from ci.delivery.history import gather_trends
 from ci.delivery.job import Job
 from ci.metrics.facts import Facts
 from ci.metrics.trend import Trend
@@ -32,9 +32,7 @@ def gather_background(
     prices: Prices | None,
     clock: Callable[[], float],
 ) -> Background:
-    """For an execution that has ended; `trend` is how many earlier models are read. The package it
-    registered is stamped with its metrics, for the trends to come."""
-    remember_metrics(adapter, facts)
+    """For an execution that has ended; `trend` is how many earlier models are read."""
     trends = gather_trends(adapter, job.target.pipeline, facts, count=trend, clock=clock)
     cost = None
     if prices is not None:

@@ -36,6 +36,7 @@ def report_to_json(report: Report, *, redactor: Redactor | None = None) -> Docum
         "environment": shown.environment,
         "pipeline_name": shown.pipeline_name,
         "region": shown.region,
+        "project": shown.project,
         "digest": marker_of(shown).digest,
         "generated": _time(shown.generated),
         "trigger": {
@@ -77,7 +78,13 @@ def report_to_json(report: Report, *, redactor: Redactor | None = None) -> Docum
             for node in shown.graph
         ],
         "logs": [
-            {"step": log.step, "group": log.group, "stream": log.stream, "text": log.text}
+            {
+                "step": log.step,
+                "group": log.group,
+                "stream": log.stream,
+                "prefix": log.prefix,
+                "text": log.text,
+            }
             for log in shown.logs
         ],
         "links": [{"label": place.label, "url": place.url} for place in shown.links],
@@ -195,6 +202,7 @@ def _step(step: StepSnapshot) -> Document:
     seconds = (step.ended - step.started).total_seconds() if step.started and step.ended else None
     return {
         "name": step.name,
+        "display_name": step.display_name,
         "type": step.kind,
         "status": step.status,
         "started": _time(step.started),

@@ -16,6 +16,7 @@ COMMANDS: Mapping[str, str] = {
     "promote": "move a pipeline's alias to a version, by number or commit",
     "rollback": "move a pipeline's alias back to the version before, or to any",
     "attach": "follow an execution that was started before, to its report",
+    "report": "show an execution's report again, or a report from its JSON",
     "stop": "stop a running execution, and wait until it has stopped",
     "cleanup": "stop and delete what a pull request made; nothing else",
     "post": "post the comments that a fork's job left in files (from workflow_run)",
@@ -23,6 +24,7 @@ COMMANDS: Mapping[str, str] = {
     "reject": "set a model package Rejected, with who and why",
     "approvals": "bring back what was decided elsewhere: to the endpoint and the comment",
     "package": "make the zip of a Lambda function that CodePipeline invokes",
+    "doctor": "look for what would fail later, each with its fix; change nothing",
     "bootstrap": "print or deploy what the account needs: roles, bucket, events, builds",
     "local": "the local endpoint: up, down, status, reset",
 }
