@@ -153,3 +153,32 @@ def test_accounts_are_masked_by_option_but_for_the_outputs(
     assert "arn:aws:sagemaker:us-east-1:000000000000:pipeline/quality/execution/" in (
         outputs.read_text()
     )
+
+
+def test_a_report_is_shown_again(scratch: Scratch, history: Result, tmp_path: Path) -> None:
+    """From SageMaker and from its JSON, in every form, and nothing is written on the way."""
+    arn = history.report["execution"]["arn"]
+    scratch.write("sagemaker-gitops.yaml", PROJECT + SETTINGS)
+    again = scratch.run("report", arn, "--local", "--json")
+    assert again.code == 0, again.err
+    for told in ("verdict", "execution", "model_package", "trends", "cost", "parameters"):
+        assert again.report[told] == history.report[told]
+    held = tmp_path / "report.json"
+    held.write_text(history.out)
+    for form, begins in (("markdown", "<!-- sagemaker-gitops:"), ("html", "<!doctype html>")):
+        shown = scratch.run("report", str(held), "--format", form)
+        assert shown.out.startswith(begins)
+        assert history.report["headline"] in shown.out
+    assert scratch.run("report", arn, "--local", "--format", "json").out.startswith("{")
+    written = scratch.run("report", str(held), "--out", str(tmp_path / "out.txt"))
+    assert written.out == ""
+    assert (tmp_path / "out.txt").read_text().startswith("✅ rmse 2")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"reports": [{}]}', "[" * 100_000])
+def test_what_is_no_report_is_refused(scratch: Scratch, tmp_path: Path, text: str) -> None:
+    file = tmp_path / "x.json"
+    file.write_text(text)
+    done = scratch.run("report", str(file))
+    assert done.code == 2
+    assert "x.json" in done.err
