@@ -86,6 +86,11 @@ class Reporter:
             self._board.refuse(error, self._trigger, tuple(pipelines))
             self._board.close(self._warn)
 
+    def close(self) -> None:
+        """Wait for what is being posted, and tell what was refused."""
+        if self._board is not None:
+            self._board.close(self._warn)
+
     def conclude(
         self,
         reports: "Sequence[Report]",
@@ -108,8 +113,7 @@ class Reporter:
             self._unwritten = UsageError(
                 f"the job's files cannot be written: {broken.strerror}", where=str(broken.filename)
             )
-        if self._board is not None:
-            self._board.close(self._warn)
+        self.close()
         documents = [report_to_json(report, redactor=self._redactor) for report in reports]
         told = error or self._unwritten
         if told is None:
