@@ -23,17 +23,17 @@ from ci.trigger.values import codecommit_region, is_codecommit
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Host:
     """A forge behind HTTP: its own hosts, where its API is, the variables that hold a token and
-    the API's address (`sites`: the host's alone), and the path of the API on one's own host."""
+    the API's address (`sites`: the host's alone), and the path of the API on one's own host, where there may be one."""
 
     hosts: frozenset[str]
     api: str
     tokens: tuple[str, ...]
     addresses: tuple[str, ...]
-    path: str
+    path: str | None = None
     sites: tuple[str, ...] = ()
 
 
-_HOSTS = {
+HOSTS = {
     ForgeKind.GITHUB: _Host(
         hosts=frozenset({"github.com", "ssh.github.com"}),
         api=github.API,
@@ -54,7 +54,6 @@ _HOSTS = {
         api=bitbucket.API,
         tokens=("BITBUCKET_TOKEN",),
         addresses=("BITBUCKET_API_URL",),
-        path="/2.0",
     ),
 }
 
@@ -96,7 +95,7 @@ def open_forge(
 
 def _at_hand(kind: ForgeKind, environ: Mapping[str, str]) -> str | None:
     """The environment's token. Bitbucket's app passwords and API tokens go with an account."""
-    token = _first(environ, _HOSTS[kind].tokens)
+    token = _first(environ, HOSTS[kind].tokens)
     account = environ.get("BITBUCKET_USERNAME", "").strip()
     if kind is ForgeKind.BITBUCKET and token and account and ":" not in token:
         return f"{account}:{token}"
@@ -105,12 +104,12 @@ def _at_hand(kind: ForgeKind, environ: Mapping[str, str]) -> str | None:
 
 def _check_address(kind: ForgeKind, wanted: str | None, environ: Mapping[str, str]) -> None:
     """ForgeError where the file names another host than the environment does."""
-    named = _first(environ, _HOSTS[kind].addresses)
+    named = _first(environ, HOSTS[kind].addresses)
     if wanted is None or urlsplit(named or "").hostname == urlsplit(wanted).hostname:
         return
-    variable = _HOSTS[kind].addresses[0]
+    variable = HOSTS[kind].addresses[0]
     raise ForgeError(
-        f"{_HOSTS[kind].tokens[0]} is not sent to the project file's api_url",
+        f"{HOSTS[kind].tokens[0]} is not sent to the project file's api_url",
         where=wanted,
         why="the environment's token goes where the environment says",
         fix=f"{variable}={wanted}",
@@ -125,21 +124,22 @@ def kind_of(trigger: Trigger, environ: Mapping[str, str]) -> ForgeKind | None:
         return _without_host(trigger, environ)
     if is_codecommit(host):
         return ForgeKind.CODECOMMIT
-    for kind, known in _HOSTS.items():
+    for kind, known in HOSTS.items():
         names = (*known.addresses, *known.sites)
         named = (urlsplit(environ.get(name, "")).hostname for name in names)
         if host in known.hosts or host in set(named):
             return kind
     if trigger.door is not Door.CODEBUILD:
         return None
-    return next((kind for kind in _HOSTS if host.startswith(f"{kind}.")), None)
+    own = (kind for kind, known in HOSTS.items() if known.path and host.startswith(f"{kind}."))
+    return next(own, None)
 
 
 def _without_host(trigger: Trigger, environ: Mapping[str, str]) -> ForgeKind | None:
     if trigger.door is not Door.GITHUB_ACTIONS:
         if "/" not in (trigger.repository or "/"):
             return ForgeKind.CODECOMMIT
-        held = [kind for kind, known in _HOSTS.items() if _first(environ, known.tokens)]
+        held = [kind for kind, known in HOSTS.items() if _first(environ, known.tokens)]
         if len(held) == 1:
             return held[0]
     return ForgeKind.GITHUB
@@ -148,13 +148,13 @@ def _without_host(trigger: Trigger, environ: Mapping[str, str]) -> ForgeKind | N
 def _address(kind: ForgeKind, trigger: Trigger, environ: Mapping[str, str]) -> str | None:
     """Where the API is: as the environment says, at the host that the build's source is on, or
     the public one. None where the repository is on another host than all of these."""
-    known = _HOSTS[kind]
+    known = HOSTS[kind]
     named = _first(environ, known.addresses)
     if named is not None:
         return named
     if trigger.host is None or trigger.host in known.hosts:
         return known.api
-    if trigger.door is Door.CODEBUILD:
+    if trigger.door is Door.CODEBUILD and known.path is not None:
         return f"https://{trigger.host}{known.path}"
     return None
 

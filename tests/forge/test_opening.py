@@ -52,6 +52,7 @@ def opened(
         ("bitbucket.org", Bitbucket, "https://api.bitbucket.org/2.0"),
         (CODECOMMIT, CodeCommit, "eu-west-1"),
         ("git.acme.example", None, ""),
+        ("bitbucket.acme.example", None, ""),
     ],
 )
 def test_the_source_s_host_decides_in_codebuild(
