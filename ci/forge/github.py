@@ -251,7 +251,13 @@ def github_from_environment(
         return None
     address = environ.get("GITHUB_API_URL", "").strip() or API
     client = Client(address, token, permissions=PERMISSIONS, sleep=sleep)
-    return GitHub(client, repository, graphql_url=environ.get("GITHUB_GRAPHQL_URL") or None)
+    return GitHub(client, repository, graphql_url=_named_graphql(environ, address))
+
+
+def _named_graphql(environ: Mapping[str, str], api: str) -> str | None:
+    """GITHUB_GRAPHQL_URL, where it is on the API's host: a job may have been given another API."""
+    named = environ.get("GITHUB_GRAPHQL_URL", "").strip()
+    return named if named and urlsplit(named)[:2] == urlsplit(api)[:2] else None
 
 
 def _graphql_url(api: str) -> str:

@@ -1,5 +1,5 @@
 """`deploy` killed at every call it makes to AWS and to the forge, before and after the call takes
-effect, and run again: one execution, one comment, the right verdict, every time."""
+effect, and run again: one execution, one comment, one check run, the right verdict, every time."""
 
 import json
 import os
@@ -156,7 +156,8 @@ class World:
     def new_case(self) -> Case:
         with self.lock:
             number = next(self.numbers)
-        case = Case(number=number, old="0" * 40, new=self.commit)
+        # Marks stand beside commits: each pull request has one of its own.
+        case = Case(number=number, old="0" * 40, new=f"{number:08x}{self.commit[8:]}")
         self.github.commits[number] = [case.old, case.new]
         return case
 
@@ -167,7 +168,8 @@ class World:
         return listed
 
     def check(self, case: Case, done: Result) -> None:
-        """One execution of the new commit, one package, one comment, all telling the same."""
+        """One execution of the new commit, one package, one comment, one check run, all telling
+        the same."""
         assert done.code == 0, done.err
         report, commit = done.report, case.new
         assert report["verdict"]["outcome"] == "approval_pending"
@@ -192,6 +194,8 @@ class World:
         assert marker is not None
         assert (marker.execution, marker.commit, marker.state) == (arn, commit, "final")
         assert "v1 is awaiting approval" in body
+        [run] = self.github.checks(commit)
+        assert (run["status"], run["conclusion"]) == ("completed", "success")
         assert "warning" not in done.err
 
     def sweep(self, prepare: Callable[[Case], None]) -> int:

@@ -435,6 +435,50 @@ def test_redirects_end(bench: Bench) -> None:
         bench.forge().create_comment(PR, "x")
 
 
+def test_graphql_of_another_host_is_not_asked(bench: Bench) -> None:
+    """A job whose API was set to another host still has GitHub's own address for GraphQL."""
+    environ = {
+        "GITHUB_TOKEN": "t0ken",
+        "GITHUB_API_URL": bench.github.address,
+        "GITHUB_GRAPHQL_URL": "https://api.github.com/graphql",
+    }
+    forge = github_from_environment(environ, REPOSITORY)
+    assert forge is not None
+    assert forge.whoami() == "github-actions[bot]"
+    assert bench.github.requests == [("POST", "/graphql")]
+
+
+@pytest.mark.parametrize("status", [502, 0])
+def test_who_one_is_survives_a_broken_answer(bench: Bench, status: int) -> None:
+    bench.github.tokens["app"] = "acme-ml[bot]"
+    bench.github.apps.add("acme-ml[bot]")
+    bench.github.faults = [Fault("POST", "graphql", status, count=2)]
+    assert bench.forge("app").whoami() == "acme-ml[bot]"
+
+
+def test_an_app_that_graphql_refuses_learns_its_name_from_its_comment(bench: Bench) -> None:
+    """The first comment is posted under a guess; what it shows is the truth from then on."""
+    bench.github.tokens["app"] = "acme-ml[bot]"
+    bench.github.apps.add("acme-ml[bot]")
+    mine = bench.github.add_comment(PR, "acme-ml[bot]", body(text="old"))
+    bench.github.faults = [Fault("POST", "graphql", 403, count=9)]
+    forge = bench.forge("app")
+    for _ in range(2):
+        upsert_comment(forge, PR, body(text="new"))
+    assert bench.github.bodies() == [body(text="new")]
+    assert list(bench.github.comments) == [mine]
+
+
+def test_no_answer_to_who_one_is_posts_nothing(bench: Bench) -> None:
+    bench.github.faults = [
+        Fault("POST", "graphql", 403, count=9),
+        Fault("GET", "/user", 503, count=99),
+    ]
+    result = post_comment(bench.forge(), PR, lambda _: body())
+    assert result.action is CommentAction.FAILED
+    assert bench.github.bodies() == []
+
+
 def test_from_the_environment(bench: Bench) -> None:
     assert github_from_environment({}, REPOSITORY) is None
     environ = {"GITHUB_TOKEN": "t0ken", "GITHUB_API_URL": bench.github.address}
