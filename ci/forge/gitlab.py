@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit
 from ci.errors import ForgeError
 from ci.forge.form import CommentForm, outdated
 from ci.forge.http import Client, Manners
+from ci.forge.marks import Label
 from ci.forge.model import Comment, CommitStatus, PermissionMissing, PullRequest, StatusState
 from ci.forge.payload import member, number_in, text_in
 from ci.report.dialect import without_quick_actions
@@ -170,6 +171,35 @@ class GitLab:
         except ForgeError as error:
             if not re.search(rf"Cannot transition status.* from :{state}\b", error.why or ""):
                 raise
+
+    def labels(self, pull_request: int) -> tuple[str, ...]:
+        purpose = "read the merge request's labels"
+        found = self._client.request("GET", self._merge_request(pull_request), purpose=purpose)
+        return tuple(name for name in member(found, "labels") or () if isinstance(name, str))
+
+    def add_label(self, pull_request: int, label: Label) -> None:
+        """Made first where the project does not have it; GitLab would choose a color."""
+        path = f"{self._project}/labels"
+        body = {
+            "name": label.name,
+            "color": f"#{label.color}",
+            "description": label.description,
+        }
+        try:
+            self._client.request("POST", path, body=body, purpose="make a label", again=True)
+        except ForgeError as error:
+            if "already exists" not in (error.why or ""):
+                raise
+        self._change_labels(pull_request, "add_labels", label.name)
+
+    def remove_label(self, pull_request: int, name: str) -> None:
+        self._change_labels(pull_request, "remove_labels", name)
+
+    def _change_labels(self, pull_request: int, how: str, name: str) -> None:
+        purpose = "put a label on the merge request"
+        self._client.request(
+            "PUT", self._merge_request(pull_request), body={how: name}, purpose=purpose
+        )
 
     def _merge_request(self, number: int) -> str:
         return f"{self._project}/merge_requests/{number}"

@@ -23,7 +23,8 @@ from ci.trigger.values import codecommit_region, is_codecommit
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Host:
     """A forge behind HTTP: its own hosts, where its API is, the variables that hold a token and
-    the API's address (`sites`: the host's alone), and the path of the API on one's own host, where there may be one."""
+    the API's address (`sites`: the host's alone), and the path of the API on one's own host,
+    where there may be one."""
 
     hosts: frozenset[str]
     api: str

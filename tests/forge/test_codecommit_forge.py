@@ -46,6 +46,16 @@ def test_the_next_build_of_a_role_takes_its_comment_over(bench: CodeCommitBench)
     assert again.action is CommentAction.UNCHANGED
 
 
+def test_a_take_over_that_was_killed_leaves_nothing_behind(bench: CodeCommitBench) -> None:
+    """Killed between the new comment and the end of the old one: both stand."""
+    for build in ("build-1", "build-2"):
+        bench.fake.add_comment(PR, f"{ROLE}/{build}", bench.forge().form.dress(BODY))
+    bench.fake.callers["AKIDBUILD3"] = f"{ROLE}/build-3"
+    upsert_comment(bench.forge("AKIDBUILD3"), PR, BODY.replace("report", "news"))
+    [left] = bench.bodies()
+    assert left.endswith("news\n")
+
+
 def test_another_role_s_comment_is_left_alone(bench: CodeCommitBench) -> None:
     bench.add("arn:aws:sts::000000000000:assumed-role/other/x", BODY)
     assert upsert_comment(bench.forge(), PR, BODY).action is CommentAction.CREATED

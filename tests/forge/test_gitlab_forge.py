@@ -5,10 +5,12 @@ from collections.abc import Iterator
 import pytest
 from support.forge_benches import NEW, OLD, PR, GitLabBench, open_bench
 from support.gitlab import PROJECT, merge_request
+from support.reports import REPORTS
 
 from ci.errors import ForgeError
 from ci.forge.comments import upsert_comment
 from ci.forge.gitlab import open_gitlab
+from ci.forge.labels import post_label
 from ci.forge.model import CommitStatus, PermissionMissing, StatusState
 from ci.report.marker import Marker, render_marker
 from ci.report.model import State
@@ -120,6 +122,21 @@ def test_a_status_may_be_set_again(bench: GitLabBench) -> None:
         forge.set_status(NEW, CommitStatus(context="sagemaker", state=state, description="x"))
     posted = [each["state"] for each in bench.fake.statuses[NEW, "sagemaker"]]
     assert posted == ["running", "success"]
+
+
+def test_a_label_tells_the_outcome_in_its_color(bench: GitLabBench) -> None:
+    forge, outcomes = bench.forge(), REPORTS
+    bench.fake.merge_requests[PR]["labels"] = ["theirs"]
+    post_label(forge, PR, outcomes["running"], alone=True)
+    post_label(forge, PR, outcomes["gate-failed"], alone=True)
+    post_label(forge, PR, outcomes["gate-failed"], alone=True)
+    theirs, ours = forge.labels(PR)
+    assert theirs == "theirs"
+    assert bench.fake.labels[ours]["color"].startswith("#")
+    assert bench.fake.labels[ours]["color"] != "#chosen"
+    forge.remove_label(PR, ours)
+    forge.remove_label(PR, ours)
+    assert forge.labels(PR) == ("theirs",)
 
 
 def test_a_wrong_token_and_a_wrong_project_are_told(bench: GitLabBench) -> None:

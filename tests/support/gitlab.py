@@ -30,6 +30,7 @@ class FakeGitLab(Loopback):
     of_commit: dict[str, list[int]] = field(default_factory=dict)
     projects: dict[int, str] = field(default_factory=dict)
     members: list[tuple[str, int, str]] = field(default_factory=list)
+    labels: dict[str, dict[str, Any]] = field(default_factory=dict)
     statuses: dict[tuple[str, str], list[dict[str, Any]]] = field(default_factory=dict)
     obeyed: list[str] = field(default_factory=list)
     number: int = 300
@@ -69,7 +70,8 @@ class FakeGitLab(Loopback):
         if unquote(name) != PROJECT:
             return _not_found("Project")
         routes = {
-            r"/merge_requests/(\d+)": self._one,
+            r"/merge_requests/(\d+)": partial(self._one, request),
+            "/labels": partial(self._label, request),
             r"/merge_requests/(\d+)/commits": partial(self._commits, request),
             r"/merge_requests/(\d+)/notes": partial(self._notes, login, request),
             r"/merge_requests/(\d+)/notes/(\d+)": partial(self._note, login, request),
@@ -79,9 +81,23 @@ class FakeGitLab(Loopback):
         }
         return routed(routes, path) or _not_found("Page")
 
-    def _one(self, iid: str) -> Answer:
+    def _one(self, request: Request, iid: str) -> Answer:
         found = self.merge_requests.get(int(iid))
-        return Answer(body=found) if found else _not_found("Merge Request")
+        if found is None:
+            return _not_found("Merge Request")
+        if request.method == "PUT":
+            for name in filter(None, [request.body.get("add_labels")]):
+                found["labels"] = [*dict.fromkeys([*found["labels"], name])]
+                self.labels.setdefault(name, {"name": name, "color": "#chosen"})
+            gone = request.body.get("remove_labels")
+            found["labels"] = [name for name in found["labels"] if name != gone]
+        return Answer(body=found)
+
+    def _label(self, request: Request) -> Answer:
+        if request.body["name"] in self.labels:
+            return Answer(status=409, body={"message": "Label already exists"})
+        self.labels[request.body["name"]] = request.body
+        return Answer(status=201, body=request.body)
 
     def _commits(self, request: Request, iid: str) -> Answer:
         newest_first = [{"id": sha} for sha in reversed(self.commits.get(int(iid), []))]
@@ -170,5 +186,6 @@ def merge_request(number: int, state: str = "opened", **more: object) -> dict[st
         "web_url": f"https://gitlab.example/{PROJECT}/-/merge_requests/{number}",
         "merge_commit_sha": None,
         "squash_commit_sha": None,
+        "labels": [],
         **more,
     }
