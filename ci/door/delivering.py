@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ci.delivery.deploy import Stage
-from ci.delivery.forging import Comments, job_outputs, open_comments
+from ci.delivery.forging import comments_on, job_outputs
 from ci.delivery.job import Job, make_job
 from ci.delivery.pickup import pick_up
 from ci.delivery.planning import Planned, describe_plan, plan_pipeline
@@ -51,7 +51,7 @@ class Delivering:
 
     def answer(self) -> Answer:
         """Do this call's part of the job. GitOpsError for what ends it."""
-        project, trigger = self._open_source()
+        project, trigger, root = self._open_source()
         session = open_session(
             project,
             trigger,
@@ -60,14 +60,15 @@ class Delivering:
             local=False,
         )
         jobs = self._pick_up(session)
-        comments = self._open_comments(session)
         several = len(self.progress.executions or self._names(project)) > 1
-        publisher = Publisher(comments, self.world.redactor, several=several, warn=self.world.say)
+        publisher = Publisher(
+            self.world, session, root, comment=self.settings.comment, several=several
+        )
         with closing(publisher):
             if jobs:
                 polled = look(session, jobs, self._stage(publisher), seen=self.progress.seen)
             else:
-                polled = self._start(session, comments, self._stage(publisher))
+                polled = self._start(session, publisher)
             return self._told(session, polled, publisher)
 
     def _told(self, session: Session, polled: Polled, publisher: Publisher) -> Answer:
@@ -77,7 +78,7 @@ class Delivering:
         if reports and not polled.running:
             credentials = self.invocation.credentials
             place = publisher.upload(self.invocation, self.world.clients_with(credentials))
-            outputs = job_outputs(reports, None, self.world.redactor)
+            outputs = job_outputs(reports, None, publisher.redactor)
             variables = variables_of({**outputs, **place})
         environment = session.project.environments[session.environment]
         deadline = self.settings.deadline
@@ -89,7 +90,7 @@ class Delivering:
             deadline=deadline if deadline is not None else environment.deadline,
         )
 
-    def _open_source(self) -> tuple[Project, Trigger]:
+    def _open_source(self) -> tuple[Project, Trigger, Path]:
         clients = self.world.clients_with(self.invocation.credentials)
         artifact = choose_artifact(self.invocation.inputs, self.settings.source, "source")
         folder = open_artifact(clients, artifact, self.world.scratch)
@@ -102,7 +103,7 @@ class Delivering:
                 fix='Name the artifact that holds the repository: {"source": "SourceArtifact"}',
             )
         project = load_project(file)
-        return self._with_python(project), trigger
+        return self._with_python(project), trigger, folder
 
     def _with_python(self, project: Project) -> Project:
         """Modules compile with the Python that the action names: the project file's own is one of
@@ -144,8 +145,8 @@ class Delivering:
                 )
         return jobs
 
-    def _start(self, session: Session, comments: Comments | None, stage: Stage) -> Polled:
-        jobs, planned, remarks = self._prepare(session, comments)
+    def _start(self, session: Session, publisher: Publisher) -> Polled:
+        jobs, planned, remarks = self._prepare(session, publisher)
         targets = [job.target for job in jobs]
         require_room(
             self.progress.began,
@@ -156,7 +157,7 @@ class Delivering:
         polled = start_and_look(
             session,
             jobs,
-            stage,
+            self._stage(publisher),
             plans={name: describe_plan(each.plan) for name, each in planned.items()},
             remarks=remarks,
             started=self.started.append,
@@ -165,7 +166,7 @@ class Delivering:
         return polled
 
     def _prepare(
-        self, session: Session, comments: Comments | None
+        self, session: Session, publisher: Publisher
     ) -> tuple[tuple[Job, ...], Mapping[str, Planned], Mapping[str, Sequence[str]]]:
         """The jobs as they were reviewed, by the plan of an earlier stage or by the comment of
         the pull request that was merged."""
@@ -184,6 +185,10 @@ class Delivering:
         planned = {job.name: plan_pipeline(session, adapter, job) for job in jobs}
         if folder is not None:
             return require_reviewed(jobs, planned, [str(folder)], folder), planned, {}
+        comments, say = None, self.world.say
+        if publisher.forge is not None:
+            forge, hide, place = publisher.forge, publisher.redactor, publisher.place
+            comments = comments_on(forge, session.trigger, redactor=hide, warn=say, place=place)
         policy = session.project.environments[session.environment].on_unreviewed
         remarks = {name: compare_with_comment(p, comments, policy) for name, p in planned.items()}
         return jobs, planned, remarks
@@ -196,24 +201,13 @@ class Delivering:
         clients = self.world.clients_with(self.invocation.credentials)
         return inside(open_artifact(clients, artifact, self.world.scratch), below or ".", "plan")
 
-    def _open_comments(self, session: Session) -> Comments | None:
-        if not self.settings.comment:
-            return None
-        return open_comments(
-            session.trigger,
-            session.environ,
-            redactor=self.world.redactor,
-            warn=self.world.say,
-            sleep=self.world.sleep,
-            project=session.project,
-        )
-
     def _stage(self, publisher: Publisher) -> Stage:
         world = self.world
         return Stage(
             tell=world.say,
             show=Journal(world.say),
             publish=publisher.publish,
+            commit_order=publisher.commit_order,
             now=lambda: datetime.fromtimestamp(world.clock(), UTC),
             surroundings=Surroundings(wall=world.clock, sleep=world.sleep),
         )

@@ -28,6 +28,7 @@ class World:
     scratch: Path
     redactor: Redactor
     write: Callable[[str], None]
+    secrets: tuple[str, ...] = field(default=(), repr=False)
     _clients: dict[str, Clients] = field(default_factory=dict, repr=False)
 
     @property
@@ -55,13 +56,15 @@ def open_world(
     environ: Mapping[str, str], left: Callable[[], float], secrets: Sequence[str] = ()
 ) -> World:
     """The world of this process. `secrets` are those that came with the call."""
+    hidden = (*secrets_in(environ), *secrets)
     return World(
         environ=environ,
         clock=time.time,
         sleep=time.sleep,
         left=left,
         scratch=Path(tempfile.gettempdir()) / _SCRATCH,
-        redactor=Redactor([*secrets_in(environ), *secrets]),
+        redactor=Redactor(hidden),
+        secrets=hidden,
         write=lambda text: print(text, file=sys.stdout, flush=True),
     )
 

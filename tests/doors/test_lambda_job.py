@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.codepipeline import BUCKET, OWN_KEY, Job, Refused, serve_codepipeline
 from support.endpoint import client, running_endpoint
-from support.github import REPOSITORY
+from support.github import REPOSITORY, serve_github
 from support.lambda_job import Stage, zipped
 from support.scratch import PROJECT, new_scratch, quality_definition
 
@@ -91,6 +91,25 @@ def test_a_job_from_its_first_call_to_its_verdict(stage: Stage) -> None:
     headers = next(h for path, h in stage.service.uploads if path.endswith("/Report/1"))
     assert headers["x-amz-server-side-encryption"] == "aws:kms"
     assert headers["x-amz-server-side-encryption-aws-kms-key-id"].endswith("key/1")
+
+
+def test_the_pull_request_that_was_merged_gets_its_comment(stage: Stage) -> None:
+    commit, key = deliver(stage, 2.45)
+    secret = "t0ken-of-the-function"
+    with serve_github() as github:
+        github.tokens[secret] = "github-actions[bot]"
+        github.pulls[commit] = [{"number": 7, "merge_commit_sha": commit, "merged_at": "now"}]
+        watched = replace(stage, more={"GITHUB_TOKEN": secret, "GITHUB_API_URL": github.address})
+        job = stage.service.start({**OURS, "commit": commit}, inputs={"Source": key})
+        watched.invoke(job)
+        [running] = github.bodies(7)
+        assert "running" in running.lower()
+        operation, last, _ = watched.run(stage.service.following(job) or job)
+        [body] = github.bodies(7)
+    assert operation == "PutJobSuccessResult", last
+    assert "2.45" in body
+    assert commit in body.splitlines()[0]
+    assert not [line for line in watched.said if secret in line]
 
 
 def test_a_first_call_that_comes_twice_is_one_execution(stage: Stage) -> None:

@@ -18,7 +18,8 @@ from support.scratch import Scratch
 
 @dataclass(slots=True, kw_only=True)
 class Stage:
-    """`clock` is added to the real time, so that hours pass at once."""
+    """`clock` is added to the real time, so that hours pass at once; `more` to the function's
+    environment."""
 
     scratch: Scratch
     service: FakeCodePipeline
@@ -26,11 +27,13 @@ class Stage:
     said: list[str] = field(default_factory=list)
     clock: float = 0.0
     number: int = 0
+    more: dict[str, str] = field(default_factory=dict)
 
     @property
     def environ(self) -> dict[str, str]:
         address = self.service.address
-        return {**ENVIRONMENT, "AWS_ENDPOINT_URL": address, "AWS_REGION": "us-east-1"}
+        aws = {"AWS_ENDPOINT_URL": address, "AWS_REGION": "us-east-1"}
+        return {**ENVIRONMENT, **aws, **self.more}
 
     def world(self, *, seconds: float = 300.0, left: Callable[[], float] | None = None) -> World:
         ends = time.monotonic() + seconds
