@@ -37,8 +37,8 @@ class Refusals:
 
     def _together(self, errors: list[PermissionMissing]) -> PermissionMissing:
         needs = {**self.wanted}
-        for error in errors:
-            needs |= {name: access for name, access in error.needs.items() if name not in needs}
+        for name, access in ((n, a) for error in errors for n, a in error.needs.items()):
+            needs[name] = access if access == "write" else needs.get(name, access)
         return PermissionMissing(
             "; ".join(error.what for error in errors),
             where=errors[0].where,
