@@ -65,6 +65,8 @@ class Session:
             opened = open_forge(
                 self.trigger, self.environ, sleep=sleep, project=self.project, learn=learn
             )
+            if opened is None:
+                return None
             self._forges.append(opened)
         return self._forges[0]
 

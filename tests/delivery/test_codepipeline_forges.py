@@ -22,6 +22,7 @@ from support.scratch import Result, Scratch, new_scratch, quality_definition
 from ci.local.lifecycle import Endpoint
 from ci.report.marker import parse_marker
 
+pytestmark = pytest.mark.endpoint
 TOKEN = "t0ken"
 PROJECT = """
 version: 1
@@ -124,6 +125,33 @@ def test_a_merge_is_run_and_its_result_is_the_merge_request_s_comment(
             file.read_text() for file in scratch.root.rglob("*") if file.suffix in {".md", ".json"}
         )
         assert TOKEN not in done.out + done.err + posted + shown
+        assert "awaiting approval" in posted
+
+        decided = approve(endpoint)
+        scratch.environ |= {
+            "CODEBUILD_INITIATOR": "rule/approvals",
+            "CODEBUILD_SOURCE_REPO_URL": f"https://gitlab.com/{gitlab.PROJECT}.git",
+            "SAGEMAKER_GITOPS_EVENT_PACKAGE": decided,
+        }
+        back = scratch.run("auto")
+        assert back.code == 0, back.out + back.err
+        [posted] = bench.bodies()
+        assert "awaiting approval" not in posted
+        assert "looks good" in posted
+        assert TOKEN not in back.out + back.err + posted
+
+
+def approve(endpoint: Endpoint) -> str:
+    """As in Studio: the package that waits is approved."""
+    sagemaker = client(endpoint, "sagemaker")
+    [package] = sagemaker.list_model_packages(ModelPackageGroupName="quality")[
+        "ModelPackageSummaryList"
+    ]
+    arn = str(package["ModelPackageArn"])
+    sagemaker.update_model_package(
+        ModelPackageArn=arn, ModelApprovalStatus="Approved", ApprovalDescription="looks good"
+    )
+    return arn
 
 
 @pytest.mark.parametrize("kind", ["github", "bitbucket", "codecommit"])
