@@ -4,6 +4,7 @@ What the forge refuses is said once and ends nothing: the run is about the model
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -23,6 +24,9 @@ from ci.report.marker import Marker, marker_of
 from ci.report.model import PlanSection, Report, supersede
 from ci.text.redact import Redactor
 from ci.trigger.model import Trigger
+
+# GitHub's own subjects of merge commits and of squashed ones.
+_MERGED = re.compile(r"\AMerge pull request #([1-9][0-9]{0,8}) from |\(#([1-9][0-9]{0,8})\)\Z")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -142,14 +146,28 @@ def comments_on(
 
 
 def find_number(forge: Forge, trigger: Trigger, *, warn: Callable[[str], None]) -> int | None:
-    """The pull request this run is for. A commit that was merged finds the one it came from."""
+    """The pull request this run is for. A commit that was merged finds the one it came from: the
+    forge knows, though not always in the first seconds after the merge; then the one that the
+    commit's subject names, where that was merged as this very commit."""
     if trigger.pull_request is not None:
         return trigger.pull_request
     try:
-        return forge.pull_request_of(trigger.commit)
+        return forge.pull_request_of(trigger.commit) or _named(forge, trigger)
     except ForgeError as error:
         warn(str(error))
         return None
+
+
+def _named(forge: Forge, trigger: Trigger) -> int | None:
+    found = _MERGED.search(trigger.subject or "")
+    if found is None:
+        return None
+    try:
+        pull_request = forge.pull_request(int(found[1] or found[2]))
+    except ForgeError:
+        return None
+    merged = pull_request.merged and pull_request.merge_commit == trigger.commit
+    return pull_request.number if merged else None
 
 
 def write_job_summary(

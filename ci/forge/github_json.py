@@ -51,6 +51,7 @@ def read_pull_request(item: Any) -> PullRequest:
         author=author,
         title=text_in(item, "title") or "",
         url=text_in(item, "html_url") or "",
+        merge_commit=text_in(item, "merge_commit_sha"),
     )
 
 

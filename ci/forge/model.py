@@ -69,7 +69,8 @@ class CommitStatus:
 class PullRequest:
     """`head` and `base` are commits, `branch` and `base_branch` what they are on. Repositories are
     `owner/name`; `head_repository` None where the fork is gone. `from_fork` says the head is not
-    in the repository itself, or is Dependabot's, whose runs have a fork's rights."""
+    in the repository itself, or is Dependabot's, whose runs have a fork's rights. `merge_commit` is
+    what it was merged as, where the forge tells."""
 
     number: int
     head: str
@@ -84,6 +85,7 @@ class PullRequest:
     author: str
     title: str
     url: str
+    merge_commit: str | None = None
 
 
 class Forge(Protocol):
