@@ -16,8 +16,8 @@ from ci.delivery.manual_approval import (
     read_answer,
 )
 from ci.errors import GitOpsError, UsageError
+from ci.project.names import OWN
 from ci.registry.decisions import Decision, decide
-from ci.registry.packages import KEY
 from ci.sagemaker.codepipeline import ActionRun, CodePipeline, WaitingApproval
 from ci.sagemaker.model import ApprovalStatus, ModelPackage
 from ci.sagemaker.packages import Packages
@@ -125,7 +125,7 @@ def _expected(packages: Packages, arn: str, answer: Answered) -> ApprovalStatus:
     if answer.approval is not ApprovalStatus.REJECTED:
         return ApprovalStatus.PENDING
     held = packages.describe(arn)
-    return ApprovalStatus.PENDING if f"{KEY}decision" in held.metadata else held.approval
+    return ApprovalStatus.PENDING if f"{OWN}decision" in held.metadata else held.approval
 
 
 def _reply(

@@ -12,28 +12,19 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ci.delivery.choosing import is_isolated
+from ci.delivery.evidence import Waiting
 from ci.delivery.session import Session
 from ci.errors import DeadlineReached, UsageError
 from ci.execution.ownership import same_owner
+from ci.project.names import OWN
 from ci.sagemaker.adapter import SageMaker
 from ci.sagemaker.model import DeployedPipeline
 from ci.sagemaker.removal import CONFIG, ENDPOINT, MODEL, HostedKind
 
-_TAG = "sagemaker-gitops:"
-_METADATA = f"{_TAG}pull-request"
-_CHANGING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack"})
+_METADATA = f"{OWN}pull-request"
 
 # What groups and endpoints may be called; any other text (an S3 URI) names neither.
 _NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
-    """How to wait for executions to stop: `interval` and `left()` are in seconds."""
-
-    sleep: Callable[[float], None]
-    left: Callable[[], float]
-    interval: float = 5.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -81,7 +72,7 @@ class _Work:
         first = next(iter(self._session.project.pipelines))
         tags = self._session.target(first).tags
         return {
-            f"{_TAG}{part}": tags[f"{_TAG}{part}"]
+            f"{OWN}{part}": tags[f"{OWN}{part}"]
             for part in ("project", "environment", "pull-request")
         }
 
@@ -133,7 +124,8 @@ class _Work:
             self._pause("the execution is still stopping: nothing of its pipeline was deleted", arn)
 
     def _pause(self, what: str, where: str) -> None:
-        if self._waiting.left() <= 0:
+        left = self._waiting.left()
+        if left is not None and left <= 0:
             fix = f"sagemaker-gitops cleanup --pull-request {self._number}"
             raise DeadlineReached(what, where=where, fix=fix)
         self._waiting.sleep(self._waiting.interval)
@@ -154,7 +146,7 @@ class _Work:
             self._leave(label, "it is in the group of the project's production")
         elif metadata.get(_METADATA, self._number) != self._number:
             self._leave(label, f"its metadata names pull request {metadata[_METADATA]}")
-        elif metadata.get(f"{_TAG}execution", execution) != execution:
+        elif metadata.get(f"{OWN}execution", execution) != execution:
             self._leave(label, "its metadata names another execution")
         elif self._aws.removal.package(arn):
             self._deleted(label)
@@ -180,7 +172,7 @@ class _Work:
         endpoint = self._aws.packages.endpoint(name)
         if endpoint is None or not self._owns(ENDPOINT, name, endpoint.arn):
             return
-        while endpoint is not None and endpoint.status in _CHANGING:
+        while endpoint is not None and endpoint.moving:
             self._pause(f"the endpoint is still {endpoint.status}", endpoint.arn)
             endpoint = self._aws.packages.endpoint(name)
         if endpoint is not None and self._aws.removal.hosted(ENDPOINT, name):

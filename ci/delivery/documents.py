@@ -1,7 +1,7 @@
 """Where the metric documents of an execution lie, and their reading."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ci.definition.model import Definition
@@ -24,14 +24,16 @@ class _NoDocumentError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricReader:
-    """Reads the metrics of one execution. What cannot be read becomes a metric with a problem:
-    a missing number is a finding, not an error."""
+    """Reads the metrics of one execution, each document once. What cannot be read becomes a
+    metric with a problem: a missing number is a finding, not an error."""
 
     adapter: SageMaker
     definition: Definition
     execution: ExecutionSnapshot
     package: ModelPackage | None
     champion: ModelPackage | None
+    _bodies: dict[str, bytes | AwsError] = field(default_factory=dict)
+    _jobs: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def read(self, sources: tuple[MetricSource, ...]) -> tuple[MetricValue, ...]:
         return tuple(self._with_champion(self._read(source)) for source in sources)
@@ -41,7 +43,7 @@ class MetricReader:
             if source.origin is Origin.TRAINING_JOB:
                 return read_metric(self._training_job(source.reference), source)
             uri = self._locate(source)
-            return read_metrics(self.adapter.artifacts.read(uri), (source,), where=uri)[0]
+            return read_metrics(self._body(uri), (source,), where=uri)[0]
         except _NoDocumentError as error:
             return unreadable(source, str(error))
         except AwsError as error:
@@ -55,13 +57,30 @@ class MetricReader:
         if metric.champion is not None or metric.source.champion_path is not None:
             return metric
         try:
-            body = self.adapter.artifacts.read(self.champion.metrics_uri)
+            body = self._body(self.champion.metrics_uri)
         except AwsError as error:
             return replace(metric, champion_problem=error.what)
         document, problem = parse_document(body)
         if problem is not None:
             return replace(metric, champion_problem=f"{self.champion.metrics_uri} {problem}")
         return with_champion(metric, document)
+
+    def _body(self, uri: str) -> bytes:
+        """AwsError, each time, for one that cannot be read."""
+        if uri not in self._bodies:
+            try:
+                self._bodies[uri] = self.adapter.artifacts.read(uri)
+            except AwsError as error:
+                self._bodies[uri] = error
+        found = self._bodies[uri]
+        if isinstance(found, AwsError):
+            raise found
+        return found
+
+    def _job(self, arn: str, describe: Callable[[str], Mapping[str, Any]]) -> Mapping[str, Any]:
+        if arn not in self._jobs:
+            self._jobs[arn] = describe(arn.rpartition("/")[2])
+        return self._jobs[arn]
 
     def _locate(self, source: MetricSource) -> str:
         match source.origin:
@@ -89,7 +108,7 @@ class MetricReader:
         step = self._step(step_name)
         if step is None or step.job is None:
             raise _NoDocumentError(f"step {step_name}, which writes it, did not run")
-        job = self.adapter.jobs.processing(step.job.rpartition("/")[2])
+        job = self._job(step.job, self.adapter.jobs.processing)
         outputs = (job.get("ProcessingOutputConfig") or {}).get("Outputs") or ()
         for entry in outputs:
             if entry.get("OutputName") == output:
@@ -112,7 +131,7 @@ class MetricReader:
         if len(trained) != 1:
             what = f"step {step_name}" if step_name else "exactly one training step"
             raise _NoDocumentError(f"the execution did not run {what}")
-        return self.adapter.jobs.training(str(trained[0].job).rpartition("/")[2])
+        return self._job(str(trained[0].job), self.adapter.jobs.training)
 
     def _step(self, name: str) -> StepSnapshot | None:
         return next((step for step in self.execution.steps if step.name == name), None)

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from ci.delivery.job import Job
 from ci.delivery.planning import PULL_REQUEST, plan_against_deployed
 from ci.delivery.session import Session
-from ci.execution.start import TAG, deploy
+from ci.execution.start import deploy
 from ci.plan.model import Kind, NamedChange, Plan
 from ci.plan.words import differences
-from ci.project.names import template_fields
+from ci.project.names import OWN, template_fields
 from ci.project.target import deployed_name
 from ci.sagemaker.adapter import SageMaker
 
@@ -83,7 +83,7 @@ def find_drift(adapter: SageMaker, job: Job) -> Drift:
     return Drift(
         job=job,
         plan=plan,
-        deployed_commit=None if before is None else before.tags.get(f"{TAG}commit"),
+        deployed_commit=None if before is None else before.tags.get(f"{OWN}commit"),
     )
 
 
@@ -97,11 +97,11 @@ def apply_git(adapter: SageMaker, drift: Drift, *, tell: Callable[[str], None]) 
 
 def find_strays(session: Session, adapter: SageMaker) -> tuple[Stray, ...]:
     """Strays of this project in one region, by name."""
-    owner = session.target(next(iter(session.project.pipelines))).tags[f"{TAG}project"]
+    owner = session.target(next(iter(session.project.pipelines))).tags[f"{OWN}project"]
     arns = adapter.pipelines.arns()
     with ThreadPoolExecutor(max_workers=_THREADS) as pool:
         tags = dict(zip(arns, pool.map(adapter.pipelines.tags, arns.values()), strict=True))
-    mine = {name: found for name, found in tags.items() if found.get(f"{TAG}project") == owner}
+    mine = {name: found for name, found in tags.items() if found.get(f"{OWN}project") == owner}
     return tuple(_strays(session, mine, arns))
 
 
@@ -112,7 +112,7 @@ def _strays(
     for name in sorted(name for name in tags if name.lower() not in own):
         reason = why_stray(session, name, tags[name])
         if reason is not None:
-            commit = tags[name].get(f"{TAG}commit")
+            commit = tags[name].get(f"{OWN}commit")
             yield Stray(name=name, arn=arns[name], reason=reason, commit=commit)
 
 
@@ -123,7 +123,7 @@ def why_stray(session: Session, name: str, tags: Mapping[str, str]) -> str | Non
     the pull request is still open is what `cleanup` is for.
     """
     project = session.project
-    pipeline, environment = tags.get(f"{TAG}pipeline"), tags.get(f"{TAG}environment")
+    pipeline, environment = tags.get(f"{OWN}pipeline"), tags.get(f"{OWN}environment")
     entry = project.pipelines.get(pipeline or "")
     place = project.environments.get(environment or "")
     if entry is None:

@@ -12,15 +12,15 @@ from ci.registry.packages import champion
 from ci.sagemaker.adapter import SageMaker
 from ci.sagemaker.model import ApprovalStatus, ExecutionSnapshot, ModelPackage
 
-_ENDPOINT_POLL = 5.0
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """Time, for an endpoint that is still coming up: `left()` is in seconds, None for no bound."""
+    """Time, for what changes by itself: an endpoint, an execution that stops. `left()` is in
+    seconds, None for no bound; `interval` is between two looks."""
 
     sleep: Callable[[float], None]
     left: Callable[[], float | None]
+    interval: float = 5.0
 
 
 def gather_facts(
@@ -114,4 +114,4 @@ def settled_endpoint(adapter: SageMaker, name: str, *, waiting: Waiting) -> Endp
         left = waiting.left()
         if not fact.moving or (left is not None and left <= 0):
             return fact
-        waiting.sleep(_ENDPOINT_POLL if left is None else min(_ENDPOINT_POLL, left))
+        waiting.sleep(waiting.interval if left is None else min(waiting.interval, left))

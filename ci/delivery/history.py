@@ -17,8 +17,8 @@ from ci.metrics.model import MetricSource, Origin
 from ci.metrics.read import read_metrics
 from ci.metrics.trend import Measured, Trend, make_trends
 from ci.project.model import Pipeline
+from ci.project.names import OWN
 from ci.registry.measures import read_measures, stamp_measures
-from ci.registry.packages import KEY
 from ci.sagemaker.adapter import SageMaker
 from ci.sagemaker.model import ModelPackage
 
@@ -69,13 +69,13 @@ class History:
             package = self.adapter.packages.describe(listed.arn)
         except AwsError:
             return
-        if package.metadata.get(f"{KEY}environment", MAIN) != MAIN:
+        if package.metadata.get(f"{OWN}environment", MAIN) != MAIN:
             return
         values = read_measures(package.metadata, (source.name for source in self.sources))
         missing = [source for source in self.sources if source.name not in values]
         values |= self._from_document(package, missing)
         if values:
-            commit = package.metadata.get(f"{KEY}commit")
+            commit = package.metadata.get(f"{OWN}commit")
             yield Measured(version=package.version, values=values, commit=commit)
 
     def _from_document(

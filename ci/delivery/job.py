@@ -22,6 +22,7 @@ from ci.execution.identity import (
 )
 from ci.execution.start import Run, ownership_tags
 from ci.project.model import CompileMode, Target
+from ci.project.names import OWN
 from ci.trigger.model import Event, Trigger
 
 _PROBLEMS_SHOWN = 20
@@ -54,7 +55,7 @@ class Job:
             run_url=trigger.run_url,
         )
         tags = ownership_tags(
-            project=target.tags["sagemaker-gitops:project"],
+            project=target.tags[f"{OWN}project"],
             pipeline=target.pipeline.name,
             environment=target.environment.name,
             commit=trigger.commit,

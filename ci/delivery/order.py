@@ -12,7 +12,8 @@ from ci.delivery.job import Job
 from ci.delivery.planning import Planned
 from ci.delivery.session import Session
 from ci.errors import TriggerError
-from ci.execution.start import TAG, find_by_token
+from ci.execution.start import find_by_token
+from ci.project.names import OWN
 from ci.sagemaker.adapter import SageMaker
 from ci.trigger.model import Door, Event, Trigger
 
@@ -60,7 +61,7 @@ def _is_overtaken(
     tell: Callable[[str], None],
 ) -> bool:
     trigger = session.trigger
-    deployed = None if planned.before is None else planned.before.tags.get(f"{TAG}commit")
+    deployed = None if planned.before is None else planned.before.tags.get(f"{OWN}commit")
     found = standing(trigger, deployed, is_later=None)
     if found is Standing.UNKNOWN and deployed is not None:
         found = standing(trigger, deployed, is_later=_is_later(session, deployed))

@@ -8,13 +8,13 @@ from ci.compile.bundle import Bundle
 from ci.delivery.job import Job, prepare_job
 from ci.delivery.session import Session
 from ci.errors import AwsError
-from ci.execution.start import TAG
 from ci.plan.diff import plan_changes
 from ci.plan.model import Baseline, Files, FunctionState, PipelineState, Plan
 from ci.plan.render import render_markdown
 from ci.plan.states import deployed_state, wanted_state
 from ci.plan.words import summary
 from ci.project.model import Target
+from ci.project.names import OWN
 from ci.sagemaker.adapter import SageMaker
 from ci.trigger.model import Event
 
@@ -65,7 +65,7 @@ def plan_against_deployed(adapter: SageMaker, target: Target, bundle: Bundle) ->
     deployed = adapter.pipelines.find(target.pipeline_name)
     if deployed is None:
         return plan_against(target, bundle, None)
-    functions, unread = _held_functions(adapter, bundle, project=target.tags.get(f"{TAG}project"))
+    functions, unread = _held_functions(adapter, bundle, project=target.tags.get(f"{OWN}project"))
     before = deployed_state(deployed, files=_files(adapter, target, functions), functions=functions)
     return plan_against(target, bundle, before, unread=unread)
 
@@ -120,7 +120,7 @@ def _held_functions(
     for function in bundle.functions:
         try:
             tags = adapter.functions.tags(function.name)
-            if tags is not None and tags.get(f"{TAG}project") != project:
+            if tags is not None and tags.get(f"{OWN}project") != project:
                 unread.append(function.name)
                 continue
             held = adapter.functions.held(function)

@@ -4,17 +4,17 @@ from collections.abc import Mapping
 
 from ci.compile.bundle import Function
 from ci.errors import DefinitionError
+from ci.project.names import OWN
 from ci.sagemaker.functions import Functions
 
-_PREFIX = "sagemaker-gitops:"
-PULL_REQUEST = f"{_PREFIX}pull-request"
+PULL_REQUEST = f"{OWN}pull-request"
 _PARTS = ("project", "pipeline", "environment", "pull-request")
-_IDENTITY = (f"{_PREFIX}project", f"{_PREFIX}environment", PULL_REQUEST)
+_IDENTITY = (f"{OWN}project", f"{OWN}environment", PULL_REQUEST)
 
 
 def owner_tags(tags: Mapping[str, str]) -> dict[str, str]:
     """The part of a pipeline's tags that says whose something is, and not which commit it is."""
-    names = (f"{_PREFIX}{part}" for part in _PARTS)
+    names = (f"{OWN}{part}" for part in _PARTS)
     return {name: tags[name] for name in names if name in tags}
 
 
@@ -49,7 +49,7 @@ def claim(functions: Functions, function: Function, owner: Mapping[str, str]) ->
 
 
 def _described(tags: Mapping[str, str]) -> str:
-    environment, project = (tags.get(f"{_PREFIX}{part}") for part in ("environment", "project"))
+    environment, project = (tags.get(f"{OWN}{part}") for part in ("environment", "project"))
     if environment is None:
         return "no environment of this project"
     number = tags.get(PULL_REQUEST)

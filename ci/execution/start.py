@@ -16,12 +16,12 @@ from ci.compile.bundle import Bundle
 from ci.errors import AwsError
 from ci.execution.identity import parse_description
 from ci.execution.ownership import claim, owner_tags
+from ci.project.names import OWN
 from ci.sagemaker.adapter import SageMaker
 from ci.sagemaker.executions import Executions, StartRequest
 from ci.sagemaker.model import DeployedPipeline, ExecutionSummary
 from ci.sagemaker.pipelines import PipelineRequest, Pipelines
 
-TAG = "sagemaker-gitops:"
 _VERSIONS_SEARCHED = 20
 _EXISTS = ("already exist", "must be unique")
 
@@ -83,11 +83,11 @@ def ownership_tags(
 ) -> dict[str, str]:
     """The tags that say whose pipeline this is and which commit it holds."""
     return {
-        f"{TAG}project": project,
-        f"{TAG}pipeline": pipeline,
-        f"{TAG}environment": environment,
-        f"{TAG}commit": commit,
-        f"{TAG}digest": digest,
+        f"{OWN}project": project,
+        f"{OWN}pipeline": pipeline,
+        f"{OWN}environment": environment,
+        f"{OWN}commit": commit,
+        f"{OWN}digest": digest,
     }
 
 

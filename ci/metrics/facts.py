@@ -1,12 +1,9 @@
 """What a verdict rests on: everything that was read back after an execution, as one value."""
 
 from dataclasses import dataclass
-from typing import Final
 
 from ci.metrics.model import GateResult, MetricValue
-from ci.sagemaker.model import ExecutionSnapshot, ModelPackage
-
-_MOVING: Final = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack"})
+from ci.sagemaker.model import ENDPOINT_MOVES, ExecutionSnapshot, ModelPackage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +19,7 @@ class EndpointFact:
     @property
     def moving(self) -> bool:
         """Whether it is on its way to another state by itself."""
-        return self.status in _MOVING
+        return self.status in ENDPOINT_MOVES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

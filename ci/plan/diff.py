@@ -25,9 +25,10 @@ from ci.plan.normal import FlatStep, branches, flat_step, outer_document
 from ci.plan.rename import find_renames, with_names
 from ci.plan.runs import Before, predict_runs
 from ci.plan.tree import diff_values, render_path
+from ci.project.names import OWN
 
 # Tags that tell of the deploy itself and move with every one.
-VOLATILE_TAGS = frozenset({"sagemaker-gitops:commit", "sagemaker-gitops:digest"})
+VOLATILE_TAGS = frozenset({f"{OWN}commit", f"{OWN}digest"})
 
 
 def plan_changes(

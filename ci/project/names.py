@@ -4,6 +4,10 @@ import hashlib
 import re
 import string
 from collections.abc import Mapping
+from typing import Final
+
+# Before the key of every tag and metadata entry that this program writes.
+OWN: Final = "sagemaker-gitops:"
 
 # Pipelines may have 256 characters; execution display names and job names that derive from a
 # pipeline's name may not, so that one bound holds everywhere.

@@ -7,7 +7,7 @@ from typing import TypeVar, cast
 
 from ci.errors import ProjectError, UsageError
 from ci.project.model import Environment, Pipeline, Project, Target
-from ci.project.names import fill_template, template_fields
+from ci.project.names import OWN, fill_template, template_fields
 from ci.project.validate import nearest
 from ci.trigger.model import Event, Trigger
 
@@ -171,11 +171,11 @@ def _own_tags(
     project: Project, pipeline: Pipeline, environment: Environment, trigger: Trigger
 ) -> dict[str, str]:
     tags = {
-        "sagemaker-gitops:project": trigger.repository or project.root.name,
-        "sagemaker-gitops:pipeline": pipeline.name,
-        "sagemaker-gitops:environment": environment.name,
+        f"{OWN}project": trigger.repository or project.root.name,
+        f"{OWN}pipeline": pipeline.name,
+        f"{OWN}environment": environment.name,
     }
     isolated = "pull_request" in template_fields(environment.pipeline_name)
     if isolated and trigger.pull_request is not None:
-        tags["sagemaker-gitops:pull-request"] = str(trigger.pull_request)
+        tags[f"{OWN}pull-request"] = str(trigger.pull_request)
     return {key: _TAG_VALUE.sub("-", value)[:256] for key, value in tags.items()}

@@ -2,7 +2,7 @@
 
 A decision is bound: to one package by its ARN, to the status and, where it is given, to the commit
 that the decider saw. Where the package has another status by then, is of another commit, or a
-newer one of the same commit or pull request is there, nothing is changed and the reader is told.
+newer one of the same pipeline and commit or pull request is there, nothing is changed and the reader is told.
 (The API has no conditional update: of two who decide within the same moment the later one stands.)
 """
 
@@ -13,16 +13,18 @@ from datetime import datetime
 from itertools import islice
 
 from ci.errors import ExitCode, GitOpsError
-from ci.registry.packages import KEY, Provenance, read_provenance, safe_metadata
+from ci.project.names import OWN
+from ci.registry.packages import Provenance, read_provenance, safe_metadata
+from ci.sagemaker.arn import pipeline_of
 from ci.sagemaker.model import ApprovalStatus, ModelPackage
 from ci.sagemaker.packages import Packages
 from ci.text.clean import clean
 
 # How many newer packages of a group are looked at; each takes a call.
 _MOST_NEWER = 100
-_DECIDED = f"{KEY}decision"
-_BY, _AT, _ON = f"{KEY}decided-by", f"{KEY}decided-at", f"{KEY}decided-on"
-_COMMIT = f"{KEY}decided-commit"
+_DECIDED = f"{OWN}decision"
+_BY, _AT, _ON = f"{OWN}decided-by", f"{OWN}decided-at", f"{OWN}decided-on"
+_COMMIT = f"{OWN}decided-commit"
 ELSEWHERE = "SageMaker"
 
 
@@ -174,7 +176,10 @@ def _refuse_superseded(packages: Packages, held: ModelPackage) -> None:
 
 
 def _same_subject(own: Provenance, other: Provenance) -> bool:
+    """Two pipelines may register in one group: a sibling's package replaces none."""
     if own.environment != other.environment:
+        return False
+    if pipeline_of(own.execution) != pipeline_of(other.execution):
         return False
     same_pull = own.pull_request is not None and own.pull_request == other.pull_request
     return same_pull or own.commit == other.commit

@@ -9,10 +9,11 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 
+from ci.project.names import OWN
 from ci.sagemaker.model import ModelPackage
 from ci.sagemaker.packages import Packages
 
-PREFIX = "sagemaker-gitops:metric-"
+PREFIX = f"{OWN}metric-"
 MOST = 20
 _LONGEST = 128 - len(PREFIX)
 _UNSAFE = re.compile(r"[^\w .:/=+\-@]")

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from ci.project.names import OWN
 from ci.sagemaker.model import ApprovalStatus, ModelPackage
 from ci.sagemaker.packages import Packages
 
-KEY = "sagemaker-gitops:"
 _VALUE_LIMIT = 256
 _UNSAFE = re.compile(r"[^\w .:/=+\-@]", re.UNICODE)
 
@@ -42,9 +42,9 @@ def read_provenance(package: ModelPackage) -> Provenance | None:
     Values come back as they were stored: in the alphabet that the API takes (`safe_metadata`).
     """
     held = {
-        key.removeprefix(KEY): value
+        key.removeprefix(OWN): value
         for key, value in package.metadata.items()
-        if key.startswith(KEY)
+        if key.startswith(OWN)
     }
     if not all(held.get(name) for name in ("commit", "execution", "environment", "digest")):
         return None
@@ -83,7 +83,7 @@ def _provenance_metadata(provenance: Provenance) -> dict[str, str]:
         "pull-request": None if provenance.pull_request is None else str(provenance.pull_request),
         "run-url": provenance.run_url,
     }
-    return {f"{KEY}{name}": value for name, value in found.items() if value}
+    return {f"{OWN}{name}": value for name, value in found.items() if value}
 
 
 def safe_metadata(metadata: Mapping[str, str]) -> dict[str, str]:

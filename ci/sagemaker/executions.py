@@ -9,9 +9,9 @@ from ci.errors import AwsError
 from ci.sagemaker.clients import Clients
 from ci.sagemaker.model import ExecutionSnapshot, ExecutionStatus, ExecutionSummary, StepSnapshot
 from ci.sagemaker.read import parse_execution, parse_step, parse_summary
+from ci.sagemaker.retry import is_gone
 
 _SERVICE = "sagemaker"
-_NOT_FOUND = frozenset({"ResourceNotFound", "ResourceNotFoundException"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +94,7 @@ class Executions:
         try:
             yield from self._summaries(self._clients, pipeline_name, after)
         except AwsError as error:
-            if error.code not in _NOT_FOUND:
+            if not is_gone(error):
                 raise
 
     def find(

@@ -10,7 +10,9 @@ from typing import Any
 
 from ci.compile.bundle import Function
 from ci.errors import AwsError
+from ci.project.names import OWN
 from ci.sagemaker.clients import Clients
+from ci.sagemaker.retry import is_gone
 from ci.sagemaker.translate import translated
 
 _SERVICE = "lambda"
@@ -20,7 +22,6 @@ _BUSY_ROLE = _BUSY | {"InvalidParameterValueException"}
 _WAIT = 120
 # A function may run for 15 minutes.
 _LONGEST_CALL = 930.0
-_OWN = "sagemaker-gitops:"
 _LARGEST_CODE = 64 * 1024 * 1024
 # What only CreateFunction takes.
 _CREATE_ONLY = frozenset(
@@ -131,7 +132,7 @@ class Functions:
             self._clients.call(
                 _SERVICE, "TagResource", {"Resource": arn, "Tags": missing}, where=arn
             )
-        stale = [key for key in held if key.startswith(_OWN) and key not in owner]
+        stale = [key for key in held if key.startswith(OWN) and key not in owner]
         if stale:
             self._clients.call(
                 _SERVICE, "UntagResource", {"Resource": arn, "TagKeys": stale}, where=arn
@@ -179,7 +180,7 @@ class Functions:
                 _SERVICE, "GetFunctionConfiguration", {"FunctionName": name}, where=name
             )
         except AwsError as error:
-            if error.code in {"ResourceNotFoundException", "404"}:
+            if is_gone(error):
                 return None
             raise
 

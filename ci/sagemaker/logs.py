@@ -8,13 +8,13 @@ from ci.errors import AwsError
 from ci.sagemaker.arn import resource_name
 from ci.sagemaker.clients import Clients
 from ci.sagemaker.model import StepSnapshot
+from ci.sagemaker.retry import is_gone
 
 _SERVICE = "logs"
 _PAGES = 20  # at most, for one tail
 _NEW_PAGES = 5  # at most, for what is new in one stream at once
 _FIRST_LINES = 100  # of a stream that is met for the first time
 _LOOK_AGAIN = 6  # every so many times, a step is asked for further streams
-_NOT_FOUND = frozenset({"ResourceNotFoundException", "ResourceNotFound"})
 
 # Group by the resource type in the job's ARN; streams start with `<job name>/`.
 _GROUPS: Mapping[str, str] = {
@@ -67,7 +67,7 @@ class Logs:
             streams = self._streams(place, step)
             tails = [(name, self._tail(place.group, name, step, lines)) for name in streams]
         except AwsError as error:
-            if error.code in _NOT_FOUND:
+            if is_gone(error):
                 return ()
             raise
         if len(tails) == 1:
@@ -94,7 +94,7 @@ class Logs:
                 label = f"[{stream.rpartition('/')[2]}] " if len(tokens) > 1 else ""
                 lines += [label + line for line in found]
         except AwsError as error:
-            if error.code not in _NOT_FOUND:
+            if not is_gone(error):
                 raise
         return LogCursor(tokens=tokens, asked=cursor.asked + 1), tuple(lines)
 

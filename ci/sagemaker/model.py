@@ -109,6 +109,10 @@ class PipelineVersion:
     aliases: tuple[str, ...] = ()
 
 
+# The statuses that an endpoint leaves by itself.
+ENDPOINT_MOVES = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack"})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """A hosted endpoint; `model_package` is the package its first variant's model was made of."""
@@ -120,6 +124,10 @@ class Endpoint:
     config: str | None = None
     models: tuple[str, ...] = ()
     model_package: str | None = None
+
+    @property
+    def moving(self) -> bool:
+        return self.status in ENDPOINT_MOVES
 
 
 class ApprovalStatus(StrEnum):

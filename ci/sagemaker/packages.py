@@ -7,6 +7,7 @@ from ci.errors import AwsError
 from ci.sagemaker.clients import Clients
 from ci.sagemaker.model import ApprovalStatus, Endpoint, ModelPackage
 from ci.sagemaker.read import parse_package
+from ci.sagemaker.retry import is_gone
 
 _SERVICE = "sagemaker"
 _CONFLICT = frozenset({"ConflictException"})
@@ -48,7 +49,7 @@ class Packages:
             ):
                 yield parse_package(item)
         except AwsError as error:
-            if not _no_group(error):
+            if not is_gone(error):
                 raise
 
     def groups(self) -> Iterator[str]:
@@ -112,11 +113,3 @@ class Packages:
         return next(
             (item["ModelPackageName"] for item in containers if "ModelPackageName" in item), None
         )
-
-
-def _no_group(error: AwsError) -> bool:
-    text = error.what.lower()
-    return error.code in {"ResourceNotFound", "ResourceNotFoundException"} or (
-        error.code == "ValidationException"
-        and ("does not exist" in text or "could not find" in text or "cannot find" in text)
-    )

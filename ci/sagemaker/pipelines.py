@@ -8,6 +8,7 @@ from ci.sagemaker.artifacts import Artifacts
 from ci.sagemaker.clients import Clients
 from ci.sagemaker.model import DeployedPipeline, PipelineVersion
 from ci.sagemaker.read import parse_pipeline
+from ci.sagemaker.retry import is_gone
 
 INLINE_LIMIT = 100 * 1024  # bytes of a definition that CreatePipeline takes inline
 
@@ -49,7 +50,7 @@ class Pipelines:
                 _SERVICE, "DescribePipeline", {"PipelineName": name, **pinned}, where=name
             )
         except AwsError as error:
-            if error.code in {"ResourceNotFound", "ResourceNotFoundException"}:
+            if is_gone(error):
                 return None
             raise
         tags = self.tags(answer["PipelineArn"])
@@ -101,7 +102,7 @@ class Pipelines:
                 retry_on=_CONFLICT,
             )
         except AwsError as error:
-            if error.code in {"ResourceNotFound", "ResourceNotFoundException"}:
+            if is_gone(error):
                 return False
             raise
         return True

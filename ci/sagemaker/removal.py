@@ -6,11 +6,10 @@ from typing import Any
 
 from ci.errors import AwsError
 from ci.sagemaker.clients import Clients
+from ci.sagemaker.retry import is_gone
 
 _SAGEMAKER = "sagemaker"
 _CONFLICT = frozenset({"ConflictException"})
-_GONE_CODES = frozenset({"ResourceNotFound", "ResourceNotFoundException", "404"})
-_GONE_WORDS = ("could not find", "cannot find", "does not exist")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,14 +23,6 @@ class HostedKind:
 ENDPOINT = HostedKind(shape="Endpoint", label="endpoint")
 CONFIG = HostedKind(shape="EndpointConfig", label="endpoint config")
 MODEL = HostedKind(shape="Model", label="model")
-
-
-def is_gone(error: AwsError) -> bool:
-    """SageMaker says of most missing resources only in words that they are."""
-    return error.code in _GONE_CODES or (
-        error.code == "ValidationException"
-        and any(words in error.what.lower() for words in _GONE_WORDS)
-    )
 
 
 class Removal:

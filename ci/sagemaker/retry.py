@@ -65,6 +65,9 @@ _PASSING = frozenset(
 # What a wrong clock shows as: boto3 does not correct it, the machine's time service does.
 CLOCK = frozenset({"RequestTimeTooSkewed", "SignatureDoesNotMatch", "InvalidSignatureException"})
 
+_GONE = frozenset({"ResourceNotFound", "ResourceNotFoundException", "404"})
+_GONE_WORDS = ("could not find", "cannot find", "does not exist")
+
 
 def is_transient(error: AwsError) -> bool:
     """Whether the same call may succeed later although nobody changes anything."""
@@ -78,6 +81,14 @@ def is_transient(error: AwsError) -> bool:
 def is_expired(error: AwsError) -> bool:
     """Whether new credentials would make the call succeed."""
     return error.code in EXPIRED
+
+
+def is_gone(error: AwsError) -> bool:
+    """Whether there is nothing of that name. SageMaker says so of most things only in words."""
+    return error.code in _GONE or (
+        error.code == "ValidationException"
+        and any(words in error.what.lower() for words in _GONE_WORDS)
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

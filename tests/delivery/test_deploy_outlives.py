@@ -196,4 +196,4 @@ def test_ten_minutes_without_a_name_server(site: Site, tmp_path: Path) -> None:
     hosts.write_text("127.0.0.1 localhost\n")
     done = ended(child)
     assert done.code == 0, done.err
-    assert "EndpointConnectionError" in done.err
+    assert "going on" in done.err

@@ -21,7 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, shell: Shell) -> int:
-    from ci.delivery.cleanup import Waiting, clean_up
+    from ci.delivery.cleanup import clean_up
+    from ci.delivery.evidence import Waiting
 
     session = settle_session(arguments, shell)
     seconds = settle_deadline(arguments.deadline)
