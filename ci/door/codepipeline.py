@@ -6,9 +6,12 @@ execution of the first, and an answer that comes second changes nothing.
 """
 
 import os
+import tempfile
+import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Protocol
 
 from ci.delivery.polling import is_passing
@@ -19,6 +22,7 @@ from ci.door.invocation import Invocation, job_of, parse_invocation
 from ci.door.once import Once
 from ci.door.progress import Progress, decode
 from ci.door.settings import Command, parse_settings
+from ci.door.source import sweep
 from ci.door.world import World, open_world
 from ci.errors import AwsError, GitOpsError
 from ci.sagemaker.codepipeline import CodePipeline, Success
@@ -37,6 +41,7 @@ def handler(event: Mapping[str, Any], context: Context) -> dict[str, object]:
     def left() -> float:
         return context.get_remaining_time_in_millis() / 1000
 
+    sweep(Path(tempfile.gettempdir()), now=time.time())
     world = open_world(os.environ, left, _secrets_of(event))
     job = job_of(event)
     return follow_event(event, world) if job is None else answer_job(job, event, world)
@@ -46,7 +51,8 @@ def answer_job(job: str, event: Mapping[str, Any], world: World) -> dict[str, ob
     """Do one call's part of a job, and answer it."""
     work = _Work(world)
     service = CodePipeline(world.clients())
-    with Once(service, job, left=world.left(), late=work.late) as once:
+    hide = world.redactor.text
+    with Once(service, job, left=world.left(), late=work.late, hide=hide) as once:
         taken = once.give(work.answer(event))
     told = once.given
     world.say(f"Job {job}: {_shown(told)}" + ("" if taken else " (answered before)"))

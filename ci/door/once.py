@@ -3,6 +3,7 @@
 import contextlib
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from types import TracebackType
 
 from ci.door.answer import Answer
@@ -16,16 +17,23 @@ _SHARE = 0.3  # of the time that is left, where that is short
 class Once:
     """A context around the work for one job.
 
-    `left` is in seconds; `late` gives the answer where they are nearly up. Whoever answers first
-    has answered: what comes later says nothing.
+    `left` is in seconds; `late` gives the answer where they are nearly up; `hide` takes secrets
+    out of its words. Whoever answers first has answered: what comes later says nothing.
     """
 
     def __init__(
-        self, service: CodePipeline, job: str, *, left: float, late: Callable[[], Answer]
+        self,
+        service: CodePipeline,
+        job: str,
+        *,
+        left: float,
+        late: Callable[[], Answer],
+        hide: Callable[[str], str],
     ) -> None:
         self._service = service
         self._job = job
         self._late = late
+        self._hide = hide
         self._lock = threading.Lock()
         self._given: Answer | None = None
         wait = max(0.0, left - min(MARGIN, left * _SHARE))
@@ -61,9 +69,12 @@ class Once:
     def _put(self, answer: Answer) -> bool:
         match answer:
             case Success():
-                return self._service.succeed(self._job, answer)
+                told = replace(answer, summary=self._hide(answer.summary))
+                return self._service.succeed(self._job, told)
             case Failure():
-                return self._service.fail(self._job, answer)
+                return self._service.fail(
+                    self._job, replace(answer, message=self._hide(answer.message))
+                )
 
     def _time_is_up(self) -> None:
         # Where this cannot be told either, the work may still end in time, and Lambda invokes a

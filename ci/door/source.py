@@ -4,6 +4,7 @@ A function that is still warm meets the same artifact at every call of a job: wh
 once is used again, by the object's name, which CodePipeline never gives to another.
 """
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -23,6 +24,7 @@ LARGEST = 256 << 20  # bytes of an archive; the function's own disk holds 512 Mi
 _RESERVE = 16 << 20
 _MOST_FILES = 50_000
 _LONGEST_LINK = 4096
+_KEPT = 3600.0  # seconds
 # RuntimeError is what an encrypted member and a loop of links end in.
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, OSError)
 
@@ -77,6 +79,15 @@ def unpack(archive: Path, folder: Path, *, where: str) -> None:
         raise TriggerError(
             "the input artifact cannot be unpacked", where=where, why=str(error)
         ) from error
+
+
+def sweep(folder: Path, *, now: float) -> None:
+    """Delete what earlier calls of a process that never ends have left: a compile's files last
+    for its call, which takes no longer than Lambda's 15 minutes."""
+    for each in folder.glob("sagemaker-gitops-*"):
+        with contextlib.suppress(OSError):
+            if each.is_dir() and now - each.stat().st_mtime > _KEPT:
+                shutil.rmtree(each, ignore_errors=True)
 
 
 def _extract(held: zipfile.ZipFile, folder: Path, where: str) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import threading
 import time
 import zipfile
@@ -21,6 +22,7 @@ from support.scratch import PROJECT, new_scratch, quality_definition
 from ci.door.codepipeline import _Work
 from ci.door.invocation import job_of
 from ci.door.progress import LIMIT, Progress, decode, encode
+from ci.door.source import sweep
 from ci.errors import AwsError, UsageError
 from ci.sagemaker.codepipeline import Failure, FailureType, Success
 from ci.text.redact import Redactor
@@ -433,3 +435,15 @@ def test_no_token_breaks_the_program(text: str) -> None:
     except UsageError:
         return
     assert not text
+
+
+def test_what_earlier_calls_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
+    names = ("sagemaker-gitops-old", "sagemaker-gitops-new", "other-old", "sagemaker-gitops")
+    for name in names:
+        (tmp_path / name).mkdir()
+        if not name.endswith("new"):
+            os.utime(tmp_path / name, (0, 0))
+    (tmp_path / "sagemaker-gitops-bug.txt").write_text("a file")
+    sweep(tmp_path, now=time.time())
+    left = {each.name for each in tmp_path.iterdir()}
+    assert left == {*names[1:], "sagemaker-gitops-bug.txt"}

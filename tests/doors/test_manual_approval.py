@@ -12,14 +12,25 @@ from support.endpoint import client, running_endpoint
 from support.lambda_job import Stage
 from support.scratch import IMAGE, PROJECT, new_scratch, quality_definition
 
-from ci.delivery.manual_approval import PLACES, VARIABLE, Place, parse_places, person, read_answer
+from ci.delivery.manual_approval import (
+    PLACES,
+    VARIABLE,
+    Meaning,
+    Place,
+    choose_reply,
+    parse_places,
+    person,
+    read_answer,
+)
 from ci.door.approving import follow_event
 from ci.errors import UsageError
 from ci.registry.decisions import ApprovalError
 from ci.sagemaker.codepipeline import ActionRun
+from ci.sagemaker.model import ApprovalStatus, ModelPackage
 
 ROLE = "arn:aws:iam::000000000000:role/sagemaker-gitops-local"
 PLACE = ("Approve", "Model")
+COMMIT = "c0ffee" + "0" * 34
 ALICE = "arn:aws:sts::000000000000:assumed-role/Admin/alice"
 MANUAL = {"category": "Approval", "owner": "AWS", "provider": "Manual", "version": "1"}
 INVOKE = {"category": "Invoke", "owner": "AWS", "provider": "Lambda", "version": "1"}
@@ -292,3 +303,58 @@ def test_several_approvals_are_never_taken_for_one() -> None:
 )
 def test_who_answered(arn: str, name: str) -> None:
     assert person(arn) == name
+
+
+def test_one_approval_stands_for_all_models_of_an_execution() -> None:
+    ours, other = package("quality", "Approved"), package("other", "PendingManualApproval")
+    both = (ours.arn, other.arn)
+
+    def meaning(first: ModelPackage, status: ApprovalStatus) -> Meaning:
+        return choose_reply(first, {other.arn: status}, named=both, revisions=()).meaning
+
+    assert meaning(ours, ApprovalStatus.PENDING) is Meaning.WAIT
+    assert meaning(ours, ApprovalStatus.APPROVED) is Meaning.APPROVE
+    assert meaning(ours, ApprovalStatus.REJECTED) is Meaning.REJECT
+    pending = package("quality", "PendingManualApproval")
+    assert meaning(pending, ApprovalStatus.APPROVED) is Meaning.WAIT
+    assert meaning(package("quality", "Rejected"), ApprovalStatus.APPROVED) is Meaning.REJECT
+
+
+def test_without_a_name_the_commit_decides_and_a_name_goes_before_it() -> None:
+    ours = package("quality", "Approved")
+    for named, revisions, wanted in (
+        ((), (COMMIT,), Meaning.APPROVE),
+        ((), ("f" * 40,), Meaning.FOREIGN),
+        ((), (), Meaning.FOREIGN),
+        (("arn:of:another",), (COMMIT,), Meaning.FOREIGN),
+    ):
+        assert choose_reply(ours, {}, named=named, revisions=revisions).meaning is wanted
+    nobodys = replace(ours, metadata={})
+    reply = choose_reply(nobodys, {}, named=(), revisions=(COMMIT,))
+    assert reply.meaning is Meaning.FOREIGN
+
+
+def package(group: str, approval: str) -> ModelPackage:
+    told = {"commit": COMMIT, "execution": "e", "environment": "main", "digest": "d"}
+    return ModelPackage(
+        arn=f"arn:aws:sagemaker:us-east-1:000000000000:model-package/{group}/1",
+        group=group,
+        version=1,
+        approval=ApprovalStatus(approval),
+        status="Completed",
+        metadata={f"sagemaker-gitops:{name}": value for name, value in told.items()},
+    )
+
+
+@pytest.mark.endpoint
+def test_approvals_sync_answers_what_waits(world: World) -> None:
+    _, arn = world.train(2.0)
+    world.decide(arn, "Approved")
+    environ = {**world.stage.environ, PLACES: "mlops/Approve/Model"}
+    synced = replace(world.stage.scratch, environ=environ).run("approvals", "sync", arn, "--json")
+    assert synced.code == 0, synced.err
+    assert world.service.pipelines["mlops"].decided[PLACE]["status"] == "Approved"
+    environ[PLACES] = "mlops/Approve"
+    wrong = replace(world.stage.scratch, environ=environ).run("approvals", "sync", arn, "--json")
+    assert wrong.code == 2
+    assert wrong.document["error"]["fix"] == "PIPELINE/STAGE/ACTION"
