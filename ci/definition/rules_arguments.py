@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ci.definition.model import Definition, Problem, Step
+from ci.definition.patterns import matches
 from ci.definition.read import child_path
 from ci.definition.references import as_reference, is_expression, parse_reference
 from ci.definition.rules import Rule
 from ci.definition.rules_references import expression_type
 from ci.definition.shapes import ARGUMENT_SHAPES, Shape, service_shapes
-from ci.local.patterns import matches
 
 _NUMBERS = frozenset({"integer", "long", "float", "double"})
 _Found = Iterator[tuple[Rule, str, str]]

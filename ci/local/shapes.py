@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ci.local.patterns import matches
+from ci.definition.patterns import matches
 from ci.local.service import ServiceModel, Shape
 
 _SHOWN = 1000

@@ -7,7 +7,7 @@ from botocore.validate import ParamValidator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ci.local.patterns import matches
+from ci.definition.patterns import matches
 from ci.local.service import sagemaker
 from ci.local.shapes import as_validation_message, find_misfits
 
