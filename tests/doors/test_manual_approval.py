@@ -181,12 +181,28 @@ def test_a_package_that_is_decided_on_answers_the_approval_that_waits(world: Wor
     assert world.follow(package_event(package))["answered"] == 1
     assert held.decided[PLACE]["status"] == "Approved"
     assert world.follow(package_event(package))["answered"] == 0
+    held.decided.clear()
+    sync(world, package)
+    assert held.decided[PLACE]["status"] == "Approved"
     _, other = world.register()
     assert world.follow(package_event(package))["answered"] == 0, "it waits for another model"
     assert held.decided == {}
     world.decide(other, "Rejected")
     assert world.follow(package_event(other), places="mlops")["answered"] == 1
     assert held.decided[PLACE]["status"] == "Rejected"
+
+
+def sync(world: World, package: str) -> None:
+    """The command does what the function does."""
+    environ = {**world.stage.environ, PLACES: "mlops/Approve"}
+    wrong = replace(world.stage.scratch, environ=environ).run(
+        "approvals", "sync", package, "--json"
+    )
+    assert wrong.code == 2
+    assert wrong.document["error"]["fix"] == "PIPELINE/STAGE/ACTION"
+    environ[PLACES] = "mlops/Approve/Model"
+    done = replace(world.stage.scratch, environ=environ).run("approvals", "sync", package, "--json")
+    assert done.code == 0, done.err
 
 
 @pytest.mark.endpoint
@@ -344,17 +360,3 @@ def package(group: str, approval: str) -> ModelPackage:
         status="Completed",
         metadata={f"sagemaker-gitops:{name}": value for name, value in told.items()},
     )
-
-
-@pytest.mark.endpoint
-def test_approvals_sync_answers_what_waits(world: World) -> None:
-    _, arn = world.train(2.0)
-    world.decide(arn, "Approved")
-    environ = {**world.stage.environ, PLACES: "mlops/Approve/Model"}
-    synced = replace(world.stage.scratch, environ=environ).run("approvals", "sync", arn, "--json")
-    assert synced.code == 0, synced.err
-    assert world.service.pipelines["mlops"].decided[PLACE]["status"] == "Approved"
-    environ[PLACES] = "mlops/Approve"
-    wrong = replace(world.stage.scratch, environ=environ).run("approvals", "sync", arn, "--json")
-    assert wrong.code == 2
-    assert wrong.document["error"]["fix"] == "PIPELINE/STAGE/ACTION"
