@@ -103,7 +103,15 @@ def _run_uv(command: list[str], environ: Mapping[str, str]) -> None:
 class Emulator:
     """The child process, watched: where it dies it is started again on the same port."""
 
-    def __init__(self, *, python: Path, home: Path, region: str, front: str) -> None:
+    def __init__(
+        self,
+        *,
+        python: Path,
+        home: Path,
+        region: str,
+        front: str,
+        ready_seconds: float = _READY_SECONDS,
+    ) -> None:
         self._python = python
         self._home = home
         self._region = region
@@ -114,6 +122,8 @@ class Emulator:
         self.ready = asyncio.Event()
         self.failed = asyncio.Event()
         self._was_ready = False
+        self._ready_seconds = ready_seconds
+        self._fault = ""
 
     @property
     def address(self) -> str:
@@ -123,7 +133,7 @@ class Emulator:
         """Start the child. `ready` is set when it answers."""
         await self._end_leftover()
         await self._spawn()
-        self._watch = asyncio.create_task(self._keep_alive())
+        self._watch = asyncio.create_task(self._guard())
 
     async def stop(self) -> None:
         """End the child the orderly way, so that it saves its state."""
@@ -183,6 +193,15 @@ class Emulator:
             "AWS_EC2_METADATA_DISABLED": "true",
         }
 
+    async def _guard(self) -> None:
+        """Nobody waits for an emulator that nobody starts."""
+        try:
+            await self._keep_alive()
+        except Exception as error:  # noqa: BLE001 - told to whoever started the endpoint
+            _LOG.exception("the emulator cannot be started again")
+            self._fault = f"{type(error).__name__}: {error}"
+            self.failed.set()
+
     async def _keep_alive(self) -> None:
         failures = 0
         while self._process is not None:
@@ -209,20 +228,23 @@ class Emulator:
         except OSError as error:
             tail = str(error)
         return LocalError(
-            "The emulator of the local endpoint ends as soon as it starts",
+            "The emulator of the local endpoint cannot be kept running",
             where=str(self._log_file),
-            why=tail,
+            why=self._fault or tail or f"it did not answer within {self._ready_seconds:.0f} s",
         )
 
     async def _wait_until_ready(self) -> None:
-        deadline = asyncio.get_running_loop().time() + _READY_SECONDS
+        deadline = asyncio.get_running_loop().time() + self._ready_seconds
         while asyncio.get_running_loop().time() < deadline:
             if await _answers(self.port):
                 self.ready.set()
                 self._was_ready = True
                 return
             await asyncio.sleep(0.02)
-        _LOG.error("the emulator did not answer within %.0f s", _READY_SECONDS)
+        _LOG.error("the emulator did not answer within %.0f s", self._ready_seconds)
+        if self._process is not None and self._process.returncode is None:
+            # One that hangs is as good as one that ended: it is started anew, or given up.
+            self._process.kill()
 
     async def _end_leftover(self) -> None:
         """Wait for the emulator of a killed server to save its state and go."""

@@ -70,6 +70,44 @@ def test_a_step_whose_launcher_is_killed_ends_and_fails(lab: Lab) -> None:
     assert lab.run([processing("Again", "pass")]).status == "Succeeded"
 
 
+@pytest.mark.parametrize("beside", [False, True])
+def test_what_leaves_its_session_and_its_environment_ends_with_its_step(
+    make_lab: Callable[..., Lab], tmp_path: Path, beside: bool
+) -> None:
+    """A daemon with an empty environment, its marked child, and that one's child."""
+    lab = make_lab(isolation="root")
+    go = tmp_path / "go"
+    grandchild = "import time; time.sleep(60)"
+    child = (
+        "import os, subprocess, sys, time\n"
+        f"one = subprocess.Popen([sys.executable, '-c', {grandchild!r}], start_new_session=True)\n"
+        "print(os.getpid(), one.pid, flush=True); time.sleep(60)"
+    )
+    script = (
+        "import os, subprocess, sys\n"
+        f"subprocess.Popen([sys.executable, '-c', {child!r}], start_new_session=True, env={{}})\n"
+        f"while not os.path.exists({str(go)!r}): pass"
+    )
+    steps = [processing("Leaves", script)]
+    if beside:
+        steps.append(
+            processing(
+                "Beside",
+                f"import time, os\nwhile not os.path.exists({str(go)!r} + '2'): time.sleep(0.01)",
+            )
+        )
+    arn = lab.record(steps)
+    lab.engine.submit(arn)
+    lab.until(lambda: _log(lab, "Leaves").endswith("\n"))
+    left = list(map(int, _log(lab, "Leaves").split()))
+    assert all(map(_alive, left))
+    go.touch()
+    lab.until(lambda: lab.step(arn, "Leaves").get("StepStatus") == "Succeeded")
+    lab.until(lambda: not any(map(_alive, left)))
+    (tmp_path / "go2").touch()
+    assert lab.finish(arn).status == "Succeeded"
+
+
 def test_a_retry_may_come_as_soon_as_the_end_is_told(lab: Lab) -> None:
     arn = lab.record([processing("Bad", "raise SystemExit(1)")])
     lab.engine.submit(arn)

@@ -1,10 +1,12 @@
 """The emulator: its environment made once, and its state kept through the worst kill."""
 
+import asyncio
 import io
 import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 import zipfile
@@ -15,7 +17,7 @@ from support.dispatched import ROLE
 from support.endpoint import client, running_endpoint
 
 from ci.errors import LocalError
-from ci.local.emulator import PYTHON_VARIABLE, REQUIREMENTS, emulator_python
+from ci.local.emulator import PYTHON_VARIABLE, REQUIREMENTS, Emulator, emulator_python
 from ci.local.lifecycle import up
 
 pytestmark = pytest.mark.endpoint
@@ -75,6 +77,41 @@ def test_an_index_that_cannot_be_reached_is_told(tmp_path: Path) -> None:
         emulator_python(environ)
     assert PYTHON_VARIABLE in str(caught.value)
     assert not list(tmp_path.glob("sagemaker-gitops/*/ready"))
+
+
+@pytest.mark.parametrize("program", ["import time; time.sleep(60)", "raise SystemExit('no')"])
+def test_one_that_hangs_or_ends_at_once_is_given_up_and_told(tmp_path: Path, program: str) -> None:
+    python = tmp_path / "python"
+    python.write_text(f"#!{sys.executable}\n{program}\n")
+    python.chmod(0o755)
+
+    async def start() -> LocalError:
+        emulator = Emulator(
+            python=python, home=tmp_path / "home", region="us-east-1", front="", ready_seconds=0.2
+        )
+        await emulator.start()
+        await asyncio.wait_for(emulator.failed.wait(), 20)
+        await emulator.stop()
+        return emulator.failure()
+
+    told = asyncio.run(start())
+    assert "cannot be kept running" in told.what
+    assert ("did not answer" in str(told)) == ("sleep" in program)
+
+
+def test_one_that_cannot_be_started_again_is_told(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\nrm -f {python}\n")
+    python.chmod(0o755)
+
+    async def start() -> LocalError:
+        emulator = Emulator(python=python, home=tmp_path / "home", region="us-east-1", front="")
+        await emulator.start()
+        await asyncio.wait_for(emulator.failed.wait(), 20)
+        await emulator.stop()
+        return emulator.failure()
+
+    assert "FileNotFoundError" in str(asyncio.run(start()))
 
 
 def test_functions_and_parameters_survive_when_all_processes_are_killed(tmp_path: Path) -> None:

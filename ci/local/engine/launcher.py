@@ -162,11 +162,13 @@ def _start_time(pid: int | str) -> str:
 
 
 class Launcher:
-    """`_steps` maps the pid of each running program to its folder and its namespace."""
+    """`_steps` maps the pid of each running program to its folder and its namespace; `_ended`
+    the marks of steps to the numbers of their namespaces while they may have left something."""
 
     def __init__(self, channel: socket.socket, wanted: str, home: str) -> None:
         self._channel = channel
         self._steps: dict[int, tuple[str, int | None]] = {}
+        self._ended: dict[bytes, int | None] = {}
         self._children = os.open(f"/proc/self/task/{os.getpid()}/children", os.O_RDONLY)
         libc = _Libc()
         libc.prctl(_SET_CHILD_SUBREAPER, 1)
@@ -271,18 +273,35 @@ class Launcher:
             folder, namespace = self._steps.pop(pid, (None, None))
             if folder is not None:
                 _kill_group(pid, signal.SIGKILL)
-                self._end_orphans(folder)
+                number = None if namespace is None else os.fstat(namespace).st_ino
+                self._ended[f"{_MARK}={folder}".encode()] = number
+            if self._ended:
+                self._end_orphans()
+            if folder is not None:
                 self._send(ended=folder, code=os.waitstatus_to_exitcode(status))
             if namespace is not None:
                 os.close(namespace)
 
-    def _end_orphans(self, folder: str) -> None:
+    def _end_orphans(self) -> None:
         """What a step left running outside its process group ends with the step, as in a
-        container."""
-        mark = f"{_MARK}={folder}".encode()
-        for pid in self._list_children():
-            if pid not in self._steps and mark in _environ(pid):
+        container. The children of one that is ended here come to this process in their turn."""
+        orphans = [pid for pid in self._list_children() if pid not in self._steps]
+        for pid in orphans:
+            if not self._steps or self._is_left(pid):
                 _kill(pid, signal.SIGKILL)
+        if not orphans:
+            self._ended.clear()
+
+    def _is_left(self, pid: int) -> bool:
+        """By the mark in its environment; where it has cleared that, by its mount namespace."""
+        if not self._ended.keys().isdisjoint(_environ(pid)):
+            return True
+        try:
+            number = os.stat(f"/proc/{pid}/ns/mnt").st_ino  # noqa: PTH116 - no link to follow
+        except OSError:
+            return False
+        running = {os.fstat(each).st_ino for _, each in self._steps.values() if each is not None}
+        return number in self._ended.values() and number not in running
 
     def _end_all(self) -> None:
         for pid in self._steps:
