@@ -16,7 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from .guard import Guard
-from .hygiene import limit, name_temporary_files, pass_byte_code, write_byte_code
+from .hygiene import (
+    collect_seldom,
+    limit,
+    name_temporary_files,
+    pass_byte_code,
+    write_byte_code,
+)
 from .isolation import end_with_parent, isolate
 from .reads import Reads
 from .sdk import Finder, Mends, Uploads
@@ -81,6 +87,7 @@ def main() -> None:
     with connection.makefile("rb") as lines:
         request: dict[str, Any] = json.loads(lines.readline())
     limit(request["memory"])
+    collect_seldom()
     cut = Cut(request, connection) if request["hermetic"] else None
     if cut is None:
         pass_byte_code(write_byte_code)
