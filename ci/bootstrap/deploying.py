@@ -37,9 +37,11 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
-    """`left()` gives the seconds until the deadline."""
+    """`left()` gives the seconds until the deadline. `store` puts a template that is too large for
+    a request where CloudFormation reads it, and gives its URL."""
 
     stacks: Stacks
+    store: Callable[[str], str]
     sleep: Callable[[float], None]
     left: Callable[[], float]
     show: Callable[[str, tuple[ResourceChange, ...]], None]
@@ -59,7 +61,6 @@ def deploy_template(
     of the stack's events where it fails; DeadlineReached while it goes on.
     """
     body = render_template(template)
-    _check_size(body, stack)
     found = _settled(means.stacks.find(stack))
     parameters, known = choose_parameters(template, found, given)
     name = f"sagemaker-gitops-{hashlib.sha256(body.encode()).hexdigest()[:12]}"
@@ -72,6 +73,7 @@ def deploy_template(
             known=known,
             capabilities=template.capabilities,
             create=found is None or found.empty,
+            url=means.store(body) if len(body.encode()) > LARGEST_BODY else None,
         )
     )
     changes = _wait_for_change_set(means, stack, name)
@@ -200,13 +202,3 @@ def _failed(stacks: Stacks, stack_id: str, name: str, found: Stack | None) -> Aw
         where=stack_id,
         why="\n".join(reasons) or (found.reason if found else None),
     )
-
-
-def _check_size(body: str, stack: str) -> None:
-    if len(body.encode()) > LARGEST_BODY:
-        raise UsageError(
-            f"the template of {stack} is larger than the {LARGEST_BODY} bytes that CloudFormation"
-            " takes in a request",
-            fix="write it with --out, and deploy it from a bucket:"
-            " aws cloudformation deploy --template-file FILE --s3-bucket BUCKET",
-        )

@@ -109,6 +109,8 @@ def execution_statements(setup: Setup) -> tuple[Statement, ...]:
                 "sagemaker:CreateEndpoint",
                 "sagemaker:CreateEndpointConfig",
                 "sagemaker:CreateModel",
+                # One whose creation failed stands in the way of the next.
+                "sagemaker:DeleteEndpoint",
                 "sagemaker:DescribeEndpoint",
                 "sagemaker:UpdateEndpoint",
             ),

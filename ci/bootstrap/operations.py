@@ -147,7 +147,7 @@ OPERATIONS: tuple[Operation, ...] = (
     _writes("sagemaker:DeleteModel", Kind.MODEL, _PULL_REQUEST),
     # Lambda functions of a bundle
     _reads("lambda:GetFunctionConfiguration", Kind.FUNCTION),
-    _reads("lambda:GetFunction", Kind.FUNCTION, frozenset({Duty.PLAN})),
+    _reads("lambda:GetFunction", Kind.FUNCTION),
     _reads("lambda:ListTags", Kind.FUNCTION),
     _writes("lambda:CreateFunction", Kind.FUNCTION, _RUN, _FUNCTION_TAGS, _TO_LAMBDA),
     _writes("lambda:UpdateFunctionCode", Kind.FUNCTION),

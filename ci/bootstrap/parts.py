@@ -4,10 +4,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ci.bootstrap.documents import VERSION, pack, policy_document
+from ci.bootstrap.documents import MOST_POLICIES, VERSION, pack, policy_document
 from ci.bootstrap.model import RoleNeed, Setup, Statement
 from ci.bootstrap.policies import statements_of
 from ci.bootstrap.template import Parameter, Ref, Resource, Sub
+from ci.errors import ProjectError
 
 TAG = "sagemaker-gitops:bootstrap"
 
@@ -61,7 +62,14 @@ def role_resources(
     title = logical(need.name)
     name = f"{need.name}{suffix}"
     found = {f"{title}Role": role(name, trust=trust, description=description)}
-    for number, statements in enumerate(pack((*statements_of(need), *more)), start=1):
+    policies = pack((*statements_of(need), *more))
+    if len(policies) > MOST_POLICIES:
+        raise ProjectError(
+            f"the role {need.name} needs {len(policies)} policies, and IAM takes {MOST_POLICIES}",
+            why="the project file names many pipelines, groups and endpoints one by one",
+            fix="split the project file, or let names begin with a common text",
+        )
+    for number, statements in enumerate(policies, start=1):
         found[f"{title}Policy{number}"] = Resource(
             kind="AWS::IAM::ManagedPolicy",
             properties={

@@ -43,7 +43,17 @@ _FORMS: Mapping[Kind, tuple[str, str, Callable[[Scope], tuple[str, ...]]]] = {
 def resources_of(kind: Kind, scope: Scope) -> tuple[str, ...]:
     """ARNs with `${AWS::AccountId}` and the template's parameters in them; none where the scope
     names nothing of this kind."""
-    return tuple(dict.fromkeys(_resources(kind, scope)))
+    return _widest(tuple(dict.fromkeys(_resources(kind, scope))))
+
+
+def _widest(arns: tuple[str, ...]) -> tuple[str, ...]:
+    """Without those that another one covers: `function:a*` says all that `function:a-pr-*` does."""
+    open_ = tuple(each for each in arns if each.endswith("*"))
+    return tuple(
+        each
+        for each in arns
+        if not any(each != other and each.startswith(other[:-1]) for other in open_)
+    )
 
 
 def _resources(kind: Kind, scope: Scope) -> Iterator[str]:
@@ -70,3 +80,27 @@ def _regional(kind: Kind, scope: Scope, region: str) -> Iterator[str]:
         for spelled in dict.fromkeys((name, name.lower() if service == "sagemaker" else name)):
             resource = form.format(spelled).replace("**", "*")
             yield f"arn:${{AWS::Partition}}:{service}:{region}:${{AWS::AccountId}}:{resource}"
+
+
+def fill_resource(
+    arn: str, *, account: str, region: str, bucket: str, prefix: str, queue: str
+) -> str:
+    """The ARN as CloudFormation makes it of the template's text."""
+    values = {
+        "${AWS::Partition}": partition_of(region),
+        "${AWS::AccountId}": account,
+        "${AWS::Region}": region,
+        BUCKET: bucket,
+        PREFIX: prefix,
+        QUEUE: queue,
+    }
+    for variable, value in values.items():
+        arn = arn.replace(variable, value)
+    return arn
+
+
+def partition_of(region: str) -> str:
+    """`cn-north-1` -> aws-cn."""
+    if region.startswith("cn-"):
+        return "aws-cn"
+    return "aws-us-gov" if region.startswith("us-gov-") else "aws"

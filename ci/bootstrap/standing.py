@@ -1,8 +1,10 @@
-"""What stands in an account already, and must not be made a second time."""
+"""What stands in an account already: not made a second time, or made use of."""
 
 from ci.bootstrap import artifacts, github
 from ci.bootstrap.model import Setup
-from ci.errors import AwsError
+from ci.bootstrap.template import LARGEST_BODY
+from ci.errors import AwsError, UsageError
+from ci.sagemaker.artifacts import Artifacts
 from ci.sagemaker.clients import Clients
 from ci.sagemaker.stacks import Stack
 
@@ -36,3 +38,20 @@ def stands_already(
             return None
         raise
     return f"the bucket {setup.bucket} is there already, and was not made by this stack"
+
+
+def store_template(clients: Clients, setup: Setup, body: str) -> str:
+    """The URL of a template that is too large for a request, in the bucket of artifacts."""
+    if setup.bucket is None:
+        raise UsageError(
+            f"a template is larger than the {LARGEST_BODY} bytes that CloudFormation takes in a"
+            " request, and no bucket is named to put it into",
+            fix="artifacts:\n  bucket: NAME",
+        )
+    key = Artifacts(clients).put_bytes(
+        body.encode(), "template.yaml", bucket=setup.bucket, prefix=f"{setup.prefix}/templates"
+    )
+    if clients.endpoint is not None:
+        return f"{clients.endpoint}/{setup.bucket}/{key}"
+    china = ".cn" if clients.region.startswith("cn-") else ""
+    return f"https://{setup.bucket}.s3.{clients.region}.amazonaws.com{china}/{key}"

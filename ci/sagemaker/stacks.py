@@ -36,7 +36,8 @@ class Stack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """What a change set is to be made of. `known` are parameters that keep the stack's value."""
+    """What a change set is to be made of. `body` is the template, or with `url` where it stands
+    in S3. `known` are parameters that keep the stack's value."""
 
     stack: str
     change_set: str
@@ -45,6 +46,7 @@ class Proposal:
     known: Sequence[str] = ()
     capabilities: Sequence[str] = ()
     create: bool = False
+    url: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +118,7 @@ class Stacks:
             "StackName": proposal.stack,
             "ChangeSetName": proposal.change_set,
             "ChangeSetType": "CREATE" if proposal.create else "UPDATE",
-            "TemplateBody": proposal.body,
+            **({"TemplateURL": proposal.url} if proposal.url else {"TemplateBody": proposal.body}),
             "Parameters": given,
             "Capabilities": list(proposal.capabilities),
         }

@@ -5,8 +5,11 @@ repository has all that calls depend on: a module with a function and a large ar
 definition in S3, metrics of three kinds, a gate, an endpoint, steps that fail.
 """
 
+import io
 import json
 import sys
+import uuid
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,7 +18,7 @@ from typing import Any
 
 from ci.local.lifecycle import Endpoint
 from support.endpoint import client, running_endpoint
-from support.github import FakeGitHub, serve_github
+from support.github import REPOSITORY, FakeGitHub, serve_github
 from support.github_job import aws_environ, pull_request_environ
 from support.recording import Recorder, Request, recording
 from support.scratch import BUCKET, IMAGE, Result, Scratch, new_scratch, quality_definition
@@ -50,8 +53,13 @@ from pathlib import Path
 SHAPE = json.loads((Path(__file__).parent / "shape.json").read_text())
 
 class Pipeline:
+    def __init__(self, function):
+        arn = "arn:aws:lambda:us-east-1:000000000000:function:" + function
+        self.steps = [{"Name": "Announce", "Type": "Lambda", "FunctionArn": arn, "Arguments": {}}]
+
     def definition(self):
-        return json.dumps(SHAPE["definition"])
+        shape = SHAPE["definition"]
+        return json.dumps({**shape, "Steps": [*shape["Steps"], *self.steps]})
 
 def get_pipeline(role, default_bucket, endpoint="quality"):
     out = io.BytesIO()
@@ -60,9 +68,9 @@ def get_pipeline(role, default_bucket, endpoint="quality"):
     boto3.client("lambda").create_function(
         FunctionName=endpoint + "-announce", Runtime="python3.12", Role=role,
         Handler="index.handler", Timeout=SHAPE["timeout"], Code={"ZipFile": out.getvalue()})
-    boto3.client("s3").put_object(Bucket=default_bucket, Key="code/large.bin", 
+    boto3.client("s3").put_object(Bucket=default_bucket, Key="code/large.bin",
         Body=b"7" * SHAPE["size"])
-    return Pipeline()
+    return Pipeline(endpoint + "-announce")
 """
 
 
@@ -87,7 +95,7 @@ class Stage:
         timeout = settled.pop("timeout", 30)
         filler = settled.pop("filler", 0)
         definition = quality_definition(rmse, **settled)
-        definition["Steps"].insert(0, _train())
+        definition["Steps"].insert(0, _train(f"s3://{BUCKET}/code/large.bin"))
         if filler:
             definition["Metadata"] = {"filler": "x" * filler}
         document = {"definition": definition, "code": code, "timeout": timeout, "size": size}
@@ -109,7 +117,9 @@ class Stage:
         assert report["execution"]["status"] == "Succeeded"
         return report
 
-    def pull_request(self, number: int, *arguments: str, code: int | None = 0) -> Result:
+    def pull_request(
+        self, number: int, *arguments: str, code: int | None = 0, action: str = "synchronize"
+    ) -> Result:
         """`auto` as the event of a pull request."""
         commit = self.scratch.git("rev-parse", "HEAD")
         event = pull_request_environ(
@@ -119,7 +129,19 @@ class Stage:
             forge=self.github.address,
             aws=self.endpoint.address,
         )
+        payload = Path(event["GITHUB_EVENT_PATH"])
+        payload.write_text(payload.read_text().replace("synchronize", action))
         return self.run("auto", *arguments, code=code, **event)
+
+    def edit_function(self, name: str) -> None:
+        """Somebody changes a function by hand: its code, and whose it is."""
+        functions = self.client("lambda")
+        arn = functions.get_function_configuration(FunctionName=name)["FunctionArn"]
+        functions.untag_resource(Resource=arn, TagKeys=["sagemaker-gitops:pipeline"])
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            archive.writestr("index.py", f"# {uuid.uuid4()}\ndef handler(event, context): ...\n")
+        functions.update_function_code(FunctionName=name, ZipFile=packed.getvalue())
 
     def serve(self, name: str, package: str, tags: dict[str, str]) -> None:
         """An endpoint that serves a package, as a deploy function makes it."""
@@ -145,7 +167,7 @@ class Stage:
         sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=f"{name}-1", Tags=listed)
 
 
-def _train() -> dict[str, Any]:
+def _train(code: str) -> dict[str, Any]:
     return {
         "Name": "Train",
         "Type": "Training",
@@ -156,6 +178,7 @@ def _train() -> dict[str, Any]:
                 "ContainerEntrypoint": ["python3", "-c", "print('loss=0.5')"],
                 "MetricDefinitions": [{"Name": "loss", "Regex": "loss=([0-9.]+)"}],
             },
+            "Environment": {"CODE": code},
             "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/out/"},
             "ResourceConfig": {
                 "InstanceType": "ml.m5.large",
@@ -178,15 +201,19 @@ def open_stage(folder: Path) -> Iterator[Stage]:
         scratch = new_scratch(folder / "repository", PROJECT)
         scratch.write("pipeline.py", MODULE)
         client(endpoint, "s3").create_bucket(Bucket=BUCKET)
-        queue = client(endpoint, "sqs").create_queue(QueueName="events")["QueueUrl"]
         stage = Stage(
             scratch=scratch,
             endpoint=endpoint,
             recorder=recorder,
             github=github,
-            queue=queue,
+            queue=f"{endpoint.address}/000000000000/mlops-events",
             environ={**aws_environ(endpoint.address), "SAGEMAKER_GITOPS_COMPILE_CACHE": "off"},
         )
+        stage.shape()
+        scratch.git("remote", "add", "origin", f"https://github.com/{REPOSITORY}.git")
+        scratch.commit("beginning")
+        stage.run("bootstrap", "events", "--deploy", "--yes")
+        recorder.take()
         yield stage
 
 
@@ -198,9 +225,14 @@ def play_main(stage: Stage) -> list[Request]:
     first = stage.deployed("deploy", *follow)
     package = first["model_package"]["arn"]
     stage.serve("quality", package, {})
+    stage.edit_function("quality-announce")
+    stage.client("lambda").tag_resource(
+        Resource="arn:aws:lambda:us-east-1:000000000000:function:quality-announce",
+        Tags={"sagemaker-gitops:pull-request": "9"},
+    )
     stage.shape(1.9, code="def handler(event, context):\n    return 2\n", timeout=60)
     stage.scratch.commit("another function")
-    stage.deployed("deploy", *follow, "--queue", stage.queue, "--logs")
+    stage.deployed("deploy", *follow[:2], "--queue", stage.queue, "--logs")
     stage.shape(1.8, filler=120_000)
     stage.scratch.commit("a large definition")
     stage.run("deploy", *follow, "--detach")
@@ -218,38 +250,45 @@ def play_main(stage: Stage) -> list[Request]:
     stage.run("rollback", "quality")
     stage.run("reject", package, "--from", "Approved", "--reason", "too old")
     stage.run("approve", package, "--from", "Rejected")
+    stage.edit_function("quality-announce")
     stage.run("drift", "--environment", "main", "--fix", code=None)
     return stage.recorder.take()
 
 
 def play_pull_request(stage: Stage, number: int = 31) -> list[Request]:
     """What happens from a pull request's opening to its end."""
-    stage.shape(1.5)
+    stage.edit_function("quality-announce")
+    stage.shape(1.5, size=9 * 1024 * 1024 + 1)
     stage.scratch.commit("pull request", branch=f"topic-{number}")
     done = stage.pull_request(number, "--poll", "0.1").report
     tags = {
-        "sagemaker-gitops:project": "acme/mlops",
+        "sagemaker-gitops:project": REPOSITORY,
         "sagemaker-gitops:environment": "pull_request",
         "sagemaker-gitops:pull-request": str(number),
     }
     stage.serve(f"quality-pr-{number}", done["model_package"]["arn"], tags)
+    stage.edit_function(f"quality-pr-{number}-announce")
     stage.shape(1.4, code="def handler(event, context):\n    return 3\n", timeout=90)
     stage.scratch.commit("better")
-    stage.pull_request(number, "--poll", "0.1", "--queue", stage.queue)
+    stage.client("sqs").purge_queue(QueueUrl=stage.queue)
+    stage.pull_request(number, "--queue", stage.queue)
     stage.shape(1.3, script="import time; time.sleep(60)")
     stage.scratch.commit("hangs")
     stage.pull_request(number, "--poll", "0.1", "--detach")
     stage.shape(1.2, script="raise SystemExit('broken')")
     stage.scratch.commit("fails; the one that hangs is superseded")
     stage.pull_request(number, "--poll", "0.1", code=1)
-    stage.run("cleanup", "--pull-request", str(number), "--poll", "0.1")
+    done = stage.pull_request(number, "--poll", "0.1", action="closed").document
+    kinds = {each.partition(" ")[0] for each in done["deleted"]}
+    assert kinds >= {"pipeline", "function", "endpoint"}, done
     stage.scratch.git("checkout", "-q", "main")
     return stage.recorder.take()
 
 
 def play_plan(stage: Stage) -> list[Request]:
     """Looking and no more: plans of pull requests, and the nightly drift."""
-    stage.shape(1.1, code="def handler(event, context):\n    return 4\n")
+    stage.edit_function("quality-announce")
+    stage.shape(1.1, code="def handler(event, context):\n    return 4\n", size=20)
     stage.scratch.commit("planned", branch="topic-planned")
     stage.run("plan", "--environment", "main")
     stage.run("plan", "--pull-request", "77")

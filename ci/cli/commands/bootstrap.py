@@ -165,7 +165,7 @@ def _deploy(
     given: "Mapping[str, str]",
 ) -> int:
     from ci.bootstrap.deploying import Deployment, Means, State, deploy_template
-    from ci.bootstrap.standing import known_parameters, stands_already
+    from ci.bootstrap.standing import known_parameters, stands_already, store_template
     from ci.cli.options import settle_deadline
     from ci.sagemaker.stacks import Stacks
 
@@ -173,6 +173,7 @@ def _deploy(
     ends = time.monotonic() + (settle_deadline(arguments.deadline) or _DEADLINE)
     means = Means(
         stacks=Stacks(clients),
+        store=lambda body: store_template(clients, setup, body),
         sleep=shell.sleep,
         left=lambda: ends - time.monotonic(),
         show=lambda stack, changes: _show(shell, stack, changes),

@@ -1,0 +1,99 @@
+"""The page of permissions, from the table of calls. Pure."""
+
+from collections.abc import Iterator, Sequence
+
+from ci.bootstrap.documents import condition_document
+from ci.bootstrap.execution import execution_statements
+from ci.bootstrap.github import NAME as GITHUB
+from ci.bootstrap.model import Duty, RoleNeed, Setup, Statement
+from ci.bootstrap.operations import operations_of
+from ci.bootstrap.policies import statements_of
+
+_PAGE = """\
+# Permissions
+
+Which calls each role makes, and what it is allowed, is one table in code
+(`ci/bootstrap/operations.py`). A test runs every command against the local endpoint, records each
+call, and holds the table against the record both ways: a call that is not in the table fails, and
+so does a line of the table that nothing calls. IAM's verdict on each recorded call, on the
+resource it was about, comes from an emulator's policy simulator; names of actions and their
+resource types are held against the Service Authorization Reference. This page is made from the
+table.
+
+The example is a project `mlops` with one pipeline `abalone`, as the README shows it;
+`sagemaker-gitops bootstrap {github}` renders the same for yours.
+
+## Roles
+
+A role is assumed by a job whose token has one of these subjects:
+
+- `mlops-plan`, for plans and the nightly drift: `repo:acme/mlops:pull_request` and
+  `repo:acme/mlops:ref:refs/heads/main`
+- `mlops-pull-request`, for runs of pull requests and their cleanup: the same two
+- `mlops-main`, for deploys, promotions and approvals: `repo:acme/mlops:ref:refs/heads/main`; with
+  the parameter `MainEnvironment` instead `repo:acme/mlops:environment:NAME`
+- one for each further environment of the project file: `repo:acme/mlops:environment:NAME`
+
+The audience is `sts.amazonaws.com`. Jobs that an issue comment or a schedule starts have the
+default branch as their subject.
+
+## What holds, and what does not
+
+- The plan role writes nothing.
+- The pull request role writes pipelines, functions, packages, endpoints of pull requests' names
+  alone, as far as the environment gives them names of their own (`bootstrap` warns where it does
+  not). It reads production's, to compare with.
+- Roles are passed to SageMaker and Lambda alone, and only the execution role is.
+- Both write artifacts below one prefix, by their content. A pull request's role could put other
+  bytes there under a name that production will ask for: give pull requests a bucket or an account
+  of their own where their authors are not trusted with production.
+- A pull request's pipeline runs as its environment's execution role. Where that is production's,
+  its steps may do what production's may.
+- Jobs of a pipeline with `use_custom_job_prefix` have other names than `pipelines-*`: add theirs.
+- Nothing here was run against AWS itself yet.
+"""
+_EXECUTION = """\
+What pipelines run as: the least that the reference pipeline needs (`bootstrap execution-role`).
+"""
+
+
+def render_page(setup: Setup) -> str:
+    lines = [_PAGE.replace("{github}", GITHUB)]
+    for duty in Duty:
+        need = next(each for each in setup.roles if each.duty is duty)
+        lines += _role(setup, need)
+    lines += ["## The execution role\n", _EXECUTION, *_table(execution_statements(setup))]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _role(setup: Setup, need: RoleNeed) -> Iterator[str]:
+    yield f"## `{setup.name}-{need.name}`\n"
+    yield from _table(statements_of(need))
+    yield "\nCalls and the actions they need:\n"
+    yield "| call | actions |"
+    yield "|---|---|"
+    calls: dict[str, list[str]] = {}
+    for operation in operations_of(need.duty):
+        calls.setdefault(operation.name, []).extend(each.action for each in operation.needs)
+    for name, actions in calls.items():
+        yield f"| `{name}` | {_codes(sorted(set(actions)))} |"
+    yield ""
+
+
+def _table(statements: Sequence[Statement]) -> Iterator[str]:
+    yield "| statement | actions | resources | condition |"
+    yield "|---|---|---|---|"
+    for each in statements:
+        resources = "<br>".join(f"`{_short(arn)}`" for arn in each.resources)
+        condition = condition_document(each)
+        told = f"`{condition}`" if condition else ""
+        yield f"| {each.sid} | {_codes(each.actions)} | {resources} | {told} |"
+
+
+def _codes(names: Sequence[str]) -> str:
+    return "<br>".join(f"`{name}`" for name in names)
+
+
+def _short(arn: str) -> str:
+    """Without what is the same in all of them."""
+    return arn.replace("arn:${AWS::Partition}:", "arn:…:").replace("${AWS::AccountId}", "ACCOUNT")

@@ -1,0 +1,316 @@
+"""Checks of the repository's own CI: workflows of GitHub Actions that use the action, and a
+buildspec. Reads files and nothing else.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ci.doctor.model import Finding, Site, fail, ok, warn
+from ci.project.durations import parse_duration
+
+_ACTION = re.compile(r"(^|/)sagemaker-gitops(@|$)|^\./$")
+_COMMAND = re.compile(r"\bsagemaker-gitops\b")
+_COMMIT = re.compile(r"@[0-9a-f]{40}$")
+_CHECKOUT = re.compile(r"^actions/checkout@")
+_HEAD = ("pull_request.head", "head_ref", "github.event.number", "refs/pull")
+_OWN = re.compile(r"head\.repo\.(full_name|fork|id|owner)")
+_DEFAULT_MINUTES = 360.0
+_MARGIN = 600.0  # seconds that a job needs beside what it follows
+_READ_ONLY = frozenset({"validate", "plan"})
+_CODEBUILD_MOST = 36 * 3600.0
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """A job that uses the action, where it stands and what it is given."""
+
+    file: str
+    name: str
+    workflow: Document
+    job: Document
+    step: Document
+
+    @property
+    def where(self) -> str:
+        return f"{self.file}, job {self.name}"
+
+    @property
+    def inputs(self) -> Document:
+        return _mapping(self.step.get("with"))
+
+    @property
+    def events(self) -> frozenset[str]:
+        # YAML 1.1 reads the key `on` as true.
+        found = next((self.workflow[key] for key in self.workflow if key in ("on", True)), None)
+        return _names(found)
+
+    @property
+    def permissions(self) -> Document | str | None:
+        """Those of the job, else of the workflow; None where neither says."""
+        found = self.job.get("permissions", self.workflow.get("permissions"))
+        return found if isinstance(found, Mapping | str) else None
+
+
+def check_workflows(site: Site) -> Iterator[Finding]:
+    folder = site.root / ".github" / "workflows"
+    files = sorted([*folder.glob("*.yml"), *folder.glob("*.yaml")])
+    uses: list[Use] = []
+    for file in files:
+        name = str(file.relative_to(site.root))
+        document, problem = _read(file)
+        if problem is not None:
+            yield fail(problem, where=name)
+        elif document is not None:
+            uses += _uses(name, document)
+    if not uses:
+        if files:
+            yield warn(
+                "no workflow uses sagemaker-gitops", where=str(folder), fix="sagemaker-gitops init"
+            )
+        else:
+            yield ok("no workflows of GitHub Actions")
+        return
+    found = [each for use in uses for each in judge(use, site)]
+    yield from found
+    if not found:
+        count = len(uses)
+        yield ok(f"{count} job{'s' if count != 1 else ''} set up as needed", where=str(folder))
+
+
+def judge(use: Use, site: Site) -> Iterator[Finding]:
+    """All that is wrong with one job."""
+    yield from _foreign_code(use)
+    yield from _permissions(use)
+    yield from _depth(use)
+    yield from _concurrency(use)
+    yield from _time(use, site)
+    yield from _pinned(use)
+    yield from _forks(use)
+
+
+def _foreign_code(use: Use) -> Iterator[Finding]:
+    """The worst of all: a stranger's code with the repository's secrets."""
+    if "pull_request_target" not in use.events:
+        return
+    for step in _steps(use.job):
+        given = str(_mapping(step.get("with")).get("ref", ""))
+        if _CHECKOUT.match(str(step.get("uses", ""))) and any(each in given for each in _HEAD):
+            yield fail(
+                "pull_request_target checks out the pull request's code: whoever opens one runs"
+                " code with this repository's secrets",
+                where=use.where,
+                fix="on:\n  pull_request:\nand post the comment of forks from workflow_run",
+            )
+
+
+def _permissions(use: Use) -> Iterator[Finding]:
+    needed = {"contents": "read"}
+    if _assumes(use):
+        needed["id-token"] = "write"
+    if str(use.inputs.get("comment", "")).lower() != "false" and use.events & {
+        "pull_request",
+        "push",
+        "workflow_run",
+        "issue_comment",
+    }:
+        needed["pull-requests"] = "write"
+    held = use.permissions
+    if held == "write-all":
+        yield warn("the job may do everything", where=use.where, fix=_yaml(needed))
+        return
+    if held is None:
+        if "id-token" in needed:
+            yield fail(
+                "nothing grants id-token: write: no role can be assumed",
+                where=use.where,
+                fix=_yaml(needed),
+            )
+        return
+    given = held if isinstance(held, Mapping) else {}
+    missing = [
+        name for name, access in needed.items() if not _grants(given.get(name), access, held)
+    ]
+    for name in missing:
+        grave = name in {"id-token", "contents"}
+        said = {
+            "id-token": "no role can be assumed",
+            "contents": "the repository cannot be checked out",
+            "pull-requests": "no comment can be posted",
+        }[name]
+        kind = fail if grave else warn
+        yield kind(f"{name}: {needed[name]} is missing: {said}", where=use.where, fix=_yaml(needed))
+
+
+def _grants(held: object, access: str, everything: object) -> bool:
+    if everything == "read-all":
+        return access == "read"
+    return held in {"write", access}
+
+
+def _depth(use: Use) -> Iterator[Finding]:
+    for step in _steps(use.job):
+        if not _CHECKOUT.match(str(step.get("uses", ""))):
+            continue
+        depth = str(_mapping(step.get("with")).get("fetch-depth", 1))
+        if depth != "0" and "${{" not in depth:
+            yield warn(
+                f"fetch-depth is {depth}: every pipeline counts as touched by every commit",
+                where=use.where,
+                fix="with:\n  fetch-depth: 0",
+            )
+
+
+def _concurrency(use: Use) -> Iterator[Finding]:
+    """Two deploys at once, or one that is cut off halfway."""
+    if not use.events & {"push", "merge_group"}:
+        return
+    group = use.job.get("concurrency", use.workflow.get("concurrency"))
+    if group is None:
+        yield warn(
+            "two pushes deploy at once: there is no concurrency group",
+            where=use.where,
+            fix="concurrency:\n  group: sagemaker-main\n  cancel-in-progress: false",
+        )
+        return
+    cancels = _mapping(group).get("cancel-in-progress", False)
+    if cancels is True or str(cancels).lower() == "true":
+        yield fail(
+            "a newer push cancels the deploy of main that is under way",
+            where=use.where,
+            fix="concurrency:\n  cancel-in-progress: false",
+        )
+
+
+def _time(use: Use, site: Site) -> Iterator[Finding]:
+    minutes = use.job.get("timeout-minutes", _DEFAULT_MINUTES)
+    if isinstance(minutes, str | bool):
+        return
+    deadline = _seconds(use.inputs.get("deadline"))
+    if deadline is None:
+        deadline = site.deadline
+    command = str(use.inputs.get("command", "auto")).partition(" ")[0]
+    if deadline is None:
+        if command not in _READ_ONLY and _assumes(use):
+            yield warn(
+                f"no deadline: the job is cut off after {minutes:g} minutes without a report",
+                where=use.where,
+                fix=f"with:\n  deadline: {max(1, int(minutes) - 20)}m",
+            )
+    elif deadline + _MARGIN > minutes * 60:
+        yield fail(
+            f"a deadline of {deadline / 60:g} minutes is not {_MARGIN / 60:g} minutes before the"
+            f" job's timeout of {minutes:g}: it would be cut off without a report",
+            where=use.where,
+            fix=f"timeout-minutes: {int((deadline + _MARGIN) / 60) + 1}",
+        )
+
+
+def _pinned(use: Use) -> Iterator[Finding]:
+    action = str(use.step.get("uses", ""))
+    if action and action != "./" and not _COMMIT.search(action):
+        yield warn(
+            f"{action} is not pinned to a commit: what it names can change",
+            where=use.where,
+            fix="uses: OWNER/sagemaker-gitops@COMMIT # the release",
+        )
+
+
+def _forks(use: Use) -> Iterator[Finding]:
+    if "pull_request" not in use.events or not _assumes(use):
+        return
+    condition = f"{use.job.get('if', '')} {use.step.get('if', '')}"
+    if not _OWN.search(condition):
+        yield warn(
+            "pull requests from forks have no credentials: their jobs fail here",
+            where=use.where,
+            fix="if: github.event.pull_request.head.repo.full_name == github.repository",
+        )
+
+
+def check_buildspec(site: Site) -> Iterator[Finding]:
+    """A buildspec that runs this program has to end its following before the build is cut off."""
+    files = [site.root / name for name in ("buildspec.yml", "buildspec.yaml")]
+    file = next((each for each in files if each.is_file()), None)
+    if file is None:
+        yield ok("no buildspec")
+        return
+    document, problem = _read(file)
+    if problem is not None or document is None:
+        yield fail(problem or "the buildspec is empty", where=file.name)
+        return
+    if "sagemaker-gitops" not in str(document) and "SAGEMAKER_GITOPS" not in str(document):
+        yield ok("the buildspec does not run sagemaker-gitops", where=file.name)
+        return
+    variables = _mapping(_mapping(document.get("env")).get("variables"))
+    text = variables.get("SAGEMAKER_GITOPS_DEADLINE", site.environ.get("SAGEMAKER_GITOPS_DEADLINE"))
+    deadline = _seconds(text)
+    deadline = site.deadline if deadline is None else deadline
+    if deadline is None:
+        yield warn(
+            "no deadline: a build is cut off at its project's timeout without a report",
+            where=file.name,
+            fix="SAGEMAKER_GITOPS_DEADLINE: 7h30m   # below the project's timeout",
+        )
+    elif deadline > _CODEBUILD_MOST:
+        yield fail(
+            f"the deadline of {deadline / 3600:g} hours is longer than any build may take (36)",
+            where=file.name,
+            fix="SAGEMAKER_GITOPS_DEADLINE: 35h",
+        )
+    else:
+        yield ok(f"the deadline is {deadline / 3600:.2g} h", where=file.name)
+
+
+def _uses(file: str, document: Document) -> Iterator[Use]:
+    for name, job in _mapping(document.get("jobs")).items():
+        for step in _steps(_mapping(job)):
+            action, script = str(step.get("uses", "")), str(step.get("run", ""))
+            if _ACTION.search(action) or _COMMAND.search(script):
+                yield Use(file=file, name=str(name), workflow=document, job=job, step=step)
+                break
+
+
+def _assumes(use: Use) -> bool:
+    """Whether the job gets credentials by OIDC."""
+    others = " ".join(str(step.get("uses", "")) for step in _steps(use.job))
+    return bool(use.inputs.get("role-to-assume")) or "configure-aws-credentials" in others
+
+
+def _read(file: Path) -> tuple[Document | None, str | None]:
+    import yaml
+
+    try:
+        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        return None, f"it cannot be read: {' '.join(str(error).split())[:200]}"
+    return (document, None) if isinstance(document, Mapping) else (None, "it is no mapping")
+
+
+def _steps(job: Document) -> list[Document]:
+    steps = job.get("steps")
+    return [each for each in steps if isinstance(each, Mapping)] if isinstance(steps, list) else []
+
+
+def _mapping(value: object) -> Document:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _names(value: object) -> frozenset[str]:
+    if isinstance(value, str):
+        return frozenset({value})
+    return frozenset(map(str, value)) if isinstance(value, list | Mapping) else frozenset()
+
+
+def _seconds(value: object) -> float | None:
+    try:
+        return parse_duration(str(value)) if value not in (None, "") else None
+    except ValueError:
+        return None
+
+
+def _yaml(needed: Mapping[str, str]) -> str:
+    return "permissions:\n" + "\n".join(f"  {name}: {access}" for name, access in needed.items())

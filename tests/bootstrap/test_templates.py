@@ -1,0 +1,216 @@
+"""Templates: valid for CloudFormation's own linter in every variant, the same every time."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ci.bootstrap.codebuild import buildspec
+from ci.bootstrap.documents import LARGEST_POLICY, MOST_POLICIES, pack, size_of
+from ci.bootstrap.model import Duty, Setup, Statement
+from ci.bootstrap.policies import statements_of
+from ci.bootstrap.reference import render_page
+from ci.bootstrap.scope import default_name, plan_setup
+from ci.bootstrap.template import render_template
+from ci.bootstrap.templates import CONCERNS
+from ci.errors import ProjectError
+from ci.project.load import load_project
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "iam.md"
+SMALL = """
+version: 1
+region: eu-west-1
+role: arn:aws:iam::123456789012:role/sagemaker-execution
+pipelines:
+  abalone:
+    definition: definition.json
+    model_package_group: abalone
+    endpoint: abalone
+environments:
+  pull_request:
+    kwargs:
+      model_package_group: abalone-pr-{pull_request}
+      champion_group: abalone
+      endpoint_name: abalone-pr-{pull_request}
+"""
+WIDE = """
+version: 1
+pipelines:
+  Churn_Model: {definition: definition.json, model_package_group: Churn}
+  fraud: {definition: definition.json}
+artifacts: {bucket: acme-artifacts, prefix: builds/ml}
+environments:
+  main: {role: "arn:aws:iam::123456789012:role/service/main", region: us-east-1}
+  staging: {role: "arn:aws:iam::123456789012:role/staging", region: us-west-2}
+  pull_request: {pipeline_name: "{pull_request}-{pipeline}"}
+"""
+
+
+def setup(text: str, folder: Path, **more: Any) -> Setup:
+    (folder / "definition.json").write_text("{}")
+    file = folder / "sagemaker-gitops.yaml"
+    file.write_text(text)
+    given_ = {"repository": "acme/mlops", "default_branch": "main", **more}
+    return plan_setup(load_project(file), **given_)
+
+
+def many(count: int) -> str:
+    names = "".join(
+        f"  pipeline-{number:03}: {{definition: definition.json, model_package_group:"
+        f" group-{number:03}, endpoint: endpoint-{number:03}}}\n"
+        for number in range(count)
+    )
+    return f"version: 1\nregion: eu-west-1\npipelines:\n{names}"
+
+
+class Loader(yaml.SafeLoader):
+    """Reads the short forms of intrinsic functions as (tag, value)."""
+
+
+def _intrinsic(loader: Any, suffix: str, node: Any) -> Any:
+    match node:
+        case yaml.ScalarNode():
+            return (suffix, loader.construct_scalar(node))
+        case _:
+            return (suffix, *loader.construct_sequence(node, deep=True))
+
+
+Loader.add_multi_constructor("!", _intrinsic)
+
+
+def read(text: str) -> Mapping[str, Any]:
+    document: Mapping[str, Any] = yaml.load(text, Loader=Loader)
+    return document
+
+
+def lint(*files: Path) -> "subprocess.CompletedProcess[str]":
+    """cfn-lint's errors and warnings: it reads no network."""
+    command = [Path(sys.executable).with_name("cfn-lint"), "--non-zero-exit-code", "warning"]
+    return subprocess.run([*command, *files], capture_output=True, text=True, check=False)
+
+
+VARIANTS = {"small": SMALL, "wide": WIDE, "many": many(3)}
+
+
+@pytest.mark.slow
+def test_the_linter_of_cloudformation_has_nothing_to_say(tmp_path: Path) -> None:
+    files = []
+    for variant, text in VARIANTS.items():
+        made = setup(text, tmp_path)
+        for name, concern in CONCERNS.items():
+            body = render_template(concern.build(made))
+            assert body == render_template(concern.build(made))
+            files.append(tmp_path / f"{variant}-{name}.yaml")
+            files[-1].write_text(body)
+    # One that is wrong goes along: the linter sees what it is given.
+    broken = tmp_path / "broken.yaml"
+    broken.write_text(files[0].read_text().replace("!Ref 'KmsKey'", "!Ref 'KmsKeys'"))
+    done = lint(*files, broken)
+    assert "E1020" in done.stdout
+    assert [file.name for file in files if file.name in done.stdout] == []
+
+
+def test_the_page_is_made_from_the_table(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    text = render_page(setup(SMALL, tmp_path))
+    if request.config.getoption("--update-golden"):
+        PAGE.write_text(text, encoding="utf-8")
+    assert PAGE.read_text(encoding="utf-8") == text
+
+
+def test_builds_run_the_buildspec_that_stands_at_the_root() -> None:
+    assert buildspec() == (ROOT / "buildspec.yml").read_text(encoding="utf-8")
+
+
+def test_who_may_assume_which_role(tmp_path: Path) -> None:
+    document = read(render_template(CONCERNS["github-oidc"].build(setup(WIDE, tmp_path))))
+    subjects = {}
+    for name, resource in document["Resources"].items():
+        if name.endswith("Role"):
+            (statement,) = resource["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+            equals = statement["Condition"]["StringEquals"]
+            assert equals["token.actions.githubusercontent.com:aud"] == "sts.amazonaws.com"
+            subjects[name] = equals["token.actions.githubusercontent.com:sub"]
+            assert "*" not in str(subjects[name])
+    branch = ("Sub", "repo:${Repository}:ref:refs/heads/${DefaultBranch}")
+    pull_request = ("Sub", "repo:${Repository}:pull_request")
+    guarded = ("Sub", "repo:${Repository}:environment:${MainEnvironment}")
+    assert subjects == {
+        "PlanRole": [pull_request, branch],
+        "MainRole": [("If", "HasMainEnvironment", guarded, branch)],
+        "StagingRole": [("Sub", "repo:${Repository}:environment:staging")],
+        "PullRequestRole": [pull_request, branch],
+    }
+
+
+def test_names_of_environments_and_regions_narrow_each_role(tmp_path: Path) -> None:
+    made = setup(WIDE, tmp_path)
+    roles = {each.name: each for each in made.roles}
+    assert list(roles) == ["plan", "main", "pull-request", "staging"]
+    assert roles["main"].own.pipelines == ("Churn-Model", "fraud")
+    assert roles["staging"].own.pipelines == ("Churn-Model-staging", "fraud-staging")
+    assert roles["staging"].own.regions == ("us-west-2",)
+    assert roles["staging"].own.execution_roles == ("arn:aws:iam::123456789012:role/staging",)
+    assert roles["pull-request"].duty is Duty.PULL_REQUEST
+    writes = next(each for each in statements_of(roles["main"]) if each.sid == "WritePipeline")
+    assert {each.rpartition("/")[2] for each in writes.resources} == {
+        "Churn-Model",
+        "churn-model",
+        "fraud",
+    }
+
+
+def test_what_cannot_be_made_narrow_is_told(tmp_path: Path) -> None:
+    remarks = "\n".join(setup(WIDE, tmp_path).remarks)
+    assert "`pull_request` has no role" in remarks
+    assert "`pull_request` names no model package group" in remarks
+    assert "may touch 'fraud' of `main`" not in remarks
+    assert setup(SMALL, tmp_path).remarks == ()
+    clash = SMALL.replace("abalone-pr-{pull_request}", "abalone{pull_request}")
+    assert "may touch 'abalone' of `main`" in "\n".join(setup(clash, tmp_path).remarks)
+
+
+def test_a_project_that_no_role_can_hold_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ProjectError, match="and IAM takes 10"):
+        CONCERNS["github-oidc"].build(setup(many(100), tmp_path))
+
+
+@pytest.mark.parametrize("count", [1, 20])
+def test_policies_fit_into_what_iam_takes(count: int, tmp_path: Path) -> None:
+    for need in setup(many(count), tmp_path).roles:
+        policies = pack(statements_of(need))
+        assert all(sum(map(size_of, each)) <= LARGEST_POLICY for each in policies)
+        assert len(policies) <= MOST_POLICIES
+        sids = [statement.sid for policy in policies for statement in policy]
+        assert len(set(sids)) == len(sids)
+
+
+RESOURCES = st.lists(st.text("abc*:/", min_size=1, max_size=60), min_size=1, max_size=40)
+
+
+@given(st.lists(RESOURCES, max_size=12), st.integers(400, 2000))
+def test_packing_loses_and_doubles_nothing(lists: list[list[str]], limit: int) -> None:
+    statements = [
+        Statement(sid=f"S{number}", actions=("a:B",), resources=tuple(each))
+        for number, each in enumerate(lists)
+    ]
+    policies = pack(statements, limit=limit)
+    found = [
+        (each.sid[:2], arn) for policy in policies for each in policy for arn in each.resources
+    ]
+    assert sorted(arn for _, arn in found) == sorted(arn for each in lists for arn in each)
+    assert all(policies)
+    for policy in policies:
+        assert sum(map(size_of, policy)) <= limit or len(policy) == 1
+
+
+@given(st.text(max_size=80))
+def test_any_repository_gives_a_name_that_resources_can_have(text: str) -> None:
+    assert re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?", default_name(text))
