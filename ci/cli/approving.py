@@ -23,8 +23,8 @@ _PATIENCE = 1800.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """What came of one package. `document` tells it as JSON; `reporter` is None where the package
-    is not this project's."""
+    """What came of one package. `document` tells it as JSON; `reporter` is None where nothing was
+    to be reported."""
 
     document: dict[str, Any]
     reports: "tuple[Report, ...]" = ()
@@ -37,10 +37,17 @@ class Settled:
 
 
 def settle_package(
-    arguments: argparse.Namespace, shell: Shell, session: "Session", package: str
+    arguments: argparse.Namespace,
+    shell: Shell,
+    session: "Session",
+    package: str,
+    *,
+    again: bool = True,
 ) -> Settled:
-    """Act on the package's status as the environment asks, and bring its report up to date."""
+    """Act on the package's status as the environment asks, and bring its report up to date.
+    `again` False leaves one alone for which all that was done before."""
     from ci.delivery.approvals import Foreign, find_subject
+    from ci.registry.decisions import is_settled, mark_settled
 
     now = datetime.fromtimestamp(shell.clock(), UTC)
     # The comment tells who decided; who runs this makes no difference to it.
@@ -50,19 +57,21 @@ def settle_package(
         shell.say(f"Ignored {package}: {subject.reason}")
         return Settled(document={"model_package": package, "ignored": subject.reason})
     held = subject.package
-    shell.say(f"{held.group} v{held.version} is {held.approval}")
+    document = {
+        "model_package": held.arn,
+        "approval": held.approval.value,
+        "description": held.approval_description,
+    }
     _answer_codepipeline(shell, subject)
-    ended, reporter, error = _report(arguments, shell, subject)
-    return Settled(
-        document={
-            "model_package": held.arn,
-            "approval": held.approval.value,
-            "description": held.approval_description,
-        },
-        reports=ended.reports,
-        error=error or ended.error,
-        reporter=reporter,
-    )
+    if not again and is_settled(held):
+        shell.say(f"{held.group} v{held.version} is {held.approval}, and nothing is left to do")
+        return Settled(document=document)
+    shell.say(f"{held.group} v{held.version} is {held.approval}")
+    ended, reporter, failed = _report(arguments, shell, subject)
+    error = failed or ended.error
+    if error is None:
+        mark_settled(subject.adapter.packages, held)
+    return Settled(document=document, reports=ended.reports, error=error, reporter=reporter)
 
 
 def _answer_codepipeline(shell: Shell, subject: "Subject") -> None:

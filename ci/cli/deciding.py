@@ -11,7 +11,6 @@ from ci.errors import ForgeError, UsageError
 if TYPE_CHECKING:
     from ci.delivery.reported import Reported
     from ci.delivery.session import Session
-    from ci.forge.model import Forge
     from ci.sagemaker.model import ApprovalStatus
 
 
@@ -113,17 +112,13 @@ def _shown(arguments: argparse.Namespace, shell: Shell, session: "Session") -> "
 
     number = session.trigger.pull_request
     try:
-        forge = _forge(shell, session)
+        forge = session.forge(sleep=shell.sleep, learn=shell.learn)
         markers = () if forge is None or number is None else shown_markers(forge, number)
     except ForgeError as error:
         shell.warn(f"warning: {error}")
         return []
     wanted = arguments.environment
     return list(from_markers(session, (m for m in markers if wanted in {None, "", m.environment})))
-
-
-def _forge(shell: Shell, session: "Session") -> "Forge | None":
-    return session.forge(sleep=shell.sleep, learn=shell.learn)
 
 
 def _actor(shell: Shell, session: "Session") -> str:
@@ -133,7 +128,7 @@ def _actor(shell: Shell, session: "Session") -> str:
 
     run = shell.environ.get("GITHUB_RUN_ID", "")
     try:
-        forge = _forge(shell, session) if run else None
+        forge = session.forge(sleep=shell.sleep, learn=shell.learn) if run else None
         if forge is not None and isinstance(forge, Reviewed):
             reviewers = forge.approvers_of(run)
             if reviewers:

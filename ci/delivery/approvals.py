@@ -25,6 +25,8 @@ from ci.sagemaker.adapter import SageMaker
 from ci.sagemaker.arn import region_of, resource_name
 from ci.sagemaker.model import ApprovalStatus, ModelPackage
 
+_NOT_FOUND = frozenset({"ResourceNotFound", "ResourceNotFoundException"})
+
 
 class NotServed(GitOpsError):
     """The endpoint does not serve what the environment wants it to."""
@@ -81,6 +83,10 @@ def find_subject(session: Session, package_arn: str, *, now: datetime) -> Subjec
         picked, job = pick_up(session, adapter, execution)
     except UsageError as error:
         return Foreign(package=package_arn, reason=error.what)
+    except AwsError as error:
+        if error.code in _NOT_FOUND:
+            return Foreign(package=package_arn, reason=f"its execution {execution} is gone")
+        raise
     registered = [
         step.job
         for step in adapter.executions.snapshot(execution).steps
@@ -168,7 +174,7 @@ def _call(subject: Subject, package: ModelPackage) -> Call:
         try:
             return _call_of(subject, provenance.execution, package)
         except AwsError as error:
-            if error.code not in {"ResourceNotFound", "ResourceNotFoundException"}:
+            if error.code not in _NOT_FOUND:
                 raise
     return _call_of(subject, subject.execution, package)
 

@@ -1,8 +1,9 @@
 """Decides whether a model package may be approved or rejected, and keeps who did it.
 
 A decision is bound: to one package by its ARN, to the status and, where it is given, to the commit
-that the decider saw. Where the package has another status by then, is of another commit, or a
-newer one of the same pipeline and commit or pull request is there, nothing is changed and the reader is told.
+that the decider saw. Where the package has another status by then, is of another commit, or the
+pipeline has registered a newer one for the same commit or pull request, nothing is changed and the
+reader is told.
 (The API has no conditional update: of two who decide within the same moment the later one stands.)
 """
 
@@ -25,6 +26,7 @@ _MOST_NEWER = 100
 _DECIDED = f"{OWN}decision"
 _BY, _AT, _ON = f"{OWN}decided-by", f"{OWN}decided-at", f"{OWN}decided-on"
 _COMMIT = f"{OWN}decided-commit"
+_SETTLED = f"{OWN}settled"
 ELSEWHERE = "SageMaker"
 
 
@@ -109,6 +111,17 @@ def keep_decision(packages: Packages, package: ModelPackage, *, now: datetime) -
     }
     packages.update(package.arn, metadata=safe_metadata(found))
     return packages.describe(package.arn)
+
+
+def is_settled(package: ModelPackage) -> bool:
+    """Whether all that follows from the package's status was done once: what became of the
+    endpoint since is another package's doing."""
+    return package.metadata.get(_SETTLED) == package.approval.value
+
+
+def mark_settled(packages: Packages, package: ModelPackage) -> None:
+    if not is_settled(package):
+        packages.update(package.arn, metadata={_SETTLED: package.approval.value})
 
 
 def approval_text(decision: Decision) -> str:

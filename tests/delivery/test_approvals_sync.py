@@ -1,11 +1,16 @@
 """A decision made elsewhere comes home: endpoint, comment, metadata; twice, late, or for others."""
 
+import json
+import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from support.approving import APPROVALS, ApprovalLab
-from support.endpoint import running_endpoint
+from support.endpoint import client, running_endpoint
 from support.forking import warm_process
 from support.github import serve_github
 from support.scratch import new_scratch
@@ -82,3 +87,167 @@ def test_from_registration_to_the_endpoint_and_back(lab: ApprovalLab) -> None:
     assert "the endpoint quality serves quality v1" in body
     assert lab.run("approvals", "sync", second, *QUICK).code == 0
     assert lab.answer() == "one"
+
+
+def test_the_rule_on_the_page_tells_of_decisions_alone(lab: ApprovalLab) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "approval.md").read_text()
+    blocks = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    pattern = json.loads(blocks[0])
+    pattern["detail"]["ModelPackageGroupName"] = ["heard"]
+    [transformer] = [
+        yaml.safe_load(text)["InputTransformer"]
+        for text in re.findall(r"```yaml\n(InputTransformer.*?)```", page, re.DOTALL)
+        if "event_type" in text
+    ]
+    events, sqs = client(lab.address, "events"), client(lab.address, "sqs")
+    queue = sqs.create_queue(QueueName="heard")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
+    events.put_rule(Name="heard", EventPattern=json.dumps(pattern))
+    target = {"Id": "1", "Arn": arn["Attributes"]["QueueArn"], "InputTransformer": transformer}
+    events.put_targets(Rule="heard", Targets=[target])
+
+    lab.sagemaker.create_model_package_group(ModelPackageGroupName="heard")
+    made = lab.sagemaker.create_model_package(
+        ModelPackageGroupName="heard", ModelApprovalStatus="PendingManualApproval"
+    )["ModelPackageArn"]
+    lab.decide(made, "Approved")
+    lab.sagemaker.update_model_package(
+        ModelPackageArn=made, CustomerMetadataProperties={"stamp": "1"}
+    )
+    lab.decide(made, "Rejected")
+    heard = listen(sqs, queue, 2)
+    payload = {"package": made}
+    assert heard == [{"event_type": "sagemaker-approval", "client_payload": payload}] * 2
+
+
+def listen(sqs: Any, queue: str, count: int) -> list[Any]:
+    """At least `count` messages, and what comes within a second of the last."""
+    heard: list[Any] = []
+    ends = time.monotonic() + 20
+    while time.monotonic() < ends:
+        wait = 1 if len(heard) >= count else 2
+        found = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=wait).get("Messages", [])
+        heard += [json.loads(message["Body"]) for message in found]
+        if len(heard) >= count and not found:
+            break
+    return heard
+
+
+def foreign(lab: ApprovalLab, arn: str) -> str:
+    done = lab.run("approvals", "sync", arn, "--json")
+    assert done.code == 0, done.err
+    reason: str = done.document["ignored"]
+    return reason
+
+
+def test_what_is_not_this_projects_is_left_alone_with_words(lab: ApprovalLab) -> None:
+    lab.merged("foreign", 30)
+    own = lab.deploy()
+    held = lab.sagemaker.describe_model_package(ModelPackageName=own)
+    stamped = held["CustomerMetadataProperties"]
+    lab.sagemaker.create_model_package_group(ModelPackageGroupName="theirs")
+
+    def theirs(**metadata: str) -> str:
+        made: str = lab.sagemaker.create_model_package(
+            ModelPackageGroupName="theirs",
+            ModelApprovalStatus="Approved",
+            CustomerMetadataProperties=metadata,
+        )["ModelPackageArn"]
+        return made
+
+    writes = len(lab.github.writes())
+    bare = theirs(any="thing")
+    assert "names no execution of sagemaker-gitops" in foreign(lab, bare)
+    claimed = theirs(**stamped)
+    assert "did not register it" in foreign(lab, claimed)
+    other = theirs(**{**stamped, "sagemaker-gitops:repository": "stranger/mlops"})
+    assert "made by stranger/mlops" in foreign(lab, other)
+    lost = stamped["sagemaker-gitops:execution"].rpartition("/")[0] + "/zzzzzzzzzzzz"
+    gone = theirs(**{**stamped, "sagemaker-gitops:execution": lost})
+    assert "is gone" in foreign(lab, gone)
+    assert "is gone" in foreign(lab, own.rpartition("/")[0] + "/999")
+    assert len(lab.github.writes()) == writes
+    for arn in (bare, claimed, other):
+        now = lab.sagemaker.describe_model_package(ModelPackageName=arn)
+        assert "sagemaker-gitops:decision" not in now["CustomerMetadataProperties"]
+    odd = lab.run("approvals", "sync", "arn:aws:sagemaker:x", "--json")
+    assert odd.code == 2
+    assert "not the ARN" in odd.err
+
+
+def test_without_events_what_changed_since_is_brought_home(lab: ApprovalLab) -> None:
+    lab.propose(31, "thirty-one")
+    lab.merged("thirty-two", 32)
+    main = lab.deploy()
+    [pull] = lab.sagemaker.list_model_packages(ModelPackageGroupName="quality-pr-31")[
+        "ModelPackageSummaryList"
+    ]
+    lab.decide(main, "Approved")
+    lab.decide(pull["ModelPackageArn"], "Rejected", ApprovalDescription="no")
+    done = lab.run("approvals", "sync", "--since", "10m", "--json", *QUICK)
+    assert done.code == 0, done.err
+    told = {each["model_package"]: each for each in done.document["packages"]}
+    assert told[main]["approval"] == "Approved"
+    assert told[pull["ModelPackageArn"]]["approval"] == "Rejected"
+    assert lab.answer() == "thirty-two"
+    assert "approved and deployed" in lab.github.bodies(32)[0]
+    assert "was rejected: no" in lab.github.bodies(31)[0], lab.github.bodies(31)[0] + done.err
+    writes = len(lab.github.writes())
+    again = lab.run("approvals", "sync", "--json", *QUICK)
+    assert again.code == 0, again.err
+    assert len(lab.github.writes()) == writes
+    assert "quality-pr-31 v1 is Rejected, and nothing is left to do" in again.err
+    bad = lab.run("approvals", "sync", "--since", "yesterday")
+    assert bad.code == 2
+
+
+def test_an_event_reaches_auto_through_codebuild(lab: ApprovalLab) -> None:
+    lab.merged("thirty-three", 33)
+    package = lab.deploy()
+    lab.decide(package, "Approved")
+    build = {
+        "GITHUB_ACTIONS": "",
+        "CODEBUILD_BUILD_ID": "mlops:1",
+        "CODEBUILD_INITIATOR": "rule/approvals",
+        "CODEBUILD_RESOLVED_SOURCE_VERSION": lab.scratch.git("rev-parse", "HEAD"),
+        "CODEBUILD_SOURCE_REPO_URL": "https://github.com/acme/mlops.git",
+        "SAGEMAKER_GITOPS_EVENT_PACKAGE": package,
+    }
+    done = lab.run("auto", "--json", *QUICK, environ=build)
+    assert done.code == 0, done.err
+    assert done.document["approval"] == "Approved"
+    assert lab.answer() == "thirty-three"
+    [body] = lab.github.bodies(33)
+    assert "approved and deployed" in body
+
+    # The same event, once a newer model is deployed: what was true then stays said.
+    lab.merged("thirty-five", 35)
+    newer = lab.deploy()
+    assert lab.run("approve", newer, *QUICK).code == 0
+    late = lab.run("auto", "--json", *QUICK, environ=build)
+    assert late.code == 0, late.err
+    assert lab.github.bodies(33) == [body]
+    assert lab.answer() == "thirty-five"
+
+
+def test_a_function_that_fails_is_told_and_leaves_the_endpoint(lab: ApprovalLab) -> None:
+    lab.merged("thirty-four", 34)
+    before = lab.answer()
+    package = lab.deploy()
+    lab.decide(package, "Approved")
+    lambdas = client(lab.address, "lambda")
+    lambdas.delete_function(FunctionName="quality-deploy")
+    missing = lab.run("approvals", "sync", package, "--json", *QUICK)
+    assert missing.code == 6
+    assert "What was to follow failed" in lab.github.bodies(34)[0]
+    lab.make_function("quality-deploy", b"def handler(event, context): raise RuntimeError('`x`')")
+    failing = lab.run("approvals", "sync", package, "--json", *QUICK)
+    assert failing.code == 6
+    assert failing.document["error"]["why"].endswith("Error: `x`")
+    lambdas.delete_function(FunctionName="quality-deploy")
+    lab.make_function("quality-deploy", b"def handler(event, context): return {}")
+    idle = lab.run("approvals", "sync", package, "--json", *QUICK)
+    assert idle.code == 1
+    assert "The endpoint does not serve quality v" in idle.document["error"]["what"]
+    assert "approved but not deployed" in lab.github.bodies(34)[0]
+    assert lab.answer() == before

@@ -19,6 +19,7 @@ from ci.sagemaker.model import ApprovalStatus
 pytestmark = pytest.mark.endpoint
 NOW = datetime(2026, 3, 2, 9, 25, 7, 123, tzinfo=UTC)
 COMMIT, OTHER = "a1" * 20, "b2" * 20
+SIBLING = "arn:aws:sagemaker:us-east-1:000000000000:pipeline/sibling/execution/abc"
 
 
 def packages(aws: SageMaker, group: str, count: int) -> list[str]:
@@ -116,6 +117,7 @@ def test_another_commit_than_was_seen_changes_nothing(aws: SageMaker) -> None:
         ("same-pull", {"commit": OTHER}, True),
         ("no-pull", {"commit": OTHER, "pull_request": None}, False),
         ("other-pull", {"commit": OTHER, "pull_request": 8}, False),
+        ("sibling", {"execution": SIBLING}, False),
         ("other-place", {"environment": "main", "pull_request": None}, False),
     ],
 )

@@ -34,10 +34,13 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
     session = settle_session(arguments, shell, anywhere=True)
     event = session.trigger.package
     named = list(arguments.packages) or ([event] if event and not arguments.since else [])
+    # Events come twice and late; who names a package means it.
+    again = bool(arguments.packages)
     if len(named) == 1:
-        return conclude_one(shell, settle_package(arguments, shell, session, _checked(named[0])))
+        arn = _checked(named[0])
+        return conclude_one(shell, settle_package(arguments, shell, session, arn, again=again))
     arns = [_checked(arn) for arn in named] or _changed(arguments, shell, session)
-    return _settle_all(arguments, shell, session, arns)
+    return _settle_all(arguments, shell, session, arns, again=again)
 
 
 def _checked(arn: str) -> str:
@@ -61,7 +64,12 @@ def _changed(arguments: argparse.Namespace, shell: Shell, session: "Session") ->
 
 
 def _settle_all(
-    arguments: argparse.Namespace, shell: Shell, session: "Session", arns: list[str]
+    arguments: argparse.Namespace,
+    shell: Shell,
+    session: "Session",
+    arns: list[str],
+    *,
+    again: bool,
 ) -> int:
     """Each for itself: what fails for one leaves the others to be done."""
     from ci.cli.approving import Settled, settle_package
@@ -71,7 +79,8 @@ def _settle_all(
     failed: list[GitOpsError] = []
     for arn in arns:
         try:
-            settled.append(settle_package(arguments, shell, session, arn))
+            found = settle_package(arguments, shell, session, arn, again=again)
+            settled.append(_closed(found))
         except GitOpsError as error:
             settled.append(Settled(document={"model_package": arn}, error=error))
     for each in settled:
@@ -83,6 +92,12 @@ def _settle_all(
         return tell_error(failed[0], shell, packages=documents)
     shell.emit({"packages": documents})
     return int(ExitCode.OK)
+
+
+def _closed(settled: "Settled") -> "Settled":
+    if settled.reporter is not None:
+        settled.reporter.close()
+    return settled
 
 
 def _document(settled: "Settled") -> dict[str, object]:

@@ -1,0 +1,149 @@
+"""`approve` and `reject` by hand and by a reviewer: what is found, what is refused, who decided."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.approving import APPROVALS, ApprovalLab
+from support.endpoint import running_endpoint
+from support.forking import warm_process
+from support.github import serve_github
+from support.scratch import new_scratch
+
+pytestmark = pytest.mark.endpoint
+QUICK = ("--poll", "0.1")
+SECOND = """\
+  other:
+    definition: definition.json
+    model_package_group: quality
+"""
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApprovalLab]:
+    folder: Path = tmp_path_factory.mktemp("approve")
+    (folder / "job").mkdir()
+    project = APPROVALS.replace("environments:\n", SECOND + "environments:\n")
+    with (
+        running_endpoint(folder / "endpoint", images=()) as endpoint,
+        serve_github() as github,
+        warm_process(folder / "forks") as forks,
+    ):
+        lab = ApprovalLab(
+            scratch=new_scratch(folder / "repository", project),
+            github=github,
+            address=endpoint.address,
+            forks=forks,
+            folder=folder / "job",
+        )
+        lab.begin()
+        github.page = 50
+        yield lab
+
+
+def description(lab: ApprovalLab, package: str) -> str:
+    held = lab.sagemaker.describe_model_package(ModelPackageName=package)
+    text: str = held.get("ApprovalDescription", "")
+    return text
+
+
+def test_what_a_pull_request_reports_is_found_unless_several_could_be_meant(
+    lab: ApprovalLab,
+) -> None:
+    head = lab.propose(7, "seven")
+    both = lab.run("approve", "--pull-request", "7", "--json", *QUICK)
+    assert both.code == 5
+    error = both.document["error"]
+    assert "2 model packages could be meant" in error["what"]
+    arns = error["fix"].splitlines()
+    assert len(arns) == 2
+    for name in ("quality in pull_request", "other in pull_request"):
+        assert name in error["why"]
+    done = lab.run("reject", arns[0], "--pull-request", "7", "--reason", "no", "--json", *QUICK)
+    assert done.code == 0, done.err
+    assert "on pull request 7" in description(lab, arns[0])
+    # One is left: it is meant.
+    stale = lab.run("approve", "--pull-request", "7", "--commit", "c0ffee0", *QUICK)
+    assert stale.code == 5
+    assert f"of commit {head[:12]}, not c0ffee0" in stale.err
+    left = lab.run("approve", "--pull-request", "7", "--commit", head[:8], "--json", *QUICK)
+    assert left.code == 0, left.err
+    assert left.document["model_package"] == arns[1]
+    assert len(lab.reports(7)) == 2
+
+
+def test_without_a_forge_executions_tell(lab: ApprovalLab) -> None:
+    lab.propose(8, "eight")
+    nobody = {"GITHUB_TOKEN": "", "GITHUB_ACTIONS": "", "USER": "anna"}
+    found = lab.run("approve", "--pull-request", "8", "--json", *QUICK, environ=nobody)
+    assert found.code == 5
+    assert "2 model packages could be meant" in found.document["error"]["what"]
+    arn = found.document["error"]["fix"].splitlines()[0]
+    done = lab.run("approve", arn, "--json", *QUICK, environ=nobody)
+    assert done.code == 0, done.err
+    nothing = lab.run("approve", "--commit", "0123456", *QUICK, environ=nobody)
+    assert nothing.code == 5
+    assert "No report here names a model package" in nothing.err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((), "no model package is named"),
+        (("--commit", "HEAD"), "is not a commit"),
+        (("--commit", "abc"), "is not a commit"),
+        (("abalone/7",), "is not the ARN"),
+        (("--pull-request", "0"), "above 0"),
+    ],
+)
+def test_what_names_no_package_is_bad_usage(
+    lab: ApprovalLab, words: tuple[str, ...], told: str
+) -> None:
+    done = lab.run("approve", *words)
+    assert done.code == 2
+    assert told in done.err
+
+
+def test_a_reviewer_of_the_environment_is_who_decided(lab: ApprovalLab) -> None:
+    commit = lab.merged("nine", 9)
+    package = lab.deploy("quality")
+    assert lab.outputs()["approval"] == "PendingManualApproval"
+    lab.github.reviews[77] = [("mallory", "rejected"), ("carla", "approved")]
+    done = lab.run(
+        "approve", package, "--commit", commit, "--environment", "main", "--json", *QUICK
+    )
+    assert done.code == 0, done.err
+    assert description(lab, package).startswith(f"Approved by carla at {commit[:12]}, ")
+    assert lab.answer() == "nine"
+    assert lab.outputs()["approval"] == "Approved"
+    assert any("Approved by carla" in body for body in lab.reports(9))
+
+
+def test_where_the_forge_does_not_tell_the_reviewer_the_actor_decided(lab: ApprovalLab) -> None:
+    lab.merged("ten", 10)
+    package = lab.deploy("quality")
+    lab.github.denied = {"actions"}
+    lab.github.reviews.clear()
+    done = lab.run("approve", package, "--environment", "main", "--json", *QUICK)
+    lab.github.denied = set()
+    assert done.code == 0, done.err
+    assert "Approved by octocat" in description(lab, package)
+
+
+def test_a_pull_request_cannot_have_productions_function_called(lab: ApprovalLab) -> None:
+    lab.merged("eleven", 11)
+    production = lab.deploy("quality")
+    assert lab.run("approve", production, *QUICK).code == 0
+    project = lab.scratch.root / "sagemaker-gitops.yaml"
+    kept = project.read_text()
+    stolen = kept.replace('"quality-pr-{pull_request}-deploy"', "quality-deploy").replace(
+        "  pull_request:\n", "  pull_request:\n    on_approved: deploy\n    endpoint: quality\n"
+    )
+    lab.scratch.write("sagemaker-gitops.yaml", stolen)
+    lab.scratch.commit("more rights for pull requests")
+    lab.propose(12, "thief")
+    package = "arn:aws:sagemaker:us-east-1:000000000000:model-package/quality-pr-12/1"
+    done = lab.run("approve", package, "--pull-request", "12", "--json", *QUICK)
+    assert done.code == 2
+    assert "is not pull request 12's own" in done.document["error"]["what"]
+    assert lab.answer() == "eleven"
