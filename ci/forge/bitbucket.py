@@ -12,7 +12,7 @@ from ci.errors import ForgeError
 from ci.forge.form import CommentForm, outdated
 from ci.forge.http import Client, Manners
 from ci.forge.model import Comment, CommitStatus, PermissionMissing, PullRequest, StatusState
-from ci.forge.payload import member, number_in, text_in
+from ci.forge.payload import member_in, number_in, text_in
 from ci.report.dialect import without_html
 
 API = "https://api.bitbucket.org/2.0"
@@ -72,7 +72,9 @@ class Bitbucket:
     def comments(self, pull_request: int) -> tuple[Comment, ...]:
         path = f"{self._pull_request(pull_request)}/comments?pagelen=100"
         pages = self._pages(path, "read the pull request's comments")
-        found = [self._comment(item, pull_request) for item in pages if not member(item, "deleted")]
+        found = [
+            self._comment(item, pull_request) for item in pages if not member_in(item, "deleted")
+        ]
         return tuple(sorted(found, key=lambda comment: comment.id))
 
     def create_comment(self, pull_request: int, body: str) -> Comment:
@@ -136,10 +138,10 @@ class Bitbucket:
             base_branch=text_in(found, "destination", "branch", "name") or "",
             repository=self._name,
             head_repository=source,
-            open=member(found, "state") == "OPEN",
-            merged=member(found, "state") == "MERGED",
+            open=member_in(found, "state") == "OPEN",
+            merged=member_in(found, "state") == "MERGED",
             from_fork=(source or "").lower() != self._name.lower(),
-            author=_author(member(found, "author")),
+            author=_author(member_in(found, "author")),
             title=text_in(found, "title") or "",
             url=text_in(found, "links", "html", "href") or "",
         )
@@ -158,7 +160,7 @@ class Bitbucket:
         counts. The token's owner must be an administrator of the repository."""
         path = f"/workspaces/{self._workspace}/permissions/repositories/{self._slug}?pagelen=100"
         for item in self._pages(path, "read what a member may do"):
-            user = member(item, "user")
+            user = member_in(item, "user")
             if login in {text_in(user, "uuid"), text_in(user, "account_id")}:
                 return _ROLES.get(text_in(item, "permission") or "", "none")
         return "none"
@@ -190,7 +192,7 @@ class Bitbucket:
         while url is not None and url not in seen:
             seen.add(url)
             page = self._client.request("GET", url, purpose=purpose)
-            values = member(page, "values")
+            values = member_in(page, "values")
             if not isinstance(values, list):
                 raise ForgeError(f"could not {purpose}: a list was expected", where=url)
             yield from values
@@ -201,8 +203,8 @@ class Bitbucket:
         number = number_in(item, "id")
         if number is None:
             raise ForgeError("the forge's answer holds no comment", why=str(item)[:200])
-        user = member(item, "user")
-        app = self._login == _APP_USER and member(user, "type") == "app_user"
+        user = member_in(item, "user")
+        app = self._login == _APP_USER and member_in(user, "type") == "app_user"
         return Comment(
             id=number,
             body=text_in(item, "content", "raw") or "",

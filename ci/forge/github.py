@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from ci.errors import ForgeError
-from ci.forge.github_json import number_in, read_comment, read_pull_request, text_in
+from ci.forge.github_json import read_comment, read_pull_request
 from ci.forge.github_marks import GitHubMarks
 from ci.forge.http import Client
 from ci.forge.model import (
@@ -17,6 +17,7 @@ from ci.forge.model import (
     PullRequest,
     UncertainWrite,
 )
+from ci.forge.payload import number_in, text_in
 from ci.trigger.values import moment_of
 
 API = "https://api.github.com"

@@ -1,10 +1,10 @@
 """GitHub's JSON as the project's own values."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from ci.errors import ForgeError
 from ci.forge.model import Comment, PullRequest
+from ci.forge.payload import member_in, number_in, text_in
 
 _DEPENDABOT = "dependabot[bot]"
 # Of a user who is gone: https://github.com/ghost.
@@ -53,17 +53,3 @@ def read_pull_request(item: Any) -> PullRequest:
         url=text_in(item, "html_url") or "",
         merge_commit=text_in(item, "merge_commit_sha"),
     )
-
-
-def member_in(item: Any, key: str) -> Any:
-    return item.get(key) if isinstance(item, Mapping) else None
-
-
-def text_in(item: Any, key: str) -> str | None:
-    value = member_in(item, key)
-    return value if isinstance(value, str) else None
-
-
-def number_in(item: Any, key: str) -> int | None:
-    value = member_in(item, key)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None

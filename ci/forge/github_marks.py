@@ -7,7 +7,6 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from ci.errors import ForgeError
-from ci.forge.github_json import member_in, number_in, text_in
 from ci.forge.http import Client
 from ci.forge.marks import (
     Annotation,
@@ -20,6 +19,7 @@ from ci.forge.marks import (
     Level,
 )
 from ci.forge.model import PermissionMissing
+from ci.forge.payload import member_in, number_in, text_in
 
 CHECKS = {"checks": "write"}
 DEPLOYMENTS = {"deployments": "write"}

@@ -11,7 +11,7 @@ from ci.forge.form import CommentForm, outdated
 from ci.forge.http import Client, Manners
 from ci.forge.marks import Label
 from ci.forge.model import Comment, CommitStatus, PermissionMissing, PullRequest, StatusState
-from ci.forge.payload import member, number_in, text_in
+from ci.forge.payload import member_in, number_in, text_in
 from ci.report.dialect import without_quick_actions
 
 API = "https://gitlab.com/api/v4"
@@ -65,7 +65,9 @@ class GitLab:
         pages = self._client.pages(
             f"{path}&order_by=created_at", purpose="read the merge request's notes"
         )
-        found = [self._comment(item, pull_request) for item in pages if not member(item, "system")]
+        found = [
+            self._comment(item, pull_request) for item in pages if not member_in(item, "system")
+        ]
         return tuple(sorted(found, key=lambda comment: comment.id))
 
     def create_comment(self, pull_request: int, body: str) -> Comment:
@@ -118,20 +120,20 @@ class GitLab:
     def pull_request(self, number: int) -> PullRequest:
         purpose = f"read merge request {number}"
         found = self._client.request("GET", self._merge_request(number), purpose=purpose)
-        source = member(found, "source_project_id")
-        foreign = source != member(found, "target_project_id")
+        source = member_in(found, "source_project_id")
+        foreign = source != member_in(found, "target_project_id")
         return PullRequest(
             number=number,
             head=text_in(found, "sha") or "",
-            base=text_in(member(found, "diff_refs"), "base_sha") or "",
+            base=text_in(member_in(found, "diff_refs"), "base_sha") or "",
             branch=text_in(found, "source_branch") or "",
             base_branch=text_in(found, "target_branch") or "",
             repository=self._name,
             head_repository=self._path_of(source) if foreign else self._name,
-            open=member(found, "state") in {"opened", "locked"},
-            merged=member(found, "state") == "merged",
+            open=member_in(found, "state") in {"opened", "locked"},
+            merged=member_in(found, "state") == "merged",
             from_fork=foreign,
-            author=text_in(member(found, "author"), "username") or "ghost",
+            author=text_in(member_in(found, "author"), "username") or "ghost",
             title=text_in(found, "title") or "",
             url=text_in(found, "web_url") or "",
         )
@@ -152,7 +154,7 @@ class GitLab:
         best = 0
         for item in self._client.pages(path, purpose="read what a member may do"):
             same = (text_in(item, "username") or "").lower() == login.lower()
-            if same and member(item, "state") == "active":
+            if same and member_in(item, "state") == "active":
                 best = max(best, number_in(item, "access_level") or 0)
         return next((role for level, role in _ROLES if best >= level), "none")
 
@@ -175,7 +177,7 @@ class GitLab:
     def labels(self, pull_request: int) -> tuple[str, ...]:
         purpose = "read the merge request's labels"
         found = self._client.request("GET", self._merge_request(pull_request), purpose=purpose)
-        return tuple(name for name in member(found, "labels") or () if isinstance(name, str))
+        return tuple(name for name in member_in(found, "labels") or () if isinstance(name, str))
 
     def add_label(self, pull_request: int, label: Label) -> None:
         """Made first where the project does not have it; GitLab would choose a color."""
@@ -217,7 +219,7 @@ class GitLab:
         return Comment(
             id=number,
             body=text_in(item, "body") or "",
-            author=text_in(member(item, "author"), "username") or "ghost",
+            author=text_in(member_in(item, "author"), "username") or "ghost",
             url=f"{site}/{self._name}/-/merge_requests/{pull_request}#note_{number}",
             node=str(pull_request),
         )

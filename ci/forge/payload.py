@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def member(item: Any, *path: str) -> Any:
+def member_in(item: Any, *path: str) -> Any:
     """What stands at `path`; None where anything on the way is missing or no mapping."""
     for key in path:
         item = item.get(key) if isinstance(item, Mapping) else None
@@ -12,10 +12,10 @@ def member(item: Any, *path: str) -> Any:
 
 
 def text_in(item: Any, *path: str) -> str | None:
-    value = member(item, *path)
+    value = member_in(item, *path)
     return value if isinstance(value, str) else None
 
 
 def number_in(item: Any, *path: str) -> int | None:
-    value = member(item, *path)
+    value = member_in(item, *path)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
