@@ -10,7 +10,7 @@ import re
 _TERMINAL_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
 _LINE_END = re.compile(r"\r\n|[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-_INVISIBLE = re.compile(
+_INVISIBLE = (
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f"
     "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff]"
 )
@@ -23,7 +23,10 @@ _LINE = 500
 def clean(value: str, *, lines: bool = False) -> str:
     """`value` without what cannot be seen or acts on a terminal; one line unless `lines`."""
     value = _LINE_END.sub("\n", _TERMINAL_ESCAPE.sub("", value))
-    value = _INVISIBLE.sub("", _CONTROL.sub(_REPLACEMENT, value.replace("\t", "    ")))
+    value = _CONTROL.sub(_REPLACEMENT, value.replace("\t", "    "))
+    if not value.isascii():
+        # Compiled when first needed, by `re`'s cache: ranges so far up cost 10 ms of every start.
+        value = re.sub(_INVISIBLE, "", value)
     return value if lines else " ".join(value.split())
 
 
