@@ -84,13 +84,13 @@ def answer_late(progress: Progress, *, seconds: float) -> Answer:
 
 
 def answer_error(error: GitOpsError, progress: Progress) -> Failure:
-    """What ended the job. Executions that were started run on, and the reader is told how to
+    """What ended the job. Executions that were started go on, and the reader is told how to
     follow them."""
     failure = Failure(kind=_kind(error), message=str(error))
     if not progress.executions:
         return failure
     onwards = "\n".join(attach_command(arn) for arn in progress.executions)
-    message = f"{error}\nWhat was started runs on:\n{onwards}"
+    message = f"{error}\nTo follow what was started:\n{onwards}"
     return replace(failure, message=message, external=progress.executions[0])
 
 

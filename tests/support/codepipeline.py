@@ -49,9 +49,7 @@ class Job:
 
     @property
     def event(self) -> dict[str, Any]:
-        return {
-            "CodePipeline.job": {"id": self.id, "accountId": "000000000000", "data": self.data}
-        }
+        return {"CodePipeline.job": {"id": self.id, "accountId": "000000000000", "data": self.data}}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -120,7 +118,9 @@ class FakeCodePipeline:
         self.jobs.append(job)
         return job
 
-    def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+    def call(self, operation: str, request: dict[str, Any], *, signer: str) -> dict[str, Any]:
+        if signer not in {OWN_KEY, EMULATED_KEY}:
+            raise Refused("AccessDeniedException", "not the function's role", 403)
         misfits = find_misfits(MODEL, MODEL.input(operation), request)
         if misfits:
             raise Refused("ValidationException", as_validation_message(misfits))
@@ -215,12 +215,20 @@ def _artifact(name: str, key: str, revision: str | None) -> dict[str, Any]:
     return {"name": name, "revision": revision, "location": place}
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, fake: FakeCodePipeline, behind: str) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.fake = fake
+        self.behind = urlsplit(behind)
+
+
 @contextmanager
 def serve_codepipeline(behind: str) -> Iterator[FakeCodePipeline]:
     """`behind` is the address of the endpoint that everything else goes to."""
     fake = FakeCodePipeline()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(fake, behind))
-    server.daemon_threads = True
+    server = _Server(fake, behind)
     fake.address = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -233,75 +241,82 @@ def serve_codepipeline(behind: str) -> Iterator[FakeCodePipeline]:
         server.server_close()
 
 
-def _handler(fake: FakeCodePipeline, behind: str) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: _Server
 
-        def handle_one_request(self) -> None:
-            try:
-                super().handle_one_request()
-            except ConnectionError:
-                self.close_connection = True
+    def handle_one_request(self) -> None:
+        try:
+            super().handle_one_request()
+        except ConnectionError:
+            self.close_connection = True
 
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            target = self.headers.get("X-Amz-Target", "")
-            service, _, operation = target.partition(".")
-            if service == MODEL.target_prefix:
-                self._own(operation, json.loads(body or b"{}"))
-            else:
-                self._pass(body)
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        target = self.headers.get("X-Amz-Target", "")
+        service, _, operation = target.partition(".")
+        if service == MODEL.target_prefix:
+            self._own(operation, json.loads(body or b"{}"))
+        else:
+            self._pass(body)
 
-        do_GET = do_PUT = do_HEAD = do_DELETE = do_POST
+    def do_GET(self) -> None:
+        self.do_POST()
 
-        def _own(self, operation: str, request: dict[str, Any]) -> None:
-            try:
-                if self._signer() not in {OWN_KEY, EMULATED_KEY}:
-                    raise Refused("AccessDeniedException", "not the function's role", 403)
-                self._send(200, json.dumps(fake.call(operation, request)).encode())
-            except Refused as no:
-                document = {"__type": no.code, "message": no.message}
-                self._send(no.status, json.dumps(document).encode())
+    def do_PUT(self) -> None:
+        self.do_POST()
 
-        def _pass(self, body: bytes) -> None:
-            path = urlsplit(self.path).path
-            if path.startswith(f"/{BUCKET}/"):
-                if self._signer() not in {ARTIFACT_KEY, "test"}:
-                    text = "<Error><Code>AccessDenied</Code><Message>no</Message></Error>"
-                    self._send(403, text.encode(), "application/xml")
-                    return
-                if self.command == "PUT":
-                    fake.uploads.append((path, dict(self.headers)))
-            place = urlsplit(behind)
-            there = http.client.HTTPConnection(str(place.hostname), place.port, timeout=60)
-            kept = {k: v for k, v in self.headers.items() if k.lower() not in _DROPPED}
-            there.request(self.command, self.path, body, kept)
-            answer = there.getresponse()
-            data = answer.read()
-            self.send_response(answer.status)
-            for name, value in answer.getheaders():
-                if name.lower() not in _DROPPED:
-                    self.send_header(name, value)
-            length = answer.getheader("Content-Length") if self.command == "HEAD" else None
-            self.send_header("Content-Length", length or str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-            there.close()
+    def do_HEAD(self) -> None:
+        self.do_POST()
 
-        def _signer(self) -> str:
-            found = _KEY.search(self.headers.get("Authorization", ""))
-            return found[1] if found else ""
+    def do_DELETE(self) -> None:
+        self.do_POST()
 
-        def _send(self, status: int, body: bytes, kind: str = "application/x-amz-json-1.1") -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(body)
+    def _own(self, operation: str, request: dict[str, Any]) -> None:
+        try:
+            answer = self.server.fake.call(operation, request, signer=self._signer())
+            self._send(200, json.dumps(answer).encode())
+        except Refused as no:
+            document = {"__type": no.code, "message": no.message}
+            self._send(no.status, json.dumps(document).encode())
 
-        def log_message(self, *_words: object) -> None:
-            pass
+    def _pass(self, body: bytes) -> None:
+        path = urlsplit(self.path).path
+        if path.startswith(f"/{BUCKET}/"):
+            if self._signer() not in {ARTIFACT_KEY, "test"}:
+                text = "<Error><Code>AccessDenied</Code><Message>no</Message></Error>"
+                self._send(403, text.encode(), "application/xml")
+                return
+            if self.command == "PUT":
+                self.server.fake.uploads.append((path, dict(self.headers)))
+        place = self.server.behind
+        there = http.client.HTTPConnection(str(place.hostname), place.port, timeout=60)
+        kept = {k: v for k, v in self.headers.items() if k.lower() not in _DROPPED}
+        there.request(self.command, self.path, body, kept)
+        answer = there.getresponse()
+        data = answer.read()
+        self.send_response(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in _DROPPED:
+                self.send_header(name, value)
+        length = answer.getheader("Content-Length") if self.command == "HEAD" else None
+        self.send_header("Content-Length", length or str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+        there.close()
 
-    return Handler
+    def _signer(self) -> str:
+        found = _KEY.search(self.headers.get("Authorization", ""))
+        return found[1] if found else ""
+
+    def _send(self, status: int, body: bytes, kind: str = "application/x-amz-json-1.1") -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, *_words: object) -> None:
+        pass
