@@ -128,7 +128,7 @@ def test_a_shallow_clone_takes_all_and_says_what_to_fetch(scratch: Scratch) -> N
                 "comment": {"body": "/sagemaker run; $(id)", "user": {"login": "x"}},
                 "repository": {"default_branch": "main"},
             },
-            "chat commands are not part of this version",
+            "the comment holds no order",
         ),
         ("workflow_run", workflow_run_event(head="c" * 40, branch="x"), "`command: post`"),
         (
