@@ -17,7 +17,8 @@ _BREAK = "\u200b"
 _SUMMARY = re.compile(r"\s*<summary>(.*)</summary>\s*")
 _ALERT = re.compile(r"\s*>\s*\[!(NOTE|TIP|IMPORTANT|WARNING|CAUTION)\]\s*")
 _DROPPED = re.compile(
-    r"<!--.*?-->|</?(?:details|summary|sub|sup|b|i|code|kbd|del|ins)\b[^<>]*>", re.IGNORECASE
+    r"<!--(?:(?!<!--).)*?-->|</?(?:details|summary|sub|sup|b|i|code|kbd|del|ins)\b[^<>]*>",
+    re.IGNORECASE,
 )
 _LINE_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _ENTITY = re.compile(r"&(?:#([0-9]{1,7})|(lt|gt|amp|quot|nbsp));")

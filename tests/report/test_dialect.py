@@ -1,6 +1,7 @@
 """Comments for forges that do not read GitHub's Markdown: every word kept, and inert there."""
 
 import re
+import time
 
 import pytest
 from hypothesis import given
@@ -78,6 +79,15 @@ def test_no_text_becomes_a_quick_action(value: str) -> None:
 def test_paths_and_fences_stay_as_they_are_for_gitlab() -> None:
     body = "```\n/opt/ml/model !12\n```\n[x](https://a.example/!1)\n"
     assert without_quick_actions(body) == body
+
+
+@pytest.mark.parametrize("unit", ["<!--", "<b ", "&#", "`", "](", "/a ", "![", "<summary>", "@{"])
+def test_time_grows_with_the_length_alone(unit: str) -> None:
+    long = unit * 40_000
+    begun = time.process_time()
+    without_html(long)
+    without_quick_actions(long)
+    assert time.process_time() - begun < 4
 
 
 _TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
