@@ -242,6 +242,21 @@ def test_functions_as_steps_work_and_are_told(version: str, tmp_path: Path) -> N
     assert compiled().digest != first.digest
 
 
+def test_functions_as_steps_are_the_same_in_every_checkout(version: str, tmp_path: Path) -> None:
+    bundles = []
+    for name in ("one", "a/much/longer/way"):
+        project = copy_zoo(tmp_path / name)
+        source = project / "zoo" / f"functions_{version}.py"
+        target = make_target(source, python=sdk_python(version))
+        bundles.append(
+            compile_pipeline(target, environ=os.environ, root=project, scratch=tmp_path / "scratch")
+        )
+    first, second = bundles
+    assert first.digest == second.digest
+    for artifact in first.artifacts.values():
+        assert str(tmp_path).encode() not in artifact.path.read_bytes(), artifact.key
+
+
 def test_names_made_of_the_second_collide_without_this(tmp_path: Path) -> None:
     """What the mended names are for: the bare SDK v3 gives two steps one name within a second."""
     code = "from sagemaker.core.modules.utils import _get_unique_name as n; print(n('a'), n('a'))"

@@ -13,11 +13,14 @@ import importlib.abc
 import io
 import os
 import sys
+import types
 import uuid
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+_MENDED = ("sagemaker", "cloudpickle")
 
 
 def replace(owner: Any, **members: Any) -> None:
@@ -141,6 +144,7 @@ class Mends:
             "sagemaker.core.lambda_helper": self.functions,
             "sagemaker.telemetry.telemetry_logging": self.telemetry,
             "sagemaker.core.telemetry.telemetry_logging": self.telemetry,
+            "cloudpickle.cloudpickle": self.pickles,
         }
 
     def apply(self, module: Any) -> None:
@@ -245,6 +249,31 @@ class Mends:
 
         replace(module, _send_telemetry_request=send_nothing)
 
+    def pickles(self, module: Any) -> None:
+        """A function of a step is pickled with the path of its file: it counts from the root."""
+        pickler, root = getattr(module, "Pickler", None), f"{self.request['root']}/"
+        table = getattr(pickler, "_dispatch_table", {})
+        reduce_code = table.get(types.CodeType)
+        new_arguments = getattr(pickler, "_function_getnewargs", None)
+        if reduce_code is None or new_arguments is None:
+            return
+
+        def plain(value: Any) -> Any:
+            inside = isinstance(value, str) and value.startswith(root)
+            return value[len(root) :] if inside else value
+
+        def reduce_plain(code: Any) -> Any:
+            kind, arguments = reduce_code(code)
+            return kind, tuple(plain(each) for each in arguments)
+
+        def plain_arguments(self: Any, function: Any) -> Any:
+            code, names, *rest = new_arguments(self, function)
+            names.update({key: plain(names[key]) for key in names.keys() & {"__file__"}})
+            return (code, names, *rest)
+
+        table[types.CodeType] = reduce_plain
+        replace(pickler, _function_getnewargs=plain_arguments)
+
 
 def zip_script(script: str) -> bytes:
     """The zip of one file, as the SDK makes it, but for the file's time."""
@@ -261,7 +290,7 @@ class Finder(importlib.abc.MetaPathFinder):
         self.apply = apply
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
-        if fullname.partition(".")[0] != "sagemaker":
+        if fullname.partition(".")[0] not in _MENDED:
             return None
         for finder in sys.meta_path:
             if finder is self or not hasattr(finder, "find_spec"):
