@@ -223,6 +223,24 @@ def test_a_second_pipeline_that_cannot_start_leaves_the_first_one_told(site: Sit
         project.write_text(kept)
 
 
+def test_metrics_of_one_document_read_it_once(site: Site) -> None:
+    project = site.scratch.root / "sagemaker-gitops.yaml"
+    kept = project.read_text()
+    metric = "      - {name: rmse, property_file: Report, path: $.regression_metrics.rmse.value}\n"
+    assert metric in kept
+    more = "".join(metric.replace("name: rmse", f"name: rmse-{n}") for n in range(5))
+    project.write_text(kept.replace(metric, metric + more))
+    try:
+        site.aws.calls.clear()
+        _, done = run(site)
+    finally:
+        project.write_text(kept)
+    assert done.code == 0, done.err
+    assert [each["value"] for each in done.report["verdict"]["metrics"]] == [1.5] * 6
+    assert site.aws.count("DescribeProcessingJob") == 1
+    assert site.aws.count("s3:GET") == 1
+
+
 @pytest.mark.parametrize("phase", list(Phase))
 def test_retry_failed_goes_on_once_although_it_is_killed(
     site: Site, tmp_path: Path, phase: Phase
