@@ -108,6 +108,9 @@ def _open(
 
 
 def _silent(shell: Shell, reason: str) -> int:
+    from ci.cli.workflow import write_outputs
+
+    write_outputs(shell.environ, {"changes": "false"})
     shell.say(f"Nothing to do: {reason}")
     shell.emit({"reports": [], "reason": reason})
     return int(ExitCode.OK)
