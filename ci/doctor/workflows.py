@@ -98,7 +98,7 @@ def _foreign_code(use: Use) -> Iterator[Finding]:
         return
     for step in _steps(use.job):
         given = str(_mapping(step.get("with")).get("ref", ""))
-        if _CHECKOUT.match(str(step.get("uses", ""))) and any(each in given for each in _HEAD):
+        if _is_checkout(step) and any(each in given for each in _HEAD):
             yield fail(
                 "pull_request_target checks out the pull request's code: whoever opens one runs"
                 " code with this repository's secrets",
@@ -108,7 +108,7 @@ def _foreign_code(use: Use) -> Iterator[Finding]:
 
 
 def _permissions(use: Use) -> Iterator[Finding]:
-    needed = {"contents": "read"}
+    needed = {"contents": "read"} if any(map(_is_checkout, _steps(use.job))) else {}
     if _assumes(use):
         needed["id-token"] = "write"
     if str(use.inputs.get("comment", "")).lower() != "false" and use.events & {
@@ -153,7 +153,7 @@ def _grants(held: object, access: str, everything: object) -> bool:
 
 def _depth(use: Use) -> Iterator[Finding]:
     for step in _steps(use.job):
-        if not _CHECKOUT.match(str(step.get("uses", ""))):
+        if not _is_checkout(step):
             continue
         depth = str(_mapping(step.get("with")).get("fetch-depth", 1))
         if depth != "0" and "${{" not in depth:
@@ -272,6 +272,10 @@ def _uses(file: str, document: Document) -> Iterator[Use]:
             if _ACTION.search(action) or _COMMAND.search(script):
                 yield Use(file=file, name=str(name), workflow=document, job=job, step=step)
                 break
+
+
+def _is_checkout(step: Document) -> bool:
+    return _CHECKOUT.match(str(step.get("uses", ""))) is not None
 
 
 def _assumes(use: Use) -> bool:

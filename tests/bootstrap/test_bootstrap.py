@@ -1,0 +1,347 @@
+"""`bootstrap` as it is run: printed, written, deployed to the local endpoint's CloudFormation."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from support.endpoint import client, running_endpoint
+from support.github_job import aws_environ
+from support.scratch import BUCKET, Result, Scratch, new_scratch, quality_definition
+
+from ci.bootstrap.deploying import Means, State, choose_parameters, deploy_template
+from ci.bootstrap.table import render_changes
+from ci.bootstrap.template import Parameter, Ref, Resource, Template
+from ci.errors import AwsError, UsageError
+from ci.local.lifecycle import Endpoint
+from ci.sagemaker.clients import open_clients
+from ci.sagemaker.stacks import ResourceChange, Stack, Stacks
+
+PROJECT = """
+version: 1
+region: us-east-1
+role: arn:aws:iam::000000000000:role/sagemaker-gitops-local
+pipelines:
+  quality: {definition: definition.json, model_package_group: quality, endpoint: quality}
+environments:
+  main: {parameters: {Approval: Approved}}
+  pull_request: {parameters: {Group: "quality-pr-{pull_request}"}}
+"""
+PROVIDER = "arn:aws:iam::000000000000:oidc-provider/token.actions.githubusercontent.com"
+
+
+class Account:
+    """A repository, and an endpoint in place of its account."""
+
+    def __init__(self, scratch: Scratch, endpoint: Endpoint) -> None:
+        self.scratch, self.endpoint = scratch, endpoint
+
+    def client(self, service: str) -> Any:
+        return client(self.endpoint, service)
+
+    def bootstrap(self, *arguments: str) -> Result:
+        return self.scratch.run("bootstrap", "--json", *arguments)
+
+    def stacks(self) -> dict[str, str]:
+        found = self.client("cloudformation").describe_stacks()["Stacks"]
+        return {each["StackName"]: each["StackStatus"] for each in found}
+
+
+@pytest.fixture(scope="module")
+def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+    folder = tmp_path_factory.mktemp("bootstrap")
+    with running_endpoint(folder / "local") as endpoint:
+        scratch = new_scratch(folder / "repository", PROJECT)
+        scratch.environ.update(aws_environ(endpoint.address))
+        scratch.git("remote", "add", "origin", "git@github.com:acme/mlops.git")
+        scratch.define(quality_definition(1.5))
+        scratch.commit("first")
+        yield Account(scratch, endpoint)
+
+
+@pytest.mark.endpoint
+def test_printed_and_written_are_the_same(account: Account, tmp_path: Path) -> None:
+    done = account.scratch.run("bootstrap", "artifacts", "events")
+    assert done.code == 0, done.err
+    printed = done.out.split("---\n")
+    assert printed[1].startswith("# The stack mlops-artifacts\n")
+    written = account.bootstrap("events", "artifacts", "--out", str(tmp_path))
+    assert [each["stack"] for each in written.document["templates"]] == [
+        "mlops-artifacts",
+        "mlops-events",
+    ]
+    for document, text in zip(written.document["templates"], printed[1:], strict=True):
+        body = (tmp_path / f"{document['template']}.yaml").read_text()
+        assert body == document["body"]
+        assert text.partition("\n")[2].rstrip() == body.rstrip()
+
+
+@pytest.mark.endpoint
+def test_a_preview_leaves_nothing_and_a_deploy_happens_once(account: Account) -> None:
+    arguments = ("artifacts", "--name", "twice", "--deploy")
+    preview = account.bootstrap(*arguments)
+    assert preview.code == 0, preview.err
+    (stack,) = preview.document["stacks"]
+    assert stack["state"] == "proposed"
+    assert {each["resource"] for each in stack["changes"]} == {
+        "ArtifactBucket",
+        "ArtifactBucketPolicy",
+    }
+    assert "twice-artifacts" not in account.stacks()
+    done = account.bootstrap(*arguments, "--yes")
+    assert done.document["stacks"][0]["state"] == "deployed", done.err
+    assert done.document["stacks"][0]["outputs"] == {"Bucket": BUCKET}
+    s3 = account.client("s3")
+    assert s3.get_public_access_block(Bucket=BUCKET)["PublicAccessBlockConfiguration"] == {
+        "BlockPublicAcls": True,
+        "IgnorePublicAcls": True,
+        "BlockPublicPolicy": True,
+        "RestrictPublicBuckets": True,
+    }
+    policy = json.loads(s3.get_bucket_policy(Bucket=BUCKET)["Policy"])
+    assert policy["Statement"][0]["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    again = account.bootstrap(*arguments, "--yes")
+    assert (again.code, again.document["stacks"][0]["state"]) == (0, "unchanged")
+    assert "no changes" in again.err
+    # What the user once gave stays, also where the next deploy does not name it.
+    changed = account.bootstrap(*arguments, "--yes", "--parameter", "PullRequestDays=7")
+    assert changed.document["stacks"][0]["state"] == "deployed", changed.err
+    assert account.bootstrap(*arguments, "--yes").document["stacks"][0]["state"] == "unchanged"
+    # Another project's name: the bucket stands, and is not this stack's.
+    other = account.bootstrap("artifacts", "--name", "other", "--deploy", "--yes")
+    assert other.code == 0
+    assert "was not made by this stack" in other.err
+    assert "other-artifacts" not in account.stacks()
+
+
+@pytest.mark.endpoint
+def test_roles_of_two_projects_stand_side_by_side(account: Account) -> None:
+    iam = account.client("iam")
+    # The provider is there: it is found, and not made a second time.
+    iam.create_open_id_connect_provider(
+        Url="https://token.actions.githubusercontent.com", ClientIDList=["sts.amazonaws.com"]
+    )
+    for name in ("one", "two"):
+        done = account.bootstrap("github-oidc", "--name", name, "--deploy", "--yes")
+        assert done.code == 0, done.err
+        outputs = done.document["stacks"][0]["outputs"]
+        assert outputs["MainRole"].endswith(f"role/{name}-main")
+    role = iam.get_role(RoleName="one-pull-request")["Role"]
+    (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Federated": PROVIDER}
+    assert trust["Condition"]["StringEquals"]["token.actions.githubusercontent.com:sub"] == [
+        "repo:acme/mlops:pull_request",
+        "repo:acme/mlops:ref:refs/heads/main",
+    ]
+    write = "sagemaker:UpdatePipeline"
+    arn = "arn:aws:sagemaker:us-east-1:000000000000:pipeline/"
+    assert decisions(iam, "one-main", write, arn + "quality", arn + "quality-pr-3") == [
+        "allowed",
+        "implicitDeny",
+    ]
+    assert decisions(iam, "one-pull-request", write, arn + "quality", arn + "quality-pr-3") == [
+        "implicitDeny",
+        "allowed",
+    ]
+    assert decisions(iam, "one-plan", write, arn + "quality") == ["implicitDeny"]
+
+
+def decisions(iam: Any, role: str, action: str, *resources: str) -> list[str]:
+    """As IAM simulates the role's policies."""
+    return [
+        iam.simulate_principal_policy(
+            PolicySourceArn=f"arn:aws:iam::000000000000:role/{role}",
+            ActionNames=[action],
+            ResourceArns=[resource],
+        )["EvaluationResults"][0]["EvalDecision"]
+        for resource in resources
+    ]
+
+
+@pytest.mark.endpoint
+def test_executions_are_followed_by_the_rule_and_the_queue_of_the_template(
+    account: Account,
+) -> None:
+    done = account.bootstrap("events", "--deploy", "--yes")
+    assert done.code == 0, done.err
+    queue = f"{account.endpoint.address}/000000000000/mlops-events"
+    account.client("s3").create_bucket(Bucket=BUCKET)
+    begun = time.monotonic()
+    run = account.scratch.run(
+        "deploy", "--json", "--environment", "main", "--queue", queue, "--poll", "3600"
+    )
+    # Without events the next look would be an hour later.
+    assert time.monotonic() - begun < 60
+    assert run.report["execution"]["status"] == "Succeeded", run.err
+    rule = account.client("events").describe_rule(Name="mlops-executions")
+    pattern = json.loads(rule["EventPattern"])
+    arn = "arn:aws:sagemaker:us-east-1:000000000000:pipeline/"
+    assert pattern["detail"]["pipelineArn"] == [arn + "quality", {"prefix": arn + "quality-pr-"}]
+    # Another project's pipeline is told to others.
+    bodies = []
+    sqs = account.client("sqs")
+    while messages := receive(sqs, queue):
+        bodies += [json.loads(each["Body"]) for each in messages]
+    assert {each["detail"]["pipelineArn"] for each in bodies} <= {arn + "quality"}
+
+
+def receive(sqs: Any, queue: str) -> list[Any]:
+    answer = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=0)
+    return answer.get("Messages") or []
+
+
+@pytest.mark.endpoint
+def test_an_approval_starts_the_build_with_its_package(account: Account) -> None:
+    """The transformer's result is what StartBuild takes: checked against botocore's model."""
+    done = account.bootstrap("events", "--name", "builds", "--parameter", "ApprovalProject=b")
+    body = yaml.safe_load(
+        done.document["templates"][0]["body"].replace("!", "")  # intrinsics read as text
+    )
+    target = body["Resources"]["ApprovalBuildRule"]["Properties"]["Targets"][0]
+    transformer = target["InputTransformer"]
+    assert transformer["InputPathsMap"] == {"package": "$.detail.ModelPackageArn"}
+    filled = json.loads(transformer["InputTemplate"].replace("<package>", '"arn:p"'))
+    from botocore.session import get_session
+    from botocore.validate import validate_parameters
+
+    shape = get_session().get_service_model("codebuild").operation_model("StartBuild").input_shape
+    validate_parameters({"projectName": "b", **filled}, shape)
+    (variable,) = filled["environmentVariablesOverride"]
+    assert (variable["name"], variable["value"]) == ("SAGEMAKER_GITOPS_EVENT_PACKAGE", "arn:p")
+
+
+@pytest.mark.endpoint
+def test_a_deploy_that_fails_says_why_and_can_be_done_again(account: Account) -> None:
+    stream = {"LogGroupName": Ref("Group"), "LogStreamName": "one"}
+    template = Template(
+        name="logs",
+        description="a stream of a group",
+        parameters={"Group": Parameter(description="the group")},
+        resources={"Stream": Resource(kind="AWS::Logs::LogStream", properties=stream)},
+    )
+    clients = open_clients("us-east-1", {}, endpoint=account.endpoint.address)
+    shown: list[tuple[str, int]] = []
+    means = Means(
+        stacks=Stacks(clients),
+        store=str,
+        sleep=lambda _: time.sleep(0.1),
+        left=lambda: 60.0,
+        show=lambda stack, changes: shown.append((stack, len(changes))),
+    )
+    deploy = partial(deploy_template, means, template, stack="logs", execute=True)
+    with pytest.raises(AwsError) as caught:
+        deploy(given={"Group": "nowhere"})
+    assert "logs failed" in caught.value.what
+    assert "Stream (AWS::Logs::LogStream)" in (caught.value.why or "")
+    account.client("logs").create_log_group(logGroupName="nowhere")
+    if "logs" in account.stacks():  # the emulator does not delete what failed
+        with pytest.raises(AwsError, match="takes no change") as stuck:
+            deploy(given={"Group": "nowhere"})
+        assert stuck.value.fix == "aws cloudformation delete-stack --stack-name logs"
+        account.client("cloudformation").delete_stack(StackName="logs")
+        wait_until(lambda: "logs" not in account.stacks())
+    assert deploy(given={"Group": "nowhere"}).state is State.DEPLOYED
+    assert deploy(given={}).state is State.UNCHANGED
+    assert shown == [("logs", 1)] * 2
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    ends = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < ends
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("nothing",), "there is no template 'nothing'"),
+        (("--yes",), "--yes says so to --deploy alone"),
+        (("--deploy", "--out", "x"), "two things"),
+        (("--parameter", "Nothing=1"), "no template has a parameter 'Nothing'"),
+        (("--parameter", "Nothing"), "is no parameter"),
+        (("codebuild", "--deploy", "--region", "us-east-1"), "needs Connection, ActionRepository"),
+    ],
+)
+def test_bad_usage_is_told_before_anything_is_called(
+    arguments: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    scratch = new_scratch(tmp_path / "repository", PROJECT)
+    scratch.define({})
+    scratch.git("remote", "add", "origin", "https://github.com/acme/mlops")
+    scratch.commit("first")
+    scratch.environ.update(aws_environ("http://127.0.0.1:9"))
+    if "codebuild" in arguments:
+        from ci.bootstrap.templates import CONCERNS
+
+        template = CONCERNS["codebuild"].build(_setup(scratch.root))
+        with pytest.raises(UsageError, match=said):
+            choose_parameters(template, None, {})
+        return
+    done = scratch.run("bootstrap", "--json", *arguments)
+    assert done.code == 2
+    assert said in done.document["error"]["what"]
+
+
+def _setup(root: Path) -> Any:
+    from ci.bootstrap.scope import plan_setup
+    from ci.project.load import load_project
+
+    project = load_project(root / "sagemaker-gitops.yaml")
+    return plan_setup(project, repository="acme/mlops", default_branch="main")
+
+
+def test_a_checkout_without_a_remote_asks_for_the_repository(tmp_path: Path) -> None:
+    scratch = new_scratch(tmp_path / "repository", PROJECT)
+    scratch.define({})
+    scratch.commit("first")
+    done = scratch.run("bootstrap", "--json")
+    assert (done.code, done.document["error"]["fix"]) == (2, "--repository OWNER/NAME")
+    done = scratch.run("bootstrap", "--json", "--repository", "acme/other")
+    assert done.document["templates"][0]["stack"] == "other-artifacts"
+
+
+def test_which_value_a_parameter_takes() -> None:
+    template = Template(
+        name="t",
+        description="",
+        parameters={
+            "Name": Parameter(description="", default="new", settled=True),
+            "Days": Parameter(description="", default=30),
+            "Fresh": Parameter(description="", default="x"),
+        },
+        resources={},
+    )
+    held = Stack(
+        name="s", id="s", status="UPDATE_COMPLETE", parameters={"Name": "old", "Days": "7"}
+    )
+    assert choose_parameters(template, None, {}) == (
+        {"Name": "new", "Days": "30", "Fresh": "x"},
+        (),
+    )
+    assert choose_parameters(template, held, {}) == ({"Name": "new", "Fresh": "x"}, ("Days",))
+    assert choose_parameters(template, held, {"Days": "9", "Else": "1"})[0]["Days"] == "9"
+
+
+def test_the_table_of_changes_says_what_is_made_anew() -> None:
+    changes = [
+        ResourceChange(action="Modify", resource="B", kind="AWS::S3::Bucket", replacement="True"),
+        ResourceChange(action="Add", resource="Queue", kind="AWS::SQS::Queue"),
+        ResourceChange(
+            action="Modify",
+            resource="R",
+            kind="AWS::IAM::Role",
+            replacement="False",
+            scope=("Tags",),
+        ),
+    ]
+    assert list(render_changes(changes)) == [
+        "+ Queue  AWS::SQS::Queue",
+        "~ B      AWS::S3::Bucket  made anew",
+        "~ R      AWS::IAM::Role   Tags",
+    ]
+    assert list(render_changes([])) == ["(none)"]

@@ -1,0 +1,158 @@
+"""What `doctor` finds in workflows and buildspecs."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ci.doctor.model import Finding, Site, State
+from ci.doctor.workflows import check_buildspec, check_workflows
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples" / "github").glob("*.yml"))
+ACTION = "acme/sagemaker-gitops@" + "a" * 40
+MAIN = f"""
+on:
+  push: {{branches: [main]}}
+concurrency: {{group: main, cancel-in-progress: false}}
+jobs:
+  deploy:
+    runs-on: ubuntu-latest
+    timeout-minutes: 350
+    permissions: {{contents: read, id-token: write, pull-requests: write}}
+    steps:
+      - uses: actions/checkout@v5
+        with: {{fetch-depth: 0}}
+      - uses: {ACTION}
+        with: {{role-to-assume: arn, deadline: 5h}}
+"""
+
+
+def look(folder: Path, text: str, **more: Any) -> list[Finding]:
+    place = folder / ".github" / "workflows"
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "one.yml").write_text(text)
+    return list(check_workflows(Site(root=folder, environ={}, **more)))
+
+
+def test_what_is_well_set_up_has_no_findings(tmp_path: Path) -> None:
+    (found,) = look(tmp_path, MAIN)
+    assert found.state is State.OK
+
+
+@pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.name)
+def test_the_examples_have_nothing_that_fails(file: Path, tmp_path: Path) -> None:
+    found = look(tmp_path, file.read_text().replace("your-org/", "acme/"))
+    assert [each for each in found if each.state is State.FAIL] == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "state", "said"),
+    [
+        ("id-token: write, ", "", State.FAIL, "id-token: write is missing"),
+        ("contents: read, ", "", State.FAIL, "contents: read is missing"),
+        (", pull-requests: write", "", State.WARN, "no comment can be posted"),
+        ("{contents: read, id-token: write, pull-requests: write}", "write-all", State.WARN,
+         "may do everything"),
+        ("{contents: read, id-token: write, pull-requests: write}", "read-all", State.FAIL,
+         "id-token: write is missing"),
+        ("    permissions: {contents: read, id-token: write, pull-requests: write}\n", "",
+         State.FAIL, "nothing grants id-token"),
+        ("fetch-depth: 0", "fetch-depth: 1", State.WARN, "fetch-depth is 1"),
+        ("cancel-in-progress: false", "cancel-in-progress: true", State.FAIL, "cancels the deploy"),
+        ("concurrency: {group: main, cancel-in-progress: false}\n", "", State.WARN,
+         "two pushes deploy at once"),
+        ("timeout-minutes: 350", "timeout-minutes: 300", State.FAIL, "cut off without a report"),
+        (", deadline: 5h", "", State.WARN, "no deadline"),
+        ("@" + "a" * 40, "@v1", State.WARN, "is not pinned"),
+        ("push: {branches: [main]}", "pull_request:", State.WARN, "forks have no credentials"),
+    ],
+)  # fmt: skip
+def test_each_fault_is_found(tmp_path: Path, old: str, new: str, state: State, said: str) -> None:
+    assert old in MAIN
+    found = look(tmp_path, MAIN.replace(old, new))
+    met = [each for each in found if said in each.what]
+    assert [each.state for each in met][:1] == [state], found
+    assert met[0].fix
+    assert met[0].where == ".github/workflows/one.yml, job deploy"
+
+
+def test_foreign_code_with_secrets_is_the_worst_of_all(tmp_path: Path) -> None:
+    text = MAIN.replace("push: {branches: [main]}", "pull_request_target:").replace(
+        "fetch-depth: 0", "fetch-depth: 0, ref: '${{ github.event.pull_request.head.sha }}'"
+    )
+    found = look(tmp_path, text)
+    assert any(each.state is State.FAIL and "pull_request_target" in each.what for each in found)
+    harmless = MAIN.replace("push: {branches: [main]}", "pull_request_target:")
+    assert not any("pull_request_target" in each.what for each in look(tmp_path, harmless))
+
+
+def test_the_deadline_of_the_project_file_counts_where_the_job_gives_none(tmp_path: Path) -> None:
+    text = MAIN.replace(", deadline: 5h", "")
+    (found,) = look(tmp_path, text, deadline=3600.0)
+    assert found.state is State.OK
+    assert any("cut off" in each.what for each in look(tmp_path, text, deadline=9e5))
+
+
+def test_other_workflows_and_none(tmp_path: Path) -> None:
+    assert next(check_workflows(Site(root=tmp_path, environ={}))).state is State.OK
+    (found,) = look(tmp_path, MAIN.replace(ACTION, "acme/other@" + "a" * 40))
+    assert (found.state, found.fix) == (State.WARN, "sagemaker-gitops init")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "a: [", "\x00", "&a [*a]", "jobs: 3\non: x\n"])
+def test_what_is_no_workflow_breaks_nothing(tmp_path: Path, text: str) -> None:
+    assert all(isinstance(each, Finding) for each in look(tmp_path, text))
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=10),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["on", "jobs", "steps", "uses", "with", "permissions", "concurrency", "if", "run"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=20,
+)
+
+
+@given(VALUES, VALUES, VALUES)
+def test_no_shape_of_a_workflow_makes_it_raise(on: Any, job: Any, step: Any) -> None:
+    from ci.doctor.workflows import Use, judge
+
+    use = Use(
+        file="f",
+        name="n",
+        workflow={"on": on},
+        job={**(job if isinstance(job, dict) else {}), "steps": [step]},
+        step=step if isinstance(step, dict) else {},
+    )
+    found = list(judge(use, Site(root=Path("/"), environ={})))
+    assert all(isinstance(each, Finding) for each in found)
+
+
+@pytest.mark.parametrize(
+    ("variables", "state"),
+    [
+        ({"SAGEMAKER_GITOPS_COMMAND": "auto"}, State.WARN),
+        ({"SAGEMAKER_GITOPS_DEADLINE": "7h"}, State.OK),
+        ({"SAGEMAKER_GITOPS_DEADLINE": "40h"}, State.FAIL),
+        ({"OTHER": "1"}, State.OK),
+    ],
+)
+def test_buildspecs(tmp_path: Path, variables: dict[str, str], state: State) -> None:
+    here = Site(root=tmp_path, environ={})
+    assert next(check_buildspec(here)).what == "no buildspec"
+    (tmp_path / "buildspec.yml").write_text(yaml.safe_dump({"env": {"variables": variables}}))
+    (found,) = check_buildspec(here)
+    assert found.state is state
+    (tmp_path / "buildspec.yml").write_text("[")
+    (found,) = check_buildspec(here)
+    assert found.state is State.FAIL
