@@ -80,7 +80,8 @@ def _scalar(text: str) -> str:
 
 
 def render_workflow(name: str, *, action: str, branch: str) -> str:
-    """One of WORKFLOWS, or REVIEWED_MAIN, for this repository's default branch and the action as it is reached."""
+    """One of WORKFLOWS, or REVIEWED_MAIN, for this repository's default branch and the action as
+    it is reached."""
     text = _packaged("workflows", f"{name}.yml")
     text = text.replace(f"{PLACEHOLDER} # the release you chose", action)
     return text.replace("branches: [main]", f"branches: [{_branch(branch)}]")
