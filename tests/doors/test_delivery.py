@@ -124,6 +124,15 @@ def test_a_pull_request_from_opening_to_merge(world: World) -> None:
     assert merged.outputs["verdict"] == "succeeded"
     assert len(github.bodies(7)) == 2
     assert any(merge in text.splitlines()[0] for text in github.bodies(7))
+    for commit in (first, second, merge):
+        [run] = github.checks(commit)
+        assert (run["status"], run["conclusion"]) == ("completed", "success")
+    deployed = github.deployed("main")
+    assert {commit: states[-1] for commit, states in deployed.items()} == {
+        base: "inactive",
+        merge: "success",
+    }
+    assert "warning: could not" not in opened.log + merged.log
 
     closed = runner.run(
         "closed", "pull_request", pull_request_event("closed", 7, head=second, base=base)
@@ -193,3 +202,4 @@ def test_a_fork_is_planned_without_secrets_and_commented_on_by_another_workflow(
     assert head in body.splitlines()[0]
     assert "Nothing in it was verified" in body
     assert '"state":"planned"' in body.splitlines()[0]
+    assert github.checks(head) == []
