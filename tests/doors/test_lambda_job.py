@@ -54,9 +54,11 @@ def deliver(stage: Stage, rmse: float, **settings: object) -> tuple[str, str]:
 
 
 def executions(stage: Stage) -> list[str]:
-    listed = client(stage.service.address, "sagemaker").list_pipeline_executions(
-        PipelineName="quality"
-    )
+    sagemaker = client(stage.service.address, "sagemaker")
+    try:
+        listed = sagemaker.list_pipeline_executions(PipelineName="quality")
+    except sagemaker.exceptions.ResourceNotFound:
+        return []
     return [each["PipelineExecutionArn"] for each in listed["PipelineExecutionSummaries"]]
 
 
@@ -121,8 +123,6 @@ def test_a_first_call_that_comes_twice_is_one_execution(stage: Stage) -> None:
     assert stage.invoke(job)["taken"] is True
     assert stage.invoke(job)["taken"] is False
     assert len(executions(stage)) == before + 1
-    operation, last, _ = stage.run(stage.service.following(job) or job)
-    assert operation == "PutJobSuccessResult", last
 
 
 def test_a_gate_that_fails_fails_the_job_with_its_sentence(stage: Stage) -> None:
@@ -284,6 +284,12 @@ def test_a_plan_of_an_earlier_stage_is_applied_and_nothing_else(stage: Stage) ->
     assert moved["failureDetails"]["type"] == "RevisionOutOfSync"
 
 
+@pytest.fixture(scope="module")
+def artifact(stage: Stage) -> str:
+    """The repository, for jobs that never come to deploy it."""
+    return deliver(stage, 1.8)[1]
+
+
 REFUSED = [
     ({"commit": "1" * 40, "repository": ""}, "which repository", "ConfigurationError"),
     ({"comit": "x"}, "did you mean `commit`", "ConfigurationError"),
@@ -302,11 +308,10 @@ REFUSED = [
 
 @pytest.mark.parametrize(("given", "told", "kind"), REFUSED, ids=lambda value: str(value)[:24])
 def test_what_cannot_be_done_is_told_once(
-    stage: Stage, given: object, told: str, kind: str
+    stage: Stage, artifact: str, given: object, told: str, kind: str
 ) -> None:
-    _, key = deliver(stage, 1.8)
     whole = {**OURS, **given} if isinstance(given, dict) else given
-    job = stage.service.start(whole, inputs={"Source": key})
+    job = stage.service.start(whole, inputs={"Source": artifact})
     stage.invoke(job)
     assert job.answer is not None
     operation, request = job.answer
@@ -356,8 +361,6 @@ def test_links_that_stay_inside_are_kept(stage: Stage) -> None:
     stage.invoke(job)
     assert job.answer is not None
     assert job.answer[0] == "PutJobSuccessResult", job.answer
-    operation, last, _ = stage.run(stage.service.following(job) or job)
-    assert operation == "PutJobSuccessResult", last
 
 
 def test_an_artifact_that_is_gone_and_one_that_is_closed(stage: Stage) -> None:
