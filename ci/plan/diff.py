@@ -28,7 +28,8 @@ from ci.plan.tree import diff_values, render_path
 from ci.project.names import OWN
 
 # Tags that tell of the deploy itself and move with every one.
-VOLATILE_TAGS = frozenset({f"{OWN}commit", f"{OWN}digest"})
+_DIGEST = f"{OWN}digest"
+VOLATILE_TAGS = frozenset({f"{OWN}commit", _DIGEST})
 
 
 def plan_changes(
@@ -64,6 +65,10 @@ def plan_changes(
         exists=deployed is not None,
         changes={change.name: change for change in steps},
     )
+    settings = tuple(_settings(new, deployed))
+    functions = tuple(_functions(new, deployed))
+    if not (steps or parameters or functions):
+        settings += tuple(_payloads(new, deployed, volatile))
     wanted = _digest(new)
     standing = None if deployed is None else _digest(_compared(deployed, new))
     compared = baseline is Baseline.DEPLOYED
@@ -75,8 +80,8 @@ def plan_changes(
         deployed=standing,
         steps=steps,
         parameters=parameters,
-        settings=tuple(_settings(new, deployed)),
-        functions=tuple(_functions(new, deployed)),
+        settings=settings,
+        functions=functions,
         runs=() if baseline is Baseline.NOTHING else predict_runs(new.definition, flat, before),
         volatile=volatile,
         baseline=baseline,
@@ -208,6 +213,17 @@ def _settings(new: PipelineState, deployed: PipelineState | None) -> Iterator[Na
     before, after = outer_document(deployed.definition), outer_document(new.definition)
     for change in diff_values(before, after):
         yield from _named(render_path(change.path), change.old, change.new)
+
+
+def _payloads(
+    new: PipelineState, deployed: PipelineState | None, volatile: tuple[str, ...]
+) -> Iterator[NamedChange]:
+    """Functions as steps that changed where the definition shows nothing but what always changes:
+    the digest that was deployed tells, since it counts their code."""
+    before = None if deployed is None else deployed.tags.get(_DIGEST)
+    if volatile and before and new.identity and before != new.identity:
+        name = f"code of functions as steps ({', '.join(volatile)})"
+        yield NamedChange(name=name, kind=Kind.CHANGED, old=before, new=new.identity)
 
 
 def _named(name: str, old: object, new: object) -> Iterator[NamedChange]:

@@ -16,7 +16,7 @@ from support.planning import plan, runs, shuffled
 from ci.compile.bundle import Artifact, Bundle, Function
 from ci.definition.canonical import canonical_bytes
 from ci.plan.diff import plan_changes
-from ci.plan.model import Kind, PipelineState, Verdict
+from ci.plan.model import Kind, PipelineState, Plan, Verdict
 from ci.plan.states import deployed_state, wanted_state
 from ci.sagemaker.model import DeployedPipeline
 
@@ -91,6 +91,27 @@ def test_what_is_never_the_same_twice_is_masked() -> None:
     assert plan(old, new, masks=("2026-02-02",)).empty
     new["Steps"][0]["Arguments"]["Environment"]["BUILT"] = "at-2026-02-02-y"
     assert not plan(old, new, masks=("2026-02-02",)).empty
+
+
+def test_code_of_functions_as_steps_that_changed_is_told_by_the_digest_alone() -> None:
+    old, new = small_pipeline(), small_pipeline()
+    old["Steps"][0]["Arguments"]["Environment"]["KEY"] = "k1"
+    new["Steps"][0]["Arguments"]["Environment"]["KEY"] = "k2"
+
+    def planned(deployed: str) -> Plan:
+        return plan_changes(
+            PipelineState(definition=parsed(new), identity="d2", masks=("k2",)),
+            PipelineState(definition=parsed(old), tags={"sagemaker-gitops:digest": deployed}),
+            pipeline="abalone",
+            volatile=("Add", "Double"),
+        )
+
+    assert planned("d2").empty
+    (change,) = planned("d1").settings
+    assert (change.name, change.old) == ("code of functions as steps (Add, Double)", "d1")
+    new["Steps"][0]["Arguments"]["Environment"]["LEVEL"] = "debug"
+    assert planned("d1").settings == ()
+    assert len(planned("d1").steps) == 1
 
 
 def test_settings_of_the_pipeline() -> None:
