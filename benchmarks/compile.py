@@ -3,10 +3,10 @@
     SAGEMAKER_GITOPS_SDK_V3=build/envs/sdk-v3 .venv/bin/python benchmarks/compile.py
 
 The plain SDK talks to the same capture endpoint, with its telemetry refused at once, so that it
-waits for nothing: what is measured is work alone. Times are seconds of wall clock, the import of
-the SDK included; the floor is that import alone. The definitions of both ways are compared: they
-must be equal but for the keys of what was uploaded. At the end, a whole `plan` that the compile
-cache answers, beside a Python that makes one boto3 client.
+waits for nothing: what is measured is work alone. Times are seconds of wall clock and of processor
+(of the command and all that it starts), the import of the SDK included; the floor is that import
+alone. The definitions of both ways are compared: they must be equal but for the keys of what was
+uploaded. A whole `plan` is measured by `whole_plan.py`.
 """
 
 import argparse
@@ -14,14 +14,11 @@ import json
 import os
 import re
 import socket
-import subprocess
 import sys
 import tempfile
-import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from statistics import median
-from threading import Thread
+
+from metering import Used, timed
 
 from ci.compile.capture import serve
 from ci.compile.compile import compile_pipeline
@@ -74,8 +71,8 @@ open(sys.argv[6], "w").write(built.definition())
 """
 
 
-def plain(python: str, folder: Path, kind: str, count: int) -> tuple[float, str, int]:
-    """Seconds, the definition, and how many objects were uploaded."""
+def plain(python: str, folder: Path, kind: str, count: int) -> tuple[Used, str, int]:
+    """What it took, the definition, and how many objects were uploaded."""
     capture = Capture(role=ROLE, account="0" * 12, region="us-east-1", bucket=BUCKET)
     listener = socket.create_server(("127.0.0.1", 0))
     port, out = listener.getsockname()[1], folder / "plain.json"
@@ -92,14 +89,19 @@ def plain(python: str, folder: Path, kind: str, count: int) -> tuple[float, str,
     }
     command = [python, "-c", PLAIN, str(folder), BUCKET, ROLE, kind, str(count), str(out)]
     with serve(listener, capture):
-        start = time.perf_counter()
-        subprocess.run(command, env=environment, check=True, capture_output=True)
-        seconds = time.perf_counter() - start
-    return seconds, out.read_text(), len(capture.objects)
+        used = timed(command, folder, environment)
+    return used, out.read_text(), len(capture.objects)
 
 
-def here(python: str, folder: Path, kind: str, count: int) -> tuple[float, str]:
-    """Seconds and the definition."""
+def here(python: str, folder: Path, kind: str, count: int) -> tuple[Used, str]:
+    """What it took, in a process of its own like the other, and the definition."""
+    out = folder / "here.json"
+    own = [sys.executable, __file__, "--here", python, str(folder), kind, str(count), str(out)]
+    used = timed(own, ROOT, {**os.environ, "SAGEMAKER_GITOPS_COMPILE_CACHE": "off"})
+    return used, out.read_text()
+
+
+def compile_here(python: str, folder: Path, kind: str, count: int, out: Path) -> None:
     source = ModuleSource(file=folder / "pipeline.py", function="get_pipeline")
     target = Target(
         pipeline=Pipeline(
@@ -115,74 +117,8 @@ def here(python: str, folder: Path, kind: str, count: int) -> tuple[float, str]:
         parameters={},
         tags={},
     )
-    start = time.perf_counter()
-    environ = os.environ | {"SAGEMAKER_GITOPS_COMPILE_CACHE": "off"}
-    bundle = compile_pipeline(target, environ=environ, root=folder)
-    return time.perf_counter() - start, bundle.definition.decode()
-
-
-class NothingDeployed(BaseHTTPRequestHandler):
-    """A SageMaker without pipelines."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        body = b'{"__type": "ResourceNotFound", "Message": "Pipeline does not exist"}'
-        self.send_response(400)
-        self.send_header("Content-Type", "application/x-amz-json-1.1")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        return
-
-
-def cached_plan(python: str, folder: Path, rounds: int) -> dict[str, float]:
-    """Median seconds of a whole `plan`: the first compile, and those that the cache answers;
-    beside them a Python that makes one boto3 client and nothing else."""
-    project = folder / "project"
-    (project / "code").mkdir(parents=True)
-    (project / "code" / "main.py").write_text("print('work')\n")
-    (project / "pipeline.py").write_text(MODULE)
-    (project / "sagemaker-gitops.yaml").write_text(
-        f"version: 1\nregion: us-east-1\nrole: {ROLE}\npipelines:\n  demo:\n"
-        f"    source: pipeline.py:get_pipeline\n    python: {python}\n"
-        "    kwargs: {kind: processing, count: 5}\n"
-    )
-    for command in (
-        ["git", "init", "-q", "-b", "main"],
-        ["git", "add", "."],
-        ["git", "-c", "user.name=b", "-c", "user.email=b@example.com", "commit", "-qm", "first"],
-    ):
-        subprocess.run(command, cwd=project, check=True)
-    with ThreadingHTTPServer(("127.0.0.1", 0), NothingDeployed) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(folder),
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_address[1]}",
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_ACCESS_KEY_ID": "none",
-            "AWS_SECRET_ACCESS_KEY": "none",
-        }
-        plan = [sys.executable, "-m", "ci", "plan"]
-        client = [sys.executable, "-c", "import boto3; boto3.client('sagemaker')"]
-        time.sleep(0.2)  # what was just written is older than the compile
-        first = timed(plan, project, environment)
-        times: dict[str, list[float]] = {"plan, cached": [], "one boto3 client": []}
-        for _ in range(rounds):
-            times["plan, cached"].append(timed(plan, project, environment))
-            times["one boto3 client"].append(timed(client, project, environment))
-        server.shutdown()
-    return {"plan, first": first, **{name: median(each) for name, each in times.items()}}
-
-
-def timed(command: list[str], folder: Path, environment: dict[str, str]) -> float:
-    start = time.perf_counter()
-    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
-    return time.perf_counter() - start
+    bundle = compile_pipeline(target, environ=os.environ, root=folder)
+    out.write_bytes(bundle.definition)
 
 
 def without_keys(definition: str) -> str:
@@ -193,16 +129,25 @@ def without_keys(definition: str) -> str:
     return re.sub(rf"{BUCKET}/demo/code/[0-9a-f]+", f"{BUCKET}/KEY", text)
 
 
+def told(used: Used) -> str:
+    """Wall clock (processor)."""
+    return f"{used.wall:.1f} ({used.processor:.1f})"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--counts", type=int, nargs="+", default=[50, 200])
     parser.add_argument("--kinds", nargs="+", default=["processing", "training"])
-    parser.add_argument("--rounds", type=int, default=9, help="of the cached plan; 0 for none")
+    parser.add_argument("--here", nargs=5, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.here:
+        python, folder, kind, count, out = arguments.here
+        compile_here(python, Path(folder), kind, int(count), Path(out))
+        return 0
     environment = os.environ.get("SAGEMAKER_GITOPS_SDK_V3", str(ROOT / "build/envs/sdk-v3"))
     python = str(Path(environment) / "bin" / "python")
     equal = True
-    print(f"{'':24}{'plain':>8}{'here':>8}{'ratio':>8}  uploads  definitions")
+    print("| | plain SDK | here | ratio | uploads | definitions |\n|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
         (folder / "code").mkdir()
@@ -211,22 +156,17 @@ def main() -> int:
         floor = here(python, folder, "processing", 1)[0]
         for kind in arguments.kinds:
             for count in arguments.counts:
-                seconds, theirs, uploads = plain(python, folder, kind, count)
-                ours_seconds, ours = here(python, folder, kind, count)
+                other, theirs, uploads = plain(python, folder, kind, count)
+                mine, ours = here(python, folder, kind, count)
                 same = without_keys(theirs) == without_keys(ours)
                 equal = equal and same
-                told = f"{uploads:>9}  {'equal' if same else 'DIFFER'}"
                 print(
-                    f"{count:>4} {kind + ' steps':<19}{seconds:>8.1f}{ours_seconds:>8.1f}"
-                    f"{ours_seconds / seconds:>8.2f}{told}",
+                    f"| {count} {kind} steps | {told(other)} | {told(mine)}"
+                    f" | {mine.wall / other.wall:.2f} ({mine.processor / other.processor:.2f})"
+                    f" | {uploads} | {'equal' if same else 'DIFFER'} |",
                     flush=True,
                 )
-        print(f"{'one step (the import)':<24}{'':>8}{floor:>8.1f}")
-        if arguments.rounds:
-            found = cached_plan(python, folder, arguments.rounds)
-            for what, seconds in found.items():
-                print(f"{what:<24}{'':>8}{seconds:>8.2f}")
-            print(f"{'ratio':<24}{'':>8}{found['plan, cached'] / found['one boto3 client']:>8.2f}")
+        print(f"| one step (the import) | | {told(floor)} | | | |")
     return 0 if equal else 1
 
 
