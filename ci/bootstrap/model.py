@@ -17,7 +17,8 @@ class Scope:
     """The names that a role is about, as patterns in which `*` stands for any text.
 
     `groups` are model package groups, `hosted` endpoints and what serves them, `functions` Lambda
-    functions. `execution_roles` are ARNs, `regions` names of regions.
+    functions. `execution_roles` are ARNs, `regions` names of regions. `secrets`, `parameters` hold
+    the forge's token, `repositories` are CodeCommit's.
     """
 
     regions: tuple[str, ...] = ()
@@ -26,6 +27,9 @@ class Scope:
     hosted: tuple[str, ...] = ()
     functions: tuple[str, ...] = ()
     execution_roles: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = ()
+    repositories: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

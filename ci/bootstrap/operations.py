@@ -33,6 +33,9 @@ class Kind(StrEnum):
     ARTIFACT = "artifact"
     QUEUE = "queue"
     ROLE = "execution role"
+    SECRET = "secret"  # noqa: S105 - a kind of resource
+    PARAMETER = "parameter"
+    REPOSITORY = "repository"
     ANY = "any"
 
 
@@ -130,6 +133,7 @@ OPERATIONS: tuple[Operation, ...] = (
     _reads("logs:DescribeLogStreams", Kind.LOG_GROUP, _RUN),
     _reads("logs:GetLogEvents", Kind.LOG_STREAM, _RUN),
     # Model registry
+    _reads("sagemaker:ListModelPackageGroups", Kind.ANY, _MAIN),
     _reads("sagemaker:ListModelPackages", Kind.PACKAGE, _RUN),
     _reads("sagemaker:DescribeModelPackage", Kind.PACKAGE, _RUN),
     _reads("sagemaker:DescribeModelPackageGroup", Kind.GROUP, _PULL_REQUEST),
@@ -155,6 +159,8 @@ OPERATIONS: tuple[Operation, ...] = (
     _writes("lambda:TagResource", Kind.FUNCTION),
     _writes("lambda:UntagResource", Kind.FUNCTION, _MAIN),
     _writes("lambda:DeleteFunction", Kind.FUNCTION, _PULL_REQUEST),
+    # An approval given elsewhere: the function that deploys is called again.
+    _writes("lambda:Invoke", Kind.FUNCTION, _MAIN, action="lambda:InvokeFunction"),
     # Artifacts and what executions wrote. HEAD asks for the right to read; whether a key is
     # missing or hidden is told only to who may list.
     _reads("s3:HeadBucket", Kind.BUCKET, _RUN, action="s3:ListBucket"),
@@ -168,8 +174,21 @@ OPERATIONS: tuple[Operation, ...] = (
     # Events
     _reads("sqs:ReceiveMessage", Kind.QUEUE, _RUN),
     _reads("sqs:DeleteMessageBatch", Kind.QUEUE, _RUN, action="sqs:DeleteMessage"),
+    # The forge's token, where the project file keeps it in AWS
+    _reads("secretsmanager:GetSecretValue", Kind.SECRET),
+    _reads("ssm:GetParameter", Kind.PARAMETER),
+    # CodeCommit, where it is the forge
+    _reads("codecommit:GetPullRequest", Kind.REPOSITORY),
+    _reads("codecommit:ListPullRequests", Kind.REPOSITORY),
+    _reads("codecommit:DescribePullRequestEvents", Kind.REPOSITORY),
+    _reads("codecommit:GetCommentsForPullRequest", Kind.REPOSITORY),
+    _reads("codecommit:PostCommentForPullRequest", Kind.REPOSITORY, _RUN),
+    _reads("codecommit:UpdateComment", Kind.REPOSITORY, _RUN),
+    _reads("codecommit:DeleteCommentContent", Kind.REPOSITORY, _RUN),
 )
 # fmt: on
+# What only some projects have: without it there is nothing to allow.
+OPTIONAL = frozenset({Kind.SECRET, Kind.PARAMETER, Kind.REPOSITORY})
 
 
 def operations_of(duty: Duty) -> Iterator[Operation]:

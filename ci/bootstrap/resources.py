@@ -37,6 +37,10 @@ _FORMS: Mapping[Kind, tuple[str, str, Callable[[Scope], tuple[str, ...]]]] = {
     Kind.LOG_GROUP: ("logs", "log-group:{}:*", _log_groups),
     Kind.LOG_STREAM: ("logs", "log-group:{}:log-stream:*", _log_groups),
     Kind.QUEUE: ("sqs", "{}", lambda _: (QUEUE,)),
+    # Secrets Manager puts six characters behind a secret's name.
+    Kind.SECRET: ("secretsmanager", "secret:{}-*", lambda scope: scope.secrets),
+    Kind.PARAMETER: ("ssm", "parameter/{}", lambda scope: scope.parameters),
+    Kind.REPOSITORY: ("codecommit", "{}", lambda scope: scope.repositories),
 }
 
 

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from ci.bootstrap.model import Duty, RoleNeed, Scope, Setup
-from ci.project.model import Environment, Pipeline, Project
+from ci.project.model import Environment, ForgeKind, Pipeline, Project
 from ci.project.names import fill_template, template_fields
 
 _NAME = re.compile(r"[a-zA-Z0-9*](-*[a-zA-Z0-9*]){0,62}")
@@ -31,7 +32,7 @@ def plan_setup(
     """
     region = region or project.region
     scopes = {place.name: _scope(project, place, region) for place in project.environments.values()}
-    seen = _joined(scopes.values())
+    seen = _with_forge(_joined(scopes.values()), project, repository)
     roles = [
         RoleNeed(
             name=place.name.replace("_", "-"),
@@ -128,6 +129,18 @@ def _joined(scopes: Iterable[Scope]) -> Scope:
         groups=_unique(name for each in every for name in each.groups),
         hosted=_unique(name for each in every for name in each.hosted),
         functions=_unique(name for each in every for name in each.functions),
+    )
+
+
+def _with_forge(seen: Scope, project: Project, repository: str) -> Scope:
+    """What the forge needs of AWS: its token's place, or the repository itself."""
+    token, kind = project.forge.token, project.forge.kind
+    own = project.forge.repository or repository.rpartition("/")[2]
+    return replace(
+        seen,
+        secrets=(token.secret,) if token and token.secret else (),
+        parameters=(token.parameter.lstrip("/"),) if token and token.parameter else (),
+        repositories=(own,) if kind is ForgeKind.CODECOMMIT else (),
     )
 
 

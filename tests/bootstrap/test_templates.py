@@ -167,6 +167,22 @@ def test_names_of_environments_and_regions_narrow_each_role(tmp_path: Path) -> N
     }
 
 
+def test_what_the_forge_needs_of_aws_is_allowed_where_it_needs_it(tmp_path: Path) -> None:
+    def sids(more: str) -> dict[str, tuple[str, ...]]:
+        made = setup(SMALL + more, tmp_path)
+        return {each.sid: each.resources for each in statements_of(made.roles[1])}
+
+    here = "${AWS::Partition}"
+    assert not {"ReadSecret", "ReadParameter", "ReadRepository"} & set(sids(""))
+    secret = sids("forge: {kind: gitlab, token: {secret: forge/token}}\n")["ReadSecret"]
+    place = "eu-west-1:${AWS::AccountId}"
+    assert secret == (f"arn:{here}:secretsmanager:{place}:secret:forge/token-*",)
+    parameter = sids("forge: {kind: gitlab, token: {parameter: /forge/token}}\n")["ReadParameter"]
+    assert parameter == (f"arn:{here}:ssm:{place}:parameter/forge/token",)
+    made = sids("forge: {kind: codecommit}\n")
+    assert made["ReadRepository"] == (f"arn:{here}:codecommit:{place}:mlops",)
+
+
 def test_what_cannot_be_made_narrow_is_told(tmp_path: Path) -> None:
     remarks = "\n".join(setup(WIDE, tmp_path).remarks)
     assert "`pull_request` has no role" in remarks

@@ -63,11 +63,15 @@ def resources_in(request: Request, kind: Kind) -> Iterator[str]:
         value = request.parameters.get(member)
         if not isinstance(value, str):
             continue
-        text = form.format(
-            place=f"{REGION}:{ACCOUNT}",
-            value=value,
-            key=request.parameters.get("Key", ""),
-            last=value.rpartition("/")[2],
+        text = (
+            value
+            if value.startswith("arn:") and "/1" not in form
+            else form.format(
+                place=f"{REGION}:{ACCOUNT}",
+                value=value,
+                key=request.parameters.get("Key", ""),
+                last=value.rpartition("/")[2],
+            )
         )
         arn = text if text.startswith("arn:") else f"arn:aws:{text}"
         mark = _MARKS.get(kind)

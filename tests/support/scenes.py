@@ -41,6 +41,8 @@ pipelines:
       - {{metric: rmse, maximum: 3.0, improve_by: -9}}
 environments:
   main:
+    on_approved: deploy
+    on_rejected: rollback
     parameters: {{Approval: Approved}}
   pull_request:
     kwargs: {{endpoint: "quality-pr-{{pull_request}}"}}
@@ -54,12 +56,18 @@ SHAPE = json.loads((Path(__file__).parent / "shape.json").read_text())
 
 class Pipeline:
     def __init__(self, function):
-        arn = "arn:aws:lambda:us-east-1:000000000000:function:" + function
-        self.steps = [{"Name": "Announce", "Type": "Lambda", "FunctionArn": arn, "Arguments": {}}]
+        package = {"Get": "Steps.Register.ModelPackageArn"}
+        self.step = {
+            "Name": "Announce",
+            "Type": "Lambda",
+            "FunctionArn": "arn:aws:lambda:us-east-1:000000000000:function:" + function,
+            "Arguments": {"model_package_arn": package},
+        }
 
     def definition(self):
-        shape = SHAPE["definition"]
-        return json.dumps({**shape, "Steps": [*shape["Steps"], *self.steps]})
+        shape = json.loads(json.dumps(SHAPE["definition"]))
+        shape["Steps"][-1]["Arguments"]["IfSteps"].append(self.step)
+        return json.dumps(shape)
 
 def get_pipeline(role, default_bucket, endpoint="quality"):
     out = io.BytesIO()
@@ -248,8 +256,10 @@ def play_main(stage: Stage) -> list[Request]:
     stage.run("promote", "quality", "--to", "1")
     stage.run("promote", "quality", "--to", "2")
     stage.run("rollback", "quality")
-    stage.run("reject", package, "--from", "Approved", "--reason", "too old")
-    stage.run("approve", package, "--from", "Rejected")
+    stage.run("reject", package, "--from", "Approved", "--reason", "too old", code=None)
+    stage.run("approve", package, "--from", "Rejected", code=None)
+    stage.run("approvals", "sync", package, "--environment", "main", code=None)
+    stage.run("approvals", "sync", "--since", "1h", "--environment", "main", code=None)
     stage.edit_function("quality-announce")
     stage.run("drift", "--environment", "main", "--fix", code=None)
     return stage.recorder.take()
