@@ -56,14 +56,14 @@ def until(site: Site, child: "subprocess.Popen[str]", operation: str, count: int
 @pytest.mark.parametrize("keys", [False, True], ids=["no keys", "keys of the job"])
 def test_a_role_is_assumed_again_and_again(site: Site, keys: bool) -> None:
     """Keys of the job are not taken where a role was named."""
-    with open_leases(seconds=3.0) as leases:
+    with open_leases(seconds=2.0) as leases:
         leases.watch(site.aws)
         _, environ = job(site, keys=keys)
         done = site.deploy(environ | leases.github(ROLE))
     assert done.code == 0, done.err
     assert leases.refused == 0
     assert len(leases.given) == leases.tokens >= 4
-    begun, over = min(leases.given.values()) - 3.0, time.time()
+    begun, over = min(leases.given.values()) - leases.seconds, time.time()
     assert over - begun > 2 * leases.seconds
     assert "runner-secret" not in done.out + done.err
 
@@ -74,8 +74,8 @@ def test_keys_that_end_before_their_time_are_replaced_in_the_middle(site: Site) 
         _, environ = job(site, keys=False)
         done = site.deploy(environ | leases.github(ROLE))
     assert done.code == 0, done.err
-    assert leases.refused >= 2
-    assert leases.tokens == len(leases.given) >= 3
+    assert leases.refused >= 1
+    assert leases.tokens == len(leases.given) >= 2
 
 
 def test_keys_of_a_container_are_fetched_again(site: Site) -> None:
