@@ -97,7 +97,7 @@ def lint(*files: Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([*command, *files], capture_output=True, text=True, check=False)
 
 
-VARIANTS = {"small": SMALL, "wide": WIDE, "many": many(3)}
+VARIANTS = {"small": SMALL, "wide": WIDE}
 
 
 @pytest.mark.slow
