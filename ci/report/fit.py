@@ -9,9 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})([^\n]*)\Z")
-_TAG = re.compile(
-    r"<(?!/?(?:details|summary|sub|sup|b|i|code|br|kbd|del|ins)\b[^<>\n]*>)", re.IGNORECASE
-)
+_TAG = re.compile(r"<(?!/?(?:details|summary|sub|sup|b|i|code|br|kbd|del|ins)\b[^<>\n]*>)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,18 +126,23 @@ def cut_markdown(markdown: str, limit: int) -> str:
     `<pre>` would swallow all that follows.
     """
     lines: list[str] = []
-    used, fence, folds = 0, "", 0
+    used, taken, fence, folds = 0, 0, "", 0
     source = markdown.split("\n")
     for line in source:
         shown = line if fence else _TAG.sub("&lt;", line)
+        if not fence and fence_after("", shown) and lines and lines[-1].strip(" \t"):
+            # A tag at the start of a line makes raw HTML of all up to the next blank line.
+            lines.append("")
+            used += 1
         used += size(shown) + 1
         if used > limit:
             break
         lines.append(shown)
+        taken += 1
         fence = fence_after(fence, shown)
         if not fence:
             folds = max(0, folds + shown.count("<details") - shown.count("</details>"))
-    missing = len(source) - len(lines)
+    missing = len(source) - taken
     if fence:
         lines.append(fence)
     lines += ["", "</details>"] * folds

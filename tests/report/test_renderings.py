@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import jsonschema
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from support.markdown import ACTIVE, fences_are_balanced, flat, html_of, parse, plain_text
 from support.reports import HOSTILE, REPORTS, TRIGGER, renderings
@@ -240,6 +240,9 @@ def test_any_report_has_every_other_rendering(report: Report) -> None:
 
 
 @settings(deadline=None)
+@example("<details>\na\n~~~\n\nb", 200)
+@example("<sub>\n```\n\nb", 200)
+@example("<DETAILS>\n\x1f\n```\n<!--", 21)
 @given(lines.map("\n".join), st.integers(0, 200))
 def test_cut_markdown_closes_what_it_opens(markdown: str, limit: int) -> None:
     shown = cut_markdown(markdown, limit)

@@ -16,9 +16,11 @@ texts = st.text() | st.lists(pieces | st.text(max_size=3), max_size=12).map("".j
 
 
 def commands_in(output: str) -> list[str]:
-    """The lines that GitHub's runner takes for commands; it ends lines at CR, LF and both."""
-    lines = (re.sub(r"\x1b\[[0-9;]*m", "", line) for line in re.split(r"\r\n|\r|\n", output))
-    return [line for line in lines if line.strip().startswith("::") or "##[" in line]
+    """The lines that GitHub's runner takes for commands, or would after a colour at their start;
+    it ends lines at CR, LF and both."""
+    begun = re.compile(r"(?:\x1b\[[0-9;]*m|\s)*::")
+    lines = re.split(r"\r\n|\r|\n", output)
+    return [line for line in lines if begun.match(line) or "##[" in line]
 
 
 def test_the_judge_knows_a_command() -> None:
