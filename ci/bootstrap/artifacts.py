@@ -29,7 +29,7 @@ def artifacts_template(setup: Setup) -> Template:
             **shared_parameters(setup, "Name", "Bucket"),
             "PullRequestPrefix": Parameter(
                 description="Where pull requests' executions write; expires after"
-                " PullRequestDays. Bundles are kept: production may share their files",
+                " PullRequestDays. Bundles are kept: pull requests share their files",
                 default="pull-requests/",
             ),
             "PullRequestDays": Parameter(

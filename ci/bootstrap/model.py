@@ -18,7 +18,7 @@ class Scope:
 
     `groups` are model package groups, `hosted` endpoints and what serves them, `functions` Lambda
     functions. `execution_roles` are ARNs, `regions` names of regions. `secrets`, `parameters` hold
-    the forge's token, `repositories` are CodeCommit's.
+    the forge's token, `repositories` are CodeCommit's. `artifacts` are prefixes of keys.
     """
 
     regions: tuple[str, ...] = ()
@@ -30,6 +30,7 @@ class Scope:
     secrets: tuple[str, ...] = ()
     parameters: tuple[str, ...] = ()
     repositories: tuple[str, ...] = ()
+    artifacts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,9 +44,8 @@ default branch as their subject.
   alone, as far as the environment gives them names of their own (`bootstrap` warns where it does
   not). It reads production's, to compare with.
 - Roles are passed to SageMaker and Lambda alone, and only the execution role is.
-- Both write artifacts below one prefix, by their content. A pull request's role could put other
-  bytes there under a name that production will ask for: give pull requests a bucket or an account
-  of their own where their authors are not trusted with production.
+- Pull requests write their artifacts below a prefix of their own, `<prefix>/pull_request`, and
+  their role can write nowhere else: what production runs was put there by production's role.
 - A pull request's pipeline runs as its environment's execution role. Where that is production's,
   its steps may do what production's may.
 - Jobs of a pipeline with `use_custom_job_prefix` have other names than `pipelines-*`: add theirs.

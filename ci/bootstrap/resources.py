@@ -69,7 +69,8 @@ def _resources(kind: Kind, scope: Scope) -> Iterator[str]:
         case Kind.OBJECT:
             yield f"arn:${{AWS::Partition}}:s3:::{BUCKET}/*"
         case Kind.ARTIFACT:
-            yield f"arn:${{AWS::Partition}}:s3:::{BUCKET}/{PREFIX}/*"
+            for prefix in scope.artifacts:
+                yield f"arn:${{AWS::Partition}}:s3:::{BUCKET}/{prefix}/*"
         case Kind.ROLE:
             yield from scope.execution_roles
         case _:

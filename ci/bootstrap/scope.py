@@ -6,8 +6,10 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from ci.bootstrap.model import Duty, RoleNeed, Scope, Setup
+from ci.bootstrap.resources import PREFIX
 from ci.project.model import Environment, ForgeKind, Pipeline, Project
-from ci.project.names import fill_template, template_fields
+from ci.project.names import fill_template
+from ci.project.target import artifact_prefix, is_isolated
 
 _NAME = re.compile(r"[a-zA-Z0-9*](-*[a-zA-Z0-9*]){0,62}")
 _FIELD = re.compile(r"\{[a-z_]+\}")
@@ -36,7 +38,7 @@ def plan_setup(
     roles = [
         RoleNeed(
             name=place.name.replace("_", "-"),
-            duty=Duty.PULL_REQUEST if _isolated(place) else Duty.MAIN,
+            duty=Duty.PULL_REQUEST if is_isolated(place) else Duty.MAIN,
             own=scopes[place.name],
             seen=seen,
             environment=place.name,
@@ -69,7 +71,7 @@ def _default_bucket(project: Project, region: str | None) -> str | None:
 
 def _scope(project: Project, place: Environment, region: str | None) -> Scope:
     own = _own_names(project, place)
-    shared = not _isolated(place)
+    shared = not is_isolated(place)
     groups = [each.model_package_group for each in project.pipelines.values() if shared]
     endpoints = [_endpoint(each, place) for each in project.pipelines.values()]
     hosted = _unique([*(name for name in endpoints if name), *own])
@@ -84,11 +86,8 @@ def _scope(project: Project, place: Environment, region: str | None) -> Scope:
         hosted=hosted,
         functions=functions,
         execution_roles=(role,) if role else (),
+        artifacts=(artifact_prefix(PREFIX, place),),
     )
-
-
-def _isolated(place: Environment) -> bool:
-    return "pull_request" in template_fields(place.pipeline_name)
 
 
 def _pipeline(pipeline: Pipeline, place: Environment) -> str:
@@ -101,7 +100,7 @@ def _pipeline(pipeline: Pipeline, place: Environment) -> str:
 
 def _own_names(project: Project, place: Environment) -> list[str]:
     """Names that the environment makes by a template: groups, endpoints, functions of its own."""
-    if not _isolated(place):
+    if not is_isolated(place):
         return []
     texts = [*place.kwargs.values(), *place.parameters.values()]
     found = [
@@ -117,7 +116,7 @@ def _endpoint(pipeline: Pipeline, place: Environment) -> str | None:
     if place.endpoint is not None:
         text = place.endpoint.replace("{pipeline}", pipeline.name)
         return _FIELD.sub("*", text.replace("{environment}", place.name))
-    return None if _isolated(place) else pipeline.endpoint
+    return None if is_isolated(place) else pipeline.endpoint
 
 
 def _joined(scopes: Iterable[Scope]) -> Scope:
@@ -153,16 +152,16 @@ def _unique(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _remarks(project: Project, scopes: Mapping[str, Scope]) -> Iterator[str]:
-    shared = [each.name for each in project.environments.values() if not _isolated(each)]
+    shared = [each.name for each in project.environments.values() if not is_isolated(each)]
     for place in project.environments.values():
-        if _isolated(place):
+        if is_isolated(place):
             yield from _too_wide(place, scopes, shared)
         if not scopes[place.name].execution_roles:
             yield (
                 f"the environment `{place.name}` has no role: its role may pass none on, and no"
                 " pipeline can be created. Set `role:` in the project file, and run again."
             )
-        if _isolated(place) and not _own_names(project, place):
+        if is_isolated(place) and not _own_names(project, place):
             yield (
                 f"the environment `{place.name}` names no model package group, endpoint or"
                 " function of its own: its runs register with production's, which its role may"

@@ -3,9 +3,8 @@
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from ci.project.model import Environment, Project
-from ci.project.names import template_fields
-from ci.project.target import choose_environment, find_environment
+from ci.project.model import Project
+from ci.project.target import choose_environment, find_environment, is_isolated
 from ci.trigger.model import Door, Event, Trigger
 
 
@@ -117,8 +116,3 @@ def _in(project: Project, environment: str) -> Choice:
 
 def _nothing(reason: str) -> Choice:
     return Choice(action=Action.NOTHING, reason=reason)
-
-
-def is_isolated(environment: Environment) -> bool:
-    """Whether each pull request has a pipeline of its own in this environment."""
-    return "pull_request" in template_fields(environment.pipeline_name)

@@ -58,7 +58,7 @@ def resolve_target(
         account=account,
         region=region,
         bucket=project.artifacts.bucket or f"sagemaker-{region}-{account}",
-        prefix=project.artifacts.prefix,
+        prefix=artifact_prefix(project.artifacts.prefix, place),
         parameters={**entry.parameters, **parameters, **_checked(overrides or {})},
         tags={**place.tags, **_own_tags(project, entry, place, trigger)},
     )
@@ -106,6 +106,17 @@ def _find(project: Project, kind: str, name: str, among: Mapping[str, _T]) -> _T
         where=str(project.file),
         fix=f"one of: {', '.join(among)}",
     )
+
+
+def is_isolated(environment: Environment) -> bool:
+    """Whether each pull request has a pipeline of its own in this environment."""
+    return "pull_request" in template_fields(environment.pipeline_name)
+
+
+def artifact_prefix(prefix: str, environment: Environment) -> str:
+    """Where pull requests write, production does not read: whoever may write there could put other
+    bytes under the name that a file of production will have."""
+    return f"{prefix}/{environment.name}" if is_isolated(environment) else prefix
 
 
 def deployed_name(pipeline: Pipeline, environment: Environment, trigger: Trigger) -> str:
@@ -175,7 +186,6 @@ def _own_tags(
         f"{OWN}pipeline": pipeline.name,
         f"{OWN}environment": environment.name,
     }
-    isolated = "pull_request" in template_fields(environment.pipeline_name)
-    if isolated and trigger.pull_request is not None:
+    if is_isolated(environment) and trigger.pull_request is not None:
         tags[f"{OWN}pull-request"] = str(trigger.pull_request)
     return {key: _TAG_VALUE.sub("-", value)[:256] for key, value in tags.items()}

@@ -175,7 +175,7 @@ def test_a_pull_request_cannot_touch_production(stage: Stage, calls: Calls, setu
     for request in calls[Duty.MAIN]:
         for operation in (each for each in operations_of(Duty.MAIN) if each.name == request.name):
             for need in operation.needs:
-                if need.reach is not Reach.OWN or need.kind in {Kind.ROLE, Kind.ARTIFACT}:
+                if need.reach is not Reach.OWN or need.kind is Kind.ROLE:
                     continue
                 found = resources_in(request, need.kind)
                 reached |= {(need.action, each) for each in found if iam.allows(need, each)}

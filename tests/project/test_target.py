@@ -264,3 +264,15 @@ def test_what_a_pull_request_has_of_its_own_carries_its_number() -> None:
 
     assert tags("pull_request")["sagemaker-gitops:pull-request"] == "7"
     assert "sagemaker-gitops:pull-request" not in tags("main")
+
+
+def test_pull_requests_write_beside_what_production_reads() -> None:
+    own = resolve_target(
+        project(),
+        pipeline="always",
+        environment="pull_request",
+        trigger=trigger(pull_request=7),
+    )
+    main = resolve_target(project(), pipeline="always", environment="main", trigger=trigger())
+    assert main.prefix == "sagemaker-gitops"
+    assert own.prefix == "sagemaker-gitops/pull_request"
