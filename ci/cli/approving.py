@@ -11,11 +11,11 @@ from ci.cli.shell import Shell
 from ci.errors import ExitCode, GitOpsError
 
 if TYPE_CHECKING:
+    from ci.approval.approvals import Subject
     from ci.cli.reporting import Reporter
-    from ci.delivery.approvals import Subject
     from ci.delivery.deploy import Ended
-    from ci.delivery.session import Session
     from ci.report.model import Report
+    from ci.session.session import Session
 
 # How long an endpoint is waited for where neither option nor environment says so.
 _PATIENCE = 1800.0
@@ -46,7 +46,7 @@ def settle_package(
 ) -> Settled:
     """Act on the package's status as the environment asks, and bring its report up to date.
     `again` False leaves one alone for which all that was done before."""
-    from ci.delivery.approvals import Foreign, find_subject
+    from ci.approval.approvals import Foreign, find_subject
     from ci.registry.decisions import is_settled, mark_settled
 
     now = datetime.fromtimestamp(shell.clock(), UTC)
@@ -76,12 +76,12 @@ def settle_package(
 
 def _answer_codepipeline(shell: Shell, subject: "Subject") -> None:
     """The manual approvals of CodePipeline that wait for this package get its decision."""
-    from ci.delivery.manual_approval import PLACES, parse_places
+    from ci.approval.manual_approval import PLACES, parse_places
 
     places = parse_places(shell.environ.get(PLACES, ""), PLACES)
     if not places:
         return
-    from ci.delivery.approval_actions import answer_waiting
+    from ci.approval.approval_actions import answer_waiting
     from ci.sagemaker.codepipeline import CodePipeline
 
     adapter = subject.adapter
@@ -94,9 +94,9 @@ def _report(
 ) -> "tuple[Ended, Reporter, GitOpsError | None]":
     import time
 
+    from ci.approval.approvals import follow_up
     from ci.cli.following import make_stage
     from ci.cli.reporting import Reporter
-    from ci.delivery.approvals import follow_up
     from ci.delivery.deploy import attach
     from ci.delivery.evidence import Waiting
 

@@ -9,9 +9,9 @@ from ci.cli.shell import Shell
 from ci.errors import ForgeError, UsageError
 
 if TYPE_CHECKING:
-    from ci.delivery.reported import Reported
-    from ci.delivery.session import Session
+    from ci.approval.reported import Reported
     from ci.sagemaker.model import ApprovalStatus
+    from ci.session.session import Session
 
 
 def add_decision_arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,7 +83,7 @@ def _find(
     arguments: argparse.Namespace, shell: Shell, session: "Session", approval: "ApprovalStatus"
 ) -> str:
     """The package that is reported of the pull request, or of the commit."""
-    from ci.delivery.reported import choose_reported, from_executions
+    from ci.approval.reported import choose_reported, from_executions
     from ci.sagemaker.model import ApprovalStatus
 
     if session.trigger.pull_request is None and arguments.commit is None:
@@ -108,7 +108,7 @@ def _find(
 
 def _shown(arguments: argparse.Namespace, shell: Shell, session: "Session") -> "list[Reported]":
     """What the pull request's comments name; nothing where the forge cannot be asked."""
-    from ci.delivery.reported import from_markers, shown_markers
+    from ci.approval.reported import from_markers, shown_markers
 
     number = session.trigger.pull_request
     try:

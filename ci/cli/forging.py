@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from ci.cli.shell import Shell
 
 if TYPE_CHECKING:
-    from ci.delivery.session import Session
     from ci.forge.model import Forge
+    from ci.session.session import Session
     from ci.trigger.model import Trigger
 
 

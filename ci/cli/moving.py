@@ -10,8 +10,8 @@ from ci.errors import ExitCode
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ci.delivery.versions import Move
     from ci.sagemaker.model import PipelineVersion
+    from ci.upkeep.versions import Move
 
 DEFAULT_ALIAS = "production"
 
@@ -27,7 +27,7 @@ def add_move_arguments(parser: argparse.ArgumentParser) -> None:
 
 def move(arguments: argparse.Namespace, shell: Shell, decide: "Callable[..., Move]") -> int:
     from ci.delivery.planning import MAIN
-    from ci.delivery.versions import move_alias, require_pipeline
+    from ci.upkeep.versions import move_alias, require_pipeline
 
     arguments.environment = arguments.environment or MAIN
     session = settle_session(arguments, shell)
@@ -59,13 +59,13 @@ def move(arguments: argparse.Namespace, shell: Shell, decide: "Callable[..., Mov
 
 
 def _told(version: "PipelineVersion") -> str:
-    from ci.delivery.versions import commit_of
+    from ci.upkeep.versions import commit_of
 
     commit = commit_of(version)
     return f"version {version.number}" + (f" ({commit[:12]})" if commit else "")
 
 
 def _document(version: "PipelineVersion") -> dict[str, Any]:
-    from ci.delivery.versions import commit_of
+    from ci.upkeep.versions import commit_of
 
     return {"version": version.number, "commit": commit_of(version)}

@@ -8,8 +8,8 @@ from ci.cli.shell import Shell
 from ci.errors import UsageError
 
 if TYPE_CHECKING:
-    from ci.delivery.session import Session
     from ci.project.model import OnCancel, Project
+    from ci.session.session import Session
     from ci.trigger.model import Trigger
 
 
@@ -97,7 +97,7 @@ def settle_session(
 ) -> "Session":
     """The project, the trigger and the environment that the arguments name; `anywhere` for what
     is named by its ARN."""
-    from ci.delivery.session import open_session
+    from ci.session.session import open_session
 
     trigger = settle_trigger(arguments, shell)
     return open_session(

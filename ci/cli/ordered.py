@@ -9,13 +9,13 @@ from ci.cli.shell import Shell
 from ci.errors import UsageError
 
 if TYPE_CHECKING:
+    from ci.approval.reported import Reported
     from ci.delivery.chat import Order
-    from ci.delivery.reported import Reported
-    from ci.delivery.session import Session
     from ci.forge.model import Forge, PullRequest
     from ci.project.model import Project
     from ci.report.marker import Marker
     from ci.sagemaker.model import ApprovalStatus
+    from ci.session.session import Session
     from ci.trigger.model import Trigger
 
 
@@ -60,7 +60,7 @@ def run_code(
 
 
 def _was_run(forge: "Forge", trigger: "Trigger") -> bool:
-    from ci.delivery.reported import shown_markers
+    from ci.approval.reported import shown_markers
 
     markers = shown_markers(forge, trigger.pull_request or 0)
     return any(m.commit == trigger.commit and m.execution is not None for m in markers)
@@ -133,7 +133,7 @@ def _reported(
 ) -> "Reported":
     """The package that this pull request's comments report, of the commit that is its head or, once
     it was merged, of the commit that came of it."""
-    from ci.delivery.reported import choose_reported, from_markers, shown_markers
+    from ci.approval.reported import choose_reported, from_markers, shown_markers
     from ci.sagemaker.model import ApprovalStatus
 
     markers = [

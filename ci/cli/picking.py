@@ -16,8 +16,8 @@ from ci.cli.shell import Shell
 if TYPE_CHECKING:
     from ci.cli.reporting import Reporter
     from ci.delivery.deploy import Ended
-    from ci.delivery.job import Job
-    from ci.delivery.session import Session
+    from ci.session.job import Job
+    from ci.session.session import Session
 
 
 def add_picking_arguments(parser: argparse.ArgumentParser) -> None:

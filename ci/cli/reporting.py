@@ -14,8 +14,8 @@ from ci.errors import ExitCode, GitOpsError, Interrupted, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from ci.delivery.session import Session
     from ci.report.model import Report
+    from ci.session.session import Session
 
 
 class Reporter:
@@ -25,9 +25,9 @@ class Reporter:
         self, arguments: argparse.Namespace, shell: Shell, session: "Session", *, several: bool
     ) -> None:
         from ci.cli.forging import open_session_forge
-        from ci.delivery.board import marks_commits, open_board
-        from ci.delivery.place import find_place
-        from ci.delivery.publish import ReportFiles, default_base
+        from ci.posting.board import marks_commits, open_board
+        from ci.posting.place import find_place
+        from ci.posting.publish import ReportFiles, default_base
         from ci.text.redact import Redactor
 
         self._shell = shell
@@ -123,7 +123,7 @@ class Reporter:
         return ExitCode.OK if self._unwritten is None else self._unwritten.exit_code
 
     def _write_job_files(self, reports: "Sequence[Report]") -> None:
-        from ci.delivery.forging import job_outputs, write_job_summary
+        from ci.posting.forging import job_outputs, write_job_summary
         from ci.text.redact import Redactor
 
         write_job_summary(reports, self._shell.environ, self._redactor)

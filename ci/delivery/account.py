@@ -7,7 +7,6 @@ from datetime import datetime
 from ci.definition.graph import dependencies
 from ci.definition.model import Definition
 from ci.delivery.background import Background
-from ci.delivery.job import Job
 from ci.execution.follow import attach_command
 from ci.execution.identity import parameter_text
 from ci.metrics.facts import Facts
@@ -27,6 +26,7 @@ from ci.report.model import (
     supersede,
 )
 from ci.sagemaker.model import ApprovalStatus, ExecutionSnapshot
+from ci.session.job import Job
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

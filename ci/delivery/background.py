@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from ci.cost.model import Estimate, Prices
 from ci.delivery.costs import gather_cost
 from ci.delivery.history import gather_trends
-from ci.delivery.job import Job
 from ci.metrics.facts import Facts
 from ci.metrics.trend import Trend
 from ci.sagemaker.adapter import SageMaker
 from ci.sagemaker.model import ExecutionStatus
+from ci.session.job import Job
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,10 +15,8 @@ from ci.delivery.background import find_newer, gather_background
 from ci.delivery.costs import read_prices
 from ci.delivery.evidence import Waiting, gather_facts
 from ci.delivery.history import remember_metrics
-from ci.delivery.job import Job
 from ci.delivery.mainline import main_parameters
 from ci.delivery.outlast import Patience, outlast
-from ci.delivery.session import Session
 from ci.delivery.tails import read_tails
 from ci.delivery.watching import open_means
 from ci.errors import AwsError, DeadlineReached, ExitCode, GitOpsError, Interrupted
@@ -35,6 +33,8 @@ from ci.registry.packages import Provenance, stamp_package
 from ci.report.model import PlanSection, Report
 from ci.sagemaker.adapter import SageMaker
 from ci.sagemaker.model import ExecutionSnapshot
+from ci.session.job import Job
+from ci.session.session import Session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from ci.delivery.session import MAIN
 from ci.errors import AwsError, UsageError
 from ci.metrics.facts import Facts
 from ci.metrics.model import MetricSource, Origin
@@ -21,6 +20,7 @@ from ci.project.names import OWN
 from ci.registry.measures import read_measures, stamp_measures
 from ci.sagemaker.adapter import SageMaker
 from ci.sagemaker.model import ModelPackage
+from ci.session.session import MAIN
 
 _LONGEST = 10.0
 # Of a group that pull requests register into as well, so many packages are looked at for each one.

@@ -7,11 +7,11 @@ from ci.delivery.account import Account, make_report
 from ci.delivery.background import Background, gather_background
 from ci.delivery.costs import read_prices
 from ci.delivery.evidence import Waiting, gather_facts
-from ci.delivery.job import Job
 from ci.delivery.mainline import main_parameters
-from ci.delivery.session import Session
 from ci.delivery.tails import read_tails
 from ci.report.model import Report
+from ci.session.job import Job
+from ci.session.session import Session
 
 
 def look_back(

@@ -3,12 +3,12 @@
 from ci.definition.model import Definition
 from ci.definition.parse import parse_definition
 from ci.delivery.account import effective_parameters
-from ci.delivery.job import Job
-from ci.delivery.session import MAIN, Session
 from ci.errors import GitOpsError
 from ci.execution.identity import parameter_text
 from ci.project.target import deployed_name
 from ci.sagemaker.adapter import SageMaker
+from ci.session.job import Job
+from ci.session.session import MAIN, Session
 
 
 def main_parameters(session: Session, adapter: SageMaker, job: Job) -> dict[str, str] | None:

@@ -8,13 +8,13 @@ newer one. It is skipped; whoever wants an older commit says so (`--again`, or b
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 
-from ci.delivery.job import Job
 from ci.delivery.planning import Planned
-from ci.delivery.session import Session
 from ci.errors import TriggerError
 from ci.execution.start import find_by_token
 from ci.project.names import OWN
 from ci.sagemaker.adapter import SageMaker
+from ci.session.job import Job
+from ci.session.session import Session
 from ci.trigger.model import Door, Event, Trigger
 
 

@@ -8,14 +8,14 @@ from dataclasses import replace
 from ci.compile.bundle import Bundle
 from ci.definition.canonical import canonical_bytes
 from ci.definition.parse import parse_definition
-from ci.delivery.job import Job
-from ci.delivery.session import Session
 from ci.errors import UsageError
 from ci.execution.find import find_executions
 from ci.execution.identity import ExecutionRecord, Identity, parse_description
 from ci.project.model import Target
 from ci.sagemaker.adapter import SageMaker
 from ci.sagemaker.arn import pipeline_of
+from ci.session.job import Job
+from ci.session.session import Session
 from ci.trigger.model import Event
 
 

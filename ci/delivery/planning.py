@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ci.compile.bundle import Bundle
-from ci.delivery.job import Job, prepare_job
-from ci.delivery.session import Session
 from ci.errors import AwsError
 from ci.plan.diff import plan_changes
 from ci.plan.model import Baseline, Files, FunctionState, PipelineState, Plan
@@ -16,6 +14,8 @@ from ci.plan.words import summary
 from ci.project.model import Target
 from ci.project.names import OWN
 from ci.sagemaker.adapter import SageMaker
+from ci.session.job import Job, prepare_job
+from ci.session.session import Session
 from ci.trigger.model import Event
 
 if TYPE_CHECKING:

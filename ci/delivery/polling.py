@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 from ci.delivery.account import Account
 from ci.delivery.deploy import Delivery, Ended, Stage
-from ci.delivery.job import Job
-from ci.delivery.session import Session
 from ci.errors import AwsError, ExitCode
 from ci.execution.cancel import Cancellation
 from ci.project.model import OnCancel
 from ci.report.model import PlanSection
 from ci.sagemaker.retry import is_expired, is_transient
+from ci.session.job import Job
+from ci.session.session import Session
 
 _AT_ONCE = 0.0  # seconds that a look waits for an endpoint to settle
 

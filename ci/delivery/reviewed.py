@@ -10,8 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from ci.definition.parse import parse_definition
-from ci.delivery.forging import Comments
-from ci.delivery.job import Job
 from ci.delivery.planning import PULL_REQUEST, Planned
 from ci.delivery.recorded import Recorded, find_recorded
 from ci.errors import ForgeError, NotReviewed, UsageError
@@ -21,9 +19,11 @@ from ci.plan.model import PipelineState, Plan
 from ci.plan.naming import Moved, is_plan_name, what_moved
 from ci.plan.states import wanted_state
 from ci.plan.words import differences, summary
+from ci.posting.forging import Comments
 from ci.project.model import OnUnreviewed
 from ci.report.marker import Marker
 from ci.report.model import State
+from ci.session.job import Job
 
 _AGAIN = "Review it anew: sagemaker-gitops plan"
 _SHOWN = 20

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from ci.delivery.approval_actions import Kept, answer_waiting, bring_answer
-from ci.delivery.manual_approval import PLACES, Place, parse_places
+from ci.approval.approval_actions import Kept, answer_waiting, bring_answer
+from ci.approval.manual_approval import PLACES, Place, parse_places
 from ci.door.answer import Answer
 from ci.door.outputs import variables_of
 from ci.door.settings import WHERE, Settings

@@ -12,15 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ci.delivery.deploy import Stage
-from ci.delivery.forging import comments_on, job_outputs
-from ci.delivery.job import Job, make_job
 from ci.delivery.pickup import pick_up
 from ci.delivery.planning import Planned, describe_plan, plan_pipeline
 from ci.delivery.polling import Polled, look, start_and_look
-from ci.delivery.preparing import prepare_jobs
 from ci.delivery.recorded import find_recorded
 from ci.delivery.reviewed import compare_with_comment, require_reviewed
-from ci.delivery.session import Session, open_session
 from ci.door.answer import Answer, answer_look
 from ci.door.invocation import Invocation
 from ci.door.outputs import variables_of
@@ -32,10 +28,14 @@ from ci.door.trigger import parse_trigger
 from ci.door.world import Journal, World
 from ci.errors import CompileError, ProjectError, UsageError
 from ci.execution.follow import Surroundings
+from ci.posting.forging import comments_on, job_outputs
 from ci.project.load import FILE_NAME, load_project
 from ci.project.model import ModuleSource, Project
 from ci.project.select import select_pipelines
 from ci.sagemaker.arn import region_of
+from ci.session.job import Job, make_job
+from ci.session.preparing import prepare_jobs
+from ci.session.session import Session, open_session
 from ci.trigger.model import Trigger
 
 

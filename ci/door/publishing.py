@@ -8,17 +8,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ci.delivery.board import Board, open_board
-from ci.delivery.place import find_place
-from ci.delivery.publish import ReportFiles
-from ci.delivery.session import Session
 from ci.door.invocation import Invocation
 from ci.door.world import World
 from ci.errors import ForgeError, GitOpsError
 from ci.forge.model import Forge
+from ci.posting.board import Board, open_board
+from ci.posting.place import find_place
+from ci.posting.publish import ReportFiles
 from ci.report.model import Report
 from ci.sagemaker.clients import Clients
 from ci.sagemaker.codepipeline import put_object
+from ci.session.session import Session
 from ci.text.redact import Redactor
 
 _FOLDER = "report"

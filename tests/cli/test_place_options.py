@@ -10,9 +10,9 @@ from support.scratch import new_scratch
 
 from ci.cli.options import settle_session
 from ci.cli.shell import Shell
-from ci.delivery.session import Session
 from ci.errors import UsageError
 from ci.sagemaker.credentials import find_web_identity
+from ci.session.session import Session
 
 ROLE = "arn:aws:iam::123456789012:role/ci"
 PROJECT = f"""

@@ -7,12 +7,12 @@ import pytest
 from support.reports import REPORTS
 from support.samples import step
 
-from ci.delivery.annotating import Texts, annotate, annotate_error, read_texts
-from ci.delivery.place import Place, find_place
-from ci.delivery.refusals import Refusals, wanted_permissions
 from ci.errors import CompileError, ForgeError
 from ci.forge.marks import Level
 from ci.forge.model import PermissionMissing
+from ci.posting.annotating import Texts, annotate, annotate_error, read_texts
+from ci.posting.place import Place, find_place
+from ci.posting.refusals import Refusals, wanted_permissions
 from ci.project.load import ProjectProblems, load_project
 from ci.project.model import Project, ReportSettings
 from ci.report.model import Report

@@ -11,12 +11,12 @@ import pytest
 from support.endpoint import client
 from support.scratch import IMAGE, Scratch, quality_definition
 
-from ci.delivery.cleanup import Waiting, clean_up
-from ci.delivery.session import open_session
 from ci.errors import DeadlineReached
 from ci.project.load import load_project
+from ci.session.session import open_session
 from ci.trigger.laptop import parse_checkout, read_checkout
 from ci.trigger.model import Event
+from ci.upkeep.cleanup import Waiting, clean_up
 
 pytestmark = pytest.mark.endpoint
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from support.approving import deploying_definition
 
+from ci.approval.calling import deploying_step, make_call
+from ci.approval.consequence import Act, choose_consequence
 from ci.definition.model import Definition
 from ci.definition.parse import definition_of
-from ci.delivery.calling import deploying_step, make_call
-from ci.delivery.consequence import Act, choose_consequence
 from ci.errors import UsageError
 from ci.metrics.facts import EndpointFact
 from ci.project.model import Environment, OnApproved, OnRejected

@@ -11,7 +11,7 @@ from support.acting import pull_request_event
 from support.github import REPOSITORY
 from support.scratch import Result, Scratch, new_scratch, quality_definition
 
-from ci.delivery.trusting import foreign_settings, guarded_settings
+from ci.session.trusting import foreign_settings, guarded_settings
 
 ROLE = "arn:aws:iam::123456789012:role/sagemaker"
 PROJECT = f"""

@@ -8,7 +8,7 @@ import pytest
 from support.scratch import PROJECT, Scratch, new_scratch, quality_definition
 
 from ci.definition.shapes import read_model
-from ci.delivery.session import client_environment
+from ci.session.session import client_environment
 
 pytestmark = pytest.mark.endpoint
 

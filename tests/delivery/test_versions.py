@@ -11,10 +11,10 @@ from support.endpoint import client
 from support.faults import Phase, faulty_proxy
 from support.scratch import COMMAND, Result, Scratch, quality_definition
 
-from ci.delivery.session import client_environment
-from ci.delivery.versions import find_version, version_before
 from ci.execution.identity import ExecutionRecord, describe
 from ci.sagemaker.model import PipelineVersion
+from ci.session.session import client_environment
+from ci.upkeep.versions import find_version, version_before
 
 COMMITS = ("a1b2c3d4" * 5, "1234567" + "0" * 33, "0" * 40)
 

@@ -12,7 +12,7 @@ from support.endpoint import client, running_endpoint
 from support.lambda_job import Stage
 from support.scratch import IMAGE, PROJECT, new_scratch, quality_definition
 
-from ci.delivery.manual_approval import (
+from ci.approval.manual_approval import (
     PLACES,
     VARIABLE,
     Meaning,

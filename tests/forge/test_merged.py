@@ -7,9 +7,9 @@ import pytest
 from support.github import REPOSITORY, FakeGitHub, Fault, serve_github
 from support.reports import TRIGGER
 
-from ci.delivery.forging import find_number
 from ci.forge.github import GitHub
 from ci.forge.http import Client
+from ci.posting.forging import find_number
 from ci.trigger.model import Trigger
 
 HEAD, MERGE = "a" * 40, "b" * 40

@@ -7,11 +7,11 @@ import pytest
 from support.github import REPOSITORY, serve_github
 from support.reports import REPORTS
 
-from ci.delivery.forging import Comments
-from ci.delivery.posting import post_file
 from ci.errors import ForgeError
 from ci.forge.github import PERMISSIONS, GitHub
 from ci.forge.http import Client
+from ci.posting.forging import Comments
+from ci.posting.posting import post_file
 from ci.report.markdown import render_comment
 from ci.report.marker import parse_marker
 from ci.report.model import PlanSection

@@ -19,7 +19,7 @@ from support.scratch import Result
 _WARM = (
     "boto3 botocore.client botocore.httpsession s3transfer.manager requests git jsonschema rich "
     "jsonpath yaml ci.cli.main ci.cli.following ci.delivery.deploy ci.delivery.planning "
-    "ci.delivery.forging ci.delivery.publish ci.project.select ci.execution.show "
+    "ci.posting.forging ci.posting.publish ci.project.select ci.execution.show "
     "ci.cli.commands.deploy ci.report.terminal ci.report.html"
 )
 

@@ -10,7 +10,7 @@ from ci.errors import ExitCode, GitOpsError, UsageError
 
 if TYPE_CHECKING:
     from ci.cli.approving import Settled
-    from ci.delivery.session import Session
+    from ci.session.session import Session
 
 _WEEK = "7d"
 
@@ -50,7 +50,7 @@ def _checked(arn: str) -> str:
 
 
 def _changed(arguments: argparse.Namespace, shell: Shell, session: "Session") -> list[str]:
-    from ci.delivery.changed import decided_since
+    from ci.approval.changed import decided_since
     from ci.project.durations import parse_duration
 
     try:

@@ -86,7 +86,7 @@ def _nothing(shell: Shell, reason: str) -> int:
 
 
 def _touched(project: "Project", trigger: "Trigger", shell: Shell) -> list[str]:
-    from ci.delivery.touching import touched_pipelines
+    from ci.session.touching import touched_pipelines
 
     touched = touched_pipelines(project, trigger)
     names = [pipeline.name for pipeline in touched.pipelines]
@@ -104,8 +104,8 @@ def plan(arguments: argparse.Namespace, shell: Shell) -> int:
     from ci.cli.reporting import Reporter, told_on_checks
     from ci.delivery.account import Account, make_report
     from ci.delivery.planning import describe_plan, plan_job
-    from ci.delivery.preparing import prepare_jobs
-    from ci.delivery.session import parse_overrides
+    from ci.session.preparing import prepare_jobs
+    from ci.session.session import parse_overrides
 
     session = settle_session(arguments, shell)
     names = settle_pipelines(arguments, session.project)

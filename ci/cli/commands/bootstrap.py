@@ -115,7 +115,7 @@ def _repository(arguments: argparse.Namespace, shell: Shell, root: Path) -> tupl
 
 
 def _given(pairs: list[str], templates: "Sequence[Template]") -> dict[str, str]:
-    from ci.delivery.session import parse_overrides
+    from ci.session.session import parse_overrides
 
     given = parse_overrides(pairs)
     known = {name for template in templates for name in template.parameters}
@@ -199,8 +199,8 @@ def _deploy(
 
 
 def _clients(arguments: argparse.Namespace, shell: Shell, setup: "Setup") -> "Clients":
-    from ci.delivery.session import point_at_local
     from ci.sagemaker.clients import open_clients
+    from ci.session.session import point_at_local
 
     environ = shell.environ
     if arguments.local:

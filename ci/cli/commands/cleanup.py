@@ -9,7 +9,7 @@ from ci.cli.shell import Shell
 from ci.errors import ExitCode
 
 if TYPE_CHECKING:
-    from ci.delivery.cleanup import Cleanup
+    from ci.upkeep.cleanup import Cleanup
 
 _DEADLINE = 1200.0  # seconds; a stop waits for what runs in a step
 _INTERVAL = 5.0
@@ -21,8 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, shell: Shell) -> int:
-    from ci.delivery.cleanup import clean_up
     from ci.delivery.evidence import Waiting
+    from ci.upkeep.cleanup import clean_up
 
     session = settle_session(arguments, shell)
     seconds = settle_deadline(arguments.deadline)

@@ -18,9 +18,9 @@ from ci.errors import ExitCode
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ci.delivery.job import Job
     from ci.delivery.planning import Planned
-    from ci.delivery.session import Session
+    from ci.session.job import Job
+    from ci.session.session import Session
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,8 +54,8 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
     from ci.delivery.deploy import Options, deploy
     from ci.delivery.order import drop_overtaken
     from ci.delivery.planning import describe_plan, plan_pipeline
-    from ci.delivery.preparing import prepare_jobs
-    from ci.delivery.session import parse_overrides
+    from ci.session.preparing import prepare_jobs
+    from ci.session.session import parse_overrides
 
     options = Options(
         overrides=parse_overrides(arguments.parameter),
@@ -109,8 +109,8 @@ def _reviewed(
     if session.environment == PULL_REQUEST or session.trigger.pull_request is not None:
         return jobs, {}
     from ci.cli.forging import open_session_forge
-    from ci.delivery.forging import comments_on
-    from ci.delivery.place import find_place
+    from ci.posting.forging import comments_on
+    from ci.posting.place import find_place
     from ci.text.redact import Redactor
 
     def warn(problem: str) -> None:

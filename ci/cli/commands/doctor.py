@@ -65,10 +65,10 @@ def _placed(arguments: argparse.Namespace, site: "Site") -> "Site":
     """The site with what the project file and its environment say."""
     from dataclasses import replace
 
-    from ci.delivery.session import LOCAL_ROLE, point_at_local
     from ci.project.target import choose_environment
     from ci.sagemaker.clients import open_clients
     from ci.sagemaker.credentials import find_web_identity
+    from ci.session.session import LOCAL_ROLE, point_at_local
 
     environ, project = site.environ, site.project
     if arguments.local and project is not None:

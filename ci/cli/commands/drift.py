@@ -13,8 +13,8 @@ from ci.cli.shell import Shell
 from ci.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from ci.delivery.drifting import Drift, Stray
-    from ci.delivery.session import Session
+    from ci.session.session import Session
+    from ci.upkeep.drifting import Drift, Stray
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,16 +26,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, shell: Shell) -> int:
-    from ci.delivery.drifting import (
+    from ci.delivery.planning import MAIN
+    from ci.session.preparing import prepare_jobs
+    from ci.session.session import parse_overrides
+    from ci.upkeep.drifting import (
         apply_git,
         drifted,
         find_drift,
         find_strays,
         shared_session,
     )
-    from ci.delivery.planning import MAIN
-    from ci.delivery.preparing import prepare_jobs
-    from ci.delivery.session import parse_overrides
 
     arguments.environment = arguments.environment or MAIN
     session = shared_session(settle_session(arguments, shell))

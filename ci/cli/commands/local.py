@@ -84,8 +84,8 @@ def _down(_: argparse.Namespace, shell: Shell) -> int:
 
 
 def _status(_: argparse.Namespace, shell: Shell) -> int:
-    from ci.delivery.session import client_environment
     from ci.local.lifecycle import status
+    from ci.session.session import client_environment
 
     found = status(local_home(shell))
     endpoint = found.endpoint

@@ -14,9 +14,9 @@ from ci.cli.shell import Shell
 from ci.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from ci.delivery.job import Job
     from ci.delivery.planning import Planned
-    from ci.delivery.session import Session
+    from ci.session.job import Job
+    from ci.session.session import Session
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,10 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, shell: Shell) -> int:
     from ci.delivery.planning import planned_session
-    from ci.delivery.preparing import prepare_jobs
-    from ci.delivery.session import parse_overrides
     from ci.plan.document import plan_to_json
     from ci.plan.render import render_markdown, render_terminal
+    from ci.session.preparing import prepare_jobs
+    from ci.session.session import parse_overrides
 
     session = planned_session(settle_session(arguments, shell))
     names = settle_pipelines(arguments, session.project)

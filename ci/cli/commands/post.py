@@ -13,8 +13,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, shell: Shell) -> int:
-    from ci.delivery.posting import comment_files, find_pull_request, post_file
     from ci.forge.github import github_from_environment
+    from ci.posting.posting import comment_files, find_pull_request, post_file
     from ci.trigger.detect import detect_trigger, read_event
 
     if shell.environ.get("GITHUB_EVENT_NAME") != "workflow_run":

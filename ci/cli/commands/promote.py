@@ -11,8 +11,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, shell: Shell) -> int:
-    from ci.delivery.versions import plan_promotion
     from ci.errors import UsageError
+    from ci.upkeep.versions import plan_promotion
 
     if arguments.to is None:
         raise UsageError(

@@ -11,6 +11,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, shell: Shell) -> int:
-    from ci.delivery.versions import plan_rollback
+    from ci.upkeep.versions import plan_rollback
 
     return move(arguments, shell, plan_rollback)

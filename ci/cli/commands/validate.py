@@ -93,8 +93,8 @@ def _refuse_fork(target: "Target", project: "Project", shell: Shell) -> None:
     """Outside of a repository there is no trigger, and no fork."""
     from contextlib import suppress
 
-    from ci.delivery.job import refuse_live_compile
     from ci.errors import TriggerError
+    from ci.session.job import refuse_live_compile
     from ci.trigger.detect import detect_trigger
 
     with suppress(TriggerError):

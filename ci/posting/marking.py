@@ -7,9 +7,6 @@ report, since they would wait as long.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from ci.delivery.annotating import annotate, annotate_error, read_texts
-from ci.delivery.place import Place
-from ci.delivery.refusals import Refusals
 from ci.errors import ForgeError, GitOpsError
 from ci.forge.checks import check_of, post_check, refused_check
 from ci.forge.deploying import deployment_of, post_deployment
@@ -17,6 +14,9 @@ from ci.forge.labels import post_label
 from ci.forge.marks import Annotation, Check, CheckRuns, Deployments, Labels
 from ci.forge.model import Forge, PermissionMissing, Statuses
 from ci.forge.status import status_of
+from ci.posting.annotating import annotate, annotate_error, read_texts
+from ci.posting.place import Place
+from ci.posting.refusals import Refusals
 from ci.project.model import Project
 from ci.report.model import Report
 from ci.text.redact import Redactor

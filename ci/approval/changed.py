@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from datetime import datetime
 from itertools import islice
 
-from ci.delivery.session import Session
 from ci.project.model import Project
 from ci.sagemaker.adapter import SageMaker
 from ci.sagemaker.model import ApprovalStatus, ModelPackage
+from ci.session.session import Session
 
 _MOST_PACKAGES = 100
 _MOST_GROUPS = 200

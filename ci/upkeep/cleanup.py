@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ci.delivery.evidence import Waiting
-from ci.delivery.session import Session
 from ci.errors import DeadlineReached, UsageError
 from ci.execution.ownership import same_owner
 from ci.project.names import OWN
@@ -20,6 +19,7 @@ from ci.project.target import is_isolated
 from ci.sagemaker.adapter import SageMaker
 from ci.sagemaker.model import DeployedPipeline
 from ci.sagemaker.removal import CONFIG, ENDPOINT, MODEL, HostedKind
+from ci.session.session import Session
 
 _METADATA = f"{OWN}pull-request"
 

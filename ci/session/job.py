@@ -8,9 +8,6 @@ from ci.compile.compile import compile_pipeline
 from ci.definition.model import Definition, Problem
 from ci.definition.parse import parse_definition
 from ci.definition.validate import find_problems
-from ci.delivery.parameters import refuse_parameters
-from ci.delivery.session import Session
-from ci.delivery.trusting import refuse_foreign_settings
 from ci.errors import CompileError, DefinitionError
 from ci.execution.identity import (
     ExecutionRecord,
@@ -23,6 +20,9 @@ from ci.execution.identity import (
 from ci.execution.start import Run, ownership_tags
 from ci.project.model import CompileMode, Target
 from ci.project.names import OWN
+from ci.session.parameters import refuse_parameters
+from ci.session.session import Session
+from ci.session.trusting import refuse_foreign_settings
 from ci.trigger.model import Event, Trigger
 
 _PROBLEMS_SHOWN = 20

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from ci.delivery.manual_approval import (
+from ci.approval.manual_approval import (
     Answered,
     Meaning,
     Place,

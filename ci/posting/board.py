@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from ci.delivery.forging import Comments, find_number
-from ci.delivery.marking import PULL_REQUEST, Marks
-from ci.delivery.place import Place
-from ci.delivery.refusals import Refusals, wanted_permissions
-from ci.delivery.session import Session
 from ci.errors import GitOpsError
 from ci.forge.model import Forge
+from ci.posting.forging import Comments, find_number
+from ci.posting.marking import PULL_REQUEST, Marks
+from ci.posting.place import Place
+from ci.posting.refusals import Refusals, wanted_permissions
 from ci.report.model import Report
+from ci.session.session import Session
 from ci.text.redact import Redactor
 from ci.trigger.model import Trigger
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ci.delivery.evidence import fetch_package
-from ci.delivery.session import Session
 from ci.errors import AwsError
 from ci.execution.find import find_executions
 from ci.forge.model import Forge
@@ -16,6 +15,7 @@ from ci.registry.decisions import ApprovalError
 from ci.report.marker import Marker, parse_marker
 from ci.sagemaker.arn import region_of
 from ci.sagemaker.model import ApprovalStatus, ModelPackage
+from ci.session.session import Session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from ci.delivery.place import Place
 from ci.errors import GitOpsError
 from ci.forge.marks import Annotation, Level
 from ci.metrics.model import GateOutcome
 from ci.metrics.steps import failed_steps, failure_text
+from ci.posting.place import Place
 from ci.project.document import Document, parse_document
 from ci.project.model import DefinitionSource, Pipeline, Project
 from ci.report.model import Report

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 
 from ci.compile.running import end_compiles
-from ci.delivery.job import Job, prepare_job
-from ci.delivery.session import Session
+from ci.session.job import Job, prepare_job
+from ci.session.session import Session
 
 
 def prepare_jobs(

@@ -9,13 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from ci.approval.calling import Call, deploying_step, make_call
+from ci.approval.consequence import Consequence, asks_for_more, choose_consequence
 from ci.definition.parse import parse_definition
-from ci.delivery.calling import Call, deploying_step, make_call
-from ci.delivery.consequence import Consequence, asks_for_more, choose_consequence
 from ci.delivery.evidence import Waiting, settled_endpoint
-from ci.delivery.job import Job
 from ci.delivery.pickup import pick_up
-from ci.delivery.session import Session
 from ci.errors import AwsError, ExitCode, GitOpsError, UsageError
 from ci.execution.ownership import PULL_REQUEST, owner_tags, same_owner
 from ci.metrics.facts import EndpointFact
@@ -24,6 +22,8 @@ from ci.registry.packages import champion, read_provenance, safe_metadata
 from ci.sagemaker.adapter import SageMaker
 from ci.sagemaker.arn import region_of, resource_name
 from ci.sagemaker.model import ApprovalStatus, ModelPackage
+from ci.session.job import Job
+from ci.session.session import Session
 
 _NOT_FOUND = frozenset({"ResourceNotFound", "ResourceNotFoundException"})
 

@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from ci.delivery.job import Job
 from ci.delivery.planning import PULL_REQUEST, plan_against_deployed
-from ci.delivery.session import Session
 from ci.execution.start import deploy
 from ci.plan.model import Kind, NamedChange, Plan
 from ci.plan.words import differences
 from ci.project.names import OWN, template_fields
 from ci.project.target import deployed_name
 from ci.sagemaker.adapter import SageMaker
+from ci.session.job import Job
+from ci.session.session import Session
 
 _THREADS = 8
 _PARALLELISM = "parallelism"

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from ci.compile.interpreter import find_python
-from ci.delivery.session import Session
 from ci.errors import CompileError, TriggerError
 from ci.project.document import parse_document
 from ci.project.model import ModuleSource, Project, Target
+from ci.session.session import Session
 from ci.trigger.model import Door, Trigger
 
 _GUARDED = ("python", "pass_environment")

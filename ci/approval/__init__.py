@@ -1,0 +1,1 @@
+"""What follows from a decision on a model package, wherever it was made."""
