@@ -4,8 +4,9 @@ EventBridge delivers `SageMaker Model Building Pipeline Execution Status Change`
 Step Status Change` (Amazon SageMaker AI Developer Guide, "Events that SageMaker AI sends to
 EventBridge"): once or more, in any order. So an event is never taken for the truth: it says
 which execution to look at. One queue may serve many followers, each for its own executions: what
-is another's is left to come back to the queue, and deleted only when nobody took it for an hour.
-What is no such event is never deleted: the queue may be meant for something else.
+is another's comes back to the queue within seconds while somebody is likely to wait for it, seldom
+after that, and is deleted once whoever follows has looked without it. What is no such event is
+never deleted: the queue may be meant for something else.
 """
 
 import json
@@ -25,8 +26,10 @@ from ci.sagemaker.read import parse_status
 _SOURCE = "aws.sagemaker"
 _EXECUTION = "SageMaker Model Building Pipeline Execution Status Change"
 _STEP = "SageMaker Model Building Pipeline Execution Step Status Change"
-_FORGOTTEN = 3600.0  # seconds after which an event that nobody took is deleted
-_FOREIGN_PAUSE = 5.0  # seconds without a call after a batch that held nothing of ours
+_FORGOTTEN = 1200.0  # seconds after which an event that nobody took is deleted
+_FRESH = 60.0  # seconds for which somebody is likely to wait for an event
+_LENT = 3  # seconds that what was received stays hidden from other followers
+_LAID_BY = 30  # the same, as long as nothing but events come that nobody waits for
 _LONGEST_PAUSE = 60.0
 _FAULTS = 3  # in a row, after which the queue is not relied upon
 
@@ -82,7 +85,7 @@ def is_news(state: FollowState, notice: Notice) -> bool:
 
 
 class Queue(Protocol):
-    def receive(self) -> Sequence[Message]: ...
+    def receive(self, *, hidden: int) -> Sequence[Message]: ...
 
     def delete(self, handles: Sequence[str]) -> None: ...
 
@@ -109,6 +112,7 @@ class EventStream:
         self._came: queue.SimpleQueue[tuple[Notice, ...]] = queue.SimpleQueue()
         self._over = threading.Event()
         self._resting_until = 0.0
+        self._hidden = _LENT
         self._faults = 0
         self._heard = False
         self._problem: AwsError | None = None
@@ -147,34 +151,31 @@ class EventStream:
                 self._over.wait(left)
                 continue
             try:
-                messages = self._source.receive()
+                messages = self._source.receive(hidden=self._hidden)
             except AwsError as error:
                 self._problem = error
                 self._faults += 1
                 self._over.wait(min(_LONGEST_PAUSE, 2.0**self._faults))
                 continue
             self._faults = 0
-            if messages and not self._sort(messages):
-                self._over.wait(_FOREIGN_PAUSE)
+            self._sort(messages)
 
-    def _sort(self, messages: Sequence[Message]) -> bool:
-        """Whether one of them is ours."""
+    def _sort(self, messages: Sequence[Message]) -> None:
+        """Take ours, and delete what nobody waits for."""
         parsed = [(each, parse_notice(each.body, handle=each.handle)) for each in messages]
         ours = tuple(found for _, found in parsed if found and found.arn in self._arns)
         if ours:
             self._heard = True
             self._came.put(ours)
         now = self._wall()
-        forgotten = [
-            each.handle
+        ages = {
+            each.handle: now - each.sent
             for each, found in parsed
-            if found is not None
-            and found.arn not in self._arns
-            and each.sent is not None
-            and now - each.sent > _FORGOTTEN
-        ]
-        self._delete(forgotten)
-        return bool(ours)
+            if found is not None and found.arn not in self._arns and each.sent is not None
+        }
+        stale = bool(messages) and not ours and all(age > _FRESH for age in ages.values())
+        self._hidden = _LAID_BY if stale else _LENT
+        self._delete([handle for handle, age in ages.items() if age > _FORGOTTEN])
 
     def _delete(self, handles: Sequence[str]) -> None:
         """One that stays comes again, and tells nothing new then."""

@@ -4,6 +4,7 @@ A running server holds a lock on its folder, so it is the lock that tells, never
 process that may be another's by now.
 """
 
+import atexit
 import contextlib
 import fcntl
 import http.client
@@ -36,9 +37,6 @@ _INHERITED = frozenset({
     "http_proxy", "https_proxy",
 })
 # fmt: on
-
-# Servers outlive whoever launches them; kept here, none is taken for a child left running.
-_LAUNCHED: "list[subprocess.Popen[bytes]]" = []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,8 +216,15 @@ def _spawn(command: list[str], home: Path, environ: Mapping[str, str]) -> "subpr
             env=kept,
             start_new_session=True,
         )
-    _LAUNCHED.append(process)
+    atexit.register(_let_go, process)
     return process
+
+
+def _let_go(process: "subprocess.Popen[bytes]") -> None:
+    """A server outlives whoever launched it, and is no child that was left by mistake: Python
+    would warn of one whose code nobody asked for."""
+    if process.poll() is None:
+        process.returncode = 0
 
 
 def _wait_until_ready(

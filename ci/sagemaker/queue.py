@@ -7,7 +7,6 @@ from ci.sagemaker.clients import Clients
 from ci.sagemaker.model import Message
 
 LONG_POLL = 20  # seconds, the most that SQS takes
-_INVISIBLE = 30  # seconds until a message that was not deleted can be received again
 _BATCH = 10
 _SERVICE = "sqs"
 
@@ -25,13 +24,14 @@ class Queue:
         self._url = url
         self._long_poll = long_poll
 
-    def receive(self) -> tuple[Message, ...]:
-        """Up to ten messages as soon as there is one; none after LONG_POLL seconds."""
+    def receive(self, *, hidden: int = 30) -> tuple[Message, ...]:
+        """Up to ten messages as soon as there is one; none after LONG_POLL seconds. One that is
+        not deleted can be received again, by anyone, after `hidden` seconds."""
         request = {
             "QueueUrl": self._url,
             "MaxNumberOfMessages": _BATCH,
             "WaitTimeSeconds": self._long_poll,
-            "VisibilityTimeout": _INVISIBLE,
+            "VisibilityTimeout": hidden,
             "MessageSystemAttributeNames": ["SentTimestamp"],
         }
         answer = self._clients.once.call(_SERVICE, "ReceiveMessage", request, where=self._url)

@@ -5,6 +5,7 @@ import json
 import time
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -88,12 +89,18 @@ def test_a_running_execution_is_stopped_first(scratch: Scratch) -> None:
     assert "quality-pr-32" not in names(scratch)
 
 
-def test_a_deadline_deletes_nothing(scratch: Scratch) -> None:
-    script = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(3)"
+def test_a_deadline_deletes_nothing(scratch: Scratch, tmp_path: Path) -> None:
+    deaf = tmp_path / "deaf"
+    script = (
+        "import pathlib, signal, time; signal.signal(15, signal.SIG_IGN)\n"
+        f"pathlib.Path({str(deaf)!r}).touch(); time.sleep(3)"
+    )
     scratch.define(quality_definition(1.5, script=script))
     scratch.commit("stubborn", branch="stubborn")
     scratch.deploy("--pull-request", "33", "--detach")
     scratch.git("checkout", "-q", "main")
+    # A step that is told to end before it ignores that, ends.
+    wait_for_file(deaf)
     project = load_project(scratch.root / "sagemaker-gitops.yaml")
     checkout = parse_checkout(read_checkout(scratch.root))
     trigger = replace(checkout, event=Event.PULL_REQUEST, pull_request=33)
@@ -106,6 +113,13 @@ def test_a_deadline_deletes_nothing(scratch: Scratch) -> None:
     assert "quality-pr-33" in names(scratch)
     clean(scratch, 33)
     assert "quality-pr-33" not in names(scratch)
+
+
+def wait_for_file(path: Path) -> None:
+    until = time.monotonic() + 30
+    while not path.exists():
+        assert time.monotonic() < until
+        time.sleep(0.02)
 
 
 def test_a_pipeline_without_the_tags_is_left(scratch: Scratch) -> None:

@@ -1,9 +1,11 @@
 """Events by a queue: parsed, sorted, acted upon once, and never more calls than changes ask for."""
 
 import json
+import random
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -245,30 +247,43 @@ def test_a_queue_that_stays_silent_costs_a_look_a_minute() -> None:
 
 @dataclass(slots=True, kw_only=True)
 class HeldQueue:
-    """A queue in memory with SQS's rule: what was received is hidden, and gone when deleted."""
+    """A queue in memory with SQS's rules: ten messages at once, any of them; what was received is
+    hidden for a while, and gone when deleted. `pace` of its seconds go into a real one."""
 
     held: dict[str, Message] = field(default_factory=dict)
-    hidden: set[str] = field(default_factory=set)
+    hidden_until: dict[str, float] = field(default_factory=dict)
     faults: int = 0
     received: int = 0
+    batches: int = 0
+    pace: float = 1.0
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def put(self, handle: str, body: str, *, sent: float | None = None) -> None:
-        self.held[handle] = Message(handle=handle, body=body, sent=sent)
+        with self.lock:
+            self.held[handle] = Message(handle=handle, body=body, sent=sent)
 
-    def receive(self) -> Sequence[Message]:
-        self.received += 1
-        if self.faults:
-            self.faults -= 1
-            raise AwsError("no", code="AccessDenied", operation="ReceiveMessage")
-        free = [each for handle, each in self.held.items() if handle not in self.hidden]
-        self.hidden |= {each.handle for each in free}
-        if not free:
+    def receive(self, *, hidden: int) -> Sequence[Message]:
+        now = time.monotonic()
+        with self.lock:
+            self.received += 1
+            if self.faults:
+                self.faults -= 1
+                raise AwsError("no", code="AccessDenied", operation="ReceiveMessage")
+            free = [each for each in self.held.values() if self.is_free(each, now)]
+            found = random.sample(free, min(10, len(free)))
+            self.hidden_until |= {each.handle: now + hidden / self.pace for each in found}
+        self.batches += bool(found)
+        if not found:
             time.sleep(0.02)
-        return free
+        return found
+
+    def is_free(self, message: Message, now: float) -> bool:
+        return self.hidden_until.get(message.handle, 0.0) <= now
 
     def delete(self, handles: Sequence[str]) -> None:
-        for handle in handles:
-            self.held.pop(handle)
+        with self.lock:
+            for handle in handles:
+                self.held.pop(handle, None)
 
 
 def wait_for(condition: Any) -> None:
@@ -292,6 +307,66 @@ def test_only_what_is_ours_or_forgotten_is_deleted() -> None:
         assert "ours" in queue.held  # until it was acted upon
         stream.settle(found)
     assert set(queue.held) == {"fresh", "order"}
+
+
+def other_runs(count: int) -> list[str]:
+    return [event(execution_arn("other", 10 + number), "Succeeded") for number in range(count)]
+
+
+@pytest.mark.parametrize("age", [1.0, 300.0])
+def test_a_backlog_of_other_runs_delays_nothing(age: float) -> None:
+    queue = HeldQueue()
+    for number, body in enumerate(other_runs(300)):
+        queue.put(f"other-{number}", body, sent=10_000 - age)
+    queue.put("ours", event(ARN, "Succeeded"), sent=10_000)
+    began = time.monotonic()
+    with EventStream(queue, [ARN], wall=lambda: 10_000.0) as stream:
+        wait_for(lambda: stream.trusted)
+        assert time.monotonic() - began < 2
+        time.sleep(0.5)
+        queue.put("later", event(ARN, "Executing", "train"), sent=10_000)
+        wait_for(lambda: any(notice.step for notice in stream.take()))
+    # Read through once, and not again while it is hidden.
+    assert queue.batches <= 31 + 1
+    assert len(queue.held) == 302
+
+
+def test_what_nobody_waits_for_is_received_seldom() -> None:
+    queue = HeldQueue(pace=30)
+    for number, body in enumerate(other_runs(50)):
+        queue.put(f"other-{number}", body, sent=10_000 - 300)
+    with EventStream(queue, [ARN], wall=lambda: 10_000.0):
+        wait_for(lambda: len(queue.hidden_until) == 50)
+        later = min(queue.hidden_until.values())
+        wait_for(lambda: sum(until > later for until in queue.hidden_until.values()) >= 40)
+        left = [until - time.monotonic() for until in queue.hidden_until.values()]
+        assert sorted(left)[10] > 0.5  # of a second, which stand for 30
+
+
+def test_followers_of_one_queue_all_get_theirs() -> None:
+    queue = HeldQueue(pace=20)
+    arns = [execution_arn("demo", number) for number in range(4)]
+    took: dict[str, set[str | None]] = {arn: set() for arn in arns}
+    with ExitStack() as stack:
+        streams = {
+            arn: stack.enter_context(EventStream(queue, [arn], wall=lambda: 10_000.0))
+            for arn in arns
+        }
+        for number in range(25):
+            for arn in arns:
+                body = event(arn, "Succeeded", f"step-{number}")
+                queue.put(f"{arn} {number}", body, sent=9_999)
+
+        def all_taken() -> bool:
+            for arn, stream in streams.items():
+                found = stream.take()
+                took[arn] |= {notice.step for notice in found}
+                assert {notice.arn for notice in found} <= {arn}
+                stream.settle(found)
+            return all(len(steps) == 25 for steps in took.values())
+
+        wait_for(all_taken)
+    assert queue.held == {}
 
 
 def test_a_queue_that_refuses_is_not_relied_upon() -> None:
