@@ -1,7 +1,7 @@
 """One spelling for archives: equal content has equal bytes, whoever packed it, when and where.
 
-Entries are sorted; times, owners and modes are normalised; byte code is left out. Nothing is
-compressed, because compressed bytes differ between builds of zlib.
+Entries are sorted; times, owners and modes are normalised; what is no source is left out. Nothing
+is compressed, because compressed bytes differ between builds of zlib.
 """
 
 import io
@@ -12,6 +12,7 @@ import zipfile
 import zlib
 from pathlib import PurePosixPath
 
+_RECORDS = frozenset((".git", ".sagemaker-gitops"))
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment that a zip can name
 _STORED_LIMIT = 40 << 20  # Lambda takes 50 MB of zip in a request
 _BLOCK = 0xFFFF
@@ -21,6 +22,12 @@ def is_byte_code(path: str) -> bool:
     """Whether a path names what Python makes of sources by itself."""
     parts = PurePosixPath(path).parts
     return "__pycache__" in parts or path.endswith((".pyc", ".pyo"))
+
+
+def is_no_source(path: str) -> bool:
+    """Whether a path names what differs between checkouts of one commit: byte code, git's records,
+    what this program writes beside a project (reports, the local endpoint's state)."""
+    return is_byte_code(path) or not _RECORDS.isdisjoint(PurePosixPath(path).parts)
 
 
 def normalise(data: bytes, name: str) -> bytes:
@@ -39,7 +46,7 @@ def _tar(data: bytes) -> bytes:
         with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive:
             for member in archive:
                 name = _relative(member.name)
-                if is_byte_code(name) or not (
+                if is_no_source(name) or not (
                     member.isfile() or member.isdir() or member.issym() or member.islnk()
                 ):
                     continue
@@ -87,7 +94,7 @@ def _zip(data: bytes) -> bytes:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             for member in archive.infolist():
-                if not is_byte_code(member.filename):
+                if not is_no_source(member.filename):
                     mode = _plain_mode(member.filename, member.external_attr >> 16)
                     members[member.filename] = (mode, archive.read(member))
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, zlib.error, OSError):

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ci.compile.archive import is_byte_code
+from ci.compile.archive import is_no_source
 
 ABSENT = "absent"
 _METADATA = (".dist-info", ".egg-info", ".egg")
@@ -103,9 +103,9 @@ def _entries(path: str) -> Iterator[os.DirEntry[str]]:
 
 
 def _names(path: str) -> Iterator[str]:
-    """Names but for byte code, which Python makes by itself."""
+    """Names but for those of what no bundle holds, and which comes and goes by itself."""
     for entry in _entries(path):
-        if not is_byte_code(entry.name):
+        if not is_no_source(entry.name):
             yield f"{entry.name}{'/' if entry.is_dir() else ''}"
 
 

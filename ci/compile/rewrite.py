@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from ci.compile.archive import is_byte_code
+from ci.compile.archive import is_no_source
 
 # A character that may go on a key: after one of these, what was found is only part of a name.
 _GOES_ON = frozenset("-_!*()%+=@~")
@@ -48,7 +48,7 @@ def rewrite(
     `uploads` maps `s3://bucket/key` to the SHA-256 of the content, `folders` lists the URIs that
     stand for all that was uploaded below them.
     """
-    uploads = {uri: sha for uri, sha in uploads.items() if not is_byte_code(uri)}
+    uploads = {uri: sha for uri, sha in uploads.items() if not is_no_source(uri)}
     declared = [folder.rstrip("/") for folder in folders]
     places = _Places(uploads, [*declared, *_implied(document, uploads, declared)], bucket, prefix)
     result = places.rewrite(document)

@@ -7,18 +7,19 @@ import random
 import stat
 import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ci.compile.archive import is_byte_code, normalise
+from ci.compile.archive import is_no_source, normalise
 
 contents = st.dictionaries(
     st.text("abcé_/. ", min_size=1, max_size=120)
     .map(lambda name: "/".join(part.strip(". ") or "x" for part in name.split("/")))
-    .filter(lambda name: not is_byte_code(name)),
+    .filter(lambda name: not is_no_source(name)),
     st.binary(max_size=200),
     min_size=1,
     max_size=5,
@@ -114,6 +115,16 @@ def test_byte_code_is_left_out_and_modes_and_links_are_kept(tmp_path: Path) -> N
     assert found["link"][1] == "data"
     assert (tmp_path / "out" / "same").read_text() == "1"
     assert found["same"][1] == ""
+
+
+@pytest.mark.parametrize("pack", [make_tar, make_zip])
+def test_the_root_of_a_repository_packs_alike_in_every_checkout(
+    pack: Callable[..., bytes],
+) -> None:
+    source = {"train.py": b"1", ".gitignore": b"x", ".github/a.yml": b"2"}
+    one = {".git/index": b"3", ".sagemaker-gitops/local/state.db": b"4"}
+    two = {".git": b"gitdir: elsewhere", "vendor/.git": b"gitdir: elsewhere"}
+    assert normal(pack(source | one)) == normal(pack(source | two)) == normal(pack(source))
 
 
 def test_links_in_a_zip_stay_links() -> None:

@@ -81,8 +81,9 @@ def test_declared_folders_travel_whole_and_their_files_point_into_them() -> None
     assert result.unnamed == (f"{B}/other/a.py",)
 
 
-def test_byte_code_never_travels() -> None:
+def test_what_is_no_source_never_travels() -> None:
     uploads = {f"{B}/f/a.py": A, f"{B}/f/__pycache__/a.cpython-311.pyc": C, f"{B}/x.pyc": C}
+    uploads |= {f"{B}/f/.git/HEAD": C, f"{B}/f/.sagemaker-gitops/reports/main/p.md": C}
     result = run([f"{B}/f"], uploads, (f"{B}/f",))
     assert result.document == [f"{B}/p/{folder_hash({'a.py': A})}"]
     assert result.unnamed == ()

@@ -42,7 +42,8 @@ class Cut:
         self.shows = found.view.shows if found.view else lambda _path: True
         self.level, self.told = found.level, found.told
         self.guard = Guard(port, found.writable, list(found.view.kept) if found.view else [])
-        self.reads = Reads([request["scratch"]], self.shows)
+        ours = [request["scratch"], f"{request['root']}/.sagemaker-gitops"]
+        self.reads = Reads(ours, self.shows)
         self.guard.start()
 
     def report(self, error: BaseException | None) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class Reads:
     `folder`, `modules`, `distributions`. `blind` says why that cannot be all."""
 
     def __init__(self, own: list[str], shows: Callable[[str], bool]) -> None:
-        """`own` are folders of this compile; `shows` tells what is the same outside."""
+        """`own` are folders that this program writes; `shows` tells what is the same outside."""
         self.paths: set[tuple[str, str]] = set()
         self.blind: str | None = None
         self._skipped = (*_OF_THE_SYSTEM, *(f"{path}{os.sep}" for path in (*own, *_installed())))
