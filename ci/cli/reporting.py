@@ -80,10 +80,13 @@ class Reporter:
         if self._board is not None:
             self._board.post(report)
 
-    def refuse(self, error: GitOpsError, pipelines: "Sequence[str]") -> None:
-        """What ended the run before anything was started, where the commit's check runs stand."""
+    def refuse(
+        self, error: GitOpsError, pipelines: "Sequence[str]", *, planned: bool = False
+    ) -> None:
+        """What ended the run before anything was started, where the commit's check runs stand;
+        `planned` where nothing was to be started."""
         if self._board is not None:
-            self._board.refuse(error, self._trigger, tuple(pipelines))
+            self._board.refuse(error, self._trigger, tuple(pipelines), planned=planned)
             self._board.close(self._warn)
 
     def close(self) -> None:
@@ -138,12 +141,20 @@ class Reporter:
 
 @contextmanager
 def told_on_checks(
-    arguments: argparse.Namespace, shell: Shell, session: "Session", pipelines: "Sequence[str]"
+    arguments: argparse.Namespace,
+    shell: Shell,
+    session: "Session",
+    pipelines: "Sequence[str]",
+    *,
+    planned: bool = False,
 ) -> "Iterator[None]":
-    """Around what comes before anything is started: its errors are told beside the commit too."""
+    """Around what comes before anything is started: its errors are told beside the commit too.
+    `planned`: nothing is to be started."""
     try:
         yield
     except GitOpsError as error:
         if not isinstance(error, Interrupted):
-            Reporter(arguments, shell, session, several=False).refuse(error, pipelines)
+            Reporter(arguments, shell, session, several=False).refuse(
+                error, pipelines, planned=planned
+            )
         raise

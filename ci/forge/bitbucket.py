@@ -31,6 +31,7 @@ _STATES = {
     StatusState.FAILURE: "FAILED",
     StatusState.ERROR: "STOPPED",
 }
+_SAID = {state: told for told, state in _STATES.items()}
 _ROLES = {"admin": "admin", "write": "write", "read": "read"}
 # How many of the latest merged pull requests are looked at for a commit.
 _RECENT = 200
@@ -165,19 +166,35 @@ class Bitbucket:
                 return _ROLES.get(text_in(item, "permission") or "", "none")
         return "none"
 
+    def status(self, commit: str, context: str) -> CommitStatus | None:
+        path = f"{self._statuses(commit)}/{_key(context)}"
+        try:
+            found = self._client.request("GET", path, purpose="read the commit's status")
+        except PermissionMissing as error:
+            if error.status != 404:
+                raise
+            return None
+        return CommitStatus(
+            context=context,
+            state=_SAID.get(text_in(found, "state") or "", StatusState.ERROR),
+            description=text_in(found, "description") or "",
+            url=text_in(found, "url"),
+        )
+
     def set_status(self, commit: str, status: CommitStatus) -> None:
-        """Keys have 40 characters at most; a status must lead somewhere."""
-        key = hashlib.sha1(status.context.encode(), usedforsecurity=False).hexdigest()
+        """A status must lead somewhere."""
         body = {
-            "key": key,
+            "key": _key(status.context),
             "name": status.context,
             "state": _STATES[status.state],
             "description": status.description,
             "url": status.url or f"https://bitbucket.org/{self._name}/commits/{commit}",
         }
-        path = f"{self._repository}/commit/{quote(commit, safe='')}/statuses/build"
         purpose = "set the commit's status"
-        self._client.request("POST", path, body=body, purpose=purpose, again=True)
+        self._client.request("POST", self._statuses(commit), body=body, purpose=purpose, again=True)
+
+    def _statuses(self, commit: str) -> str:
+        return f"{self._repository}/commit/{quote(commit, safe='')}/statuses/build"
 
     def _pull_request(self, number: int) -> str:
         return f"{self._repository}/pullrequests/{number}"
@@ -223,6 +240,11 @@ def open_bitbucket(
         prefix, token = "Basic ", base64.b64encode(token.encode()).decode()
     manners = Manners(prefix=prefix, advice=_ADVICE)
     return Bitbucket(Client(address, token, manners=manners, sleep=sleep), repository)
+
+
+def _key(context: str) -> str:
+    """Keys have 40 characters at most."""
+    return hashlib.sha1(context.encode(), usedforsecurity=False).hexdigest()
 
 
 def _content(body: str) -> Mapping[str, object]:

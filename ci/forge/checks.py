@@ -4,6 +4,10 @@ One for each pipeline, environment and commit, found again by its name and refer
 nobody open a completed check run again, nor take an annotation away: where the conclusion changes,
 or a remark no longer holds, a new one takes the old one's place, and GitHub shows the newest of
 a name. An unchanged one is not written.
+
+A plan says nothing of an execution: where one has left its check run, also one that still runs or
+that could not be started, none of a plan comes beside it. A failed check that a branch protection
+rule asks for would be replaced by the success of having compared.
 """
 
 import hashlib
@@ -13,10 +17,11 @@ from dataclasses import replace
 from ci.errors import GitOpsError
 from ci.forge.marks import Annotation, Check, CheckRun, CheckRuns, Conclusion
 from ci.forge.model import UncertainWrite
-from ci.forge.status import mark_name, run_url
+from ci.forge.status import is_plan, mark_name, run_url
 from ci.metrics.model import Outcome
 from ci.report.escape import fence
 from ci.report.markdown import render_comment
+from ci.report.marker import Marker, parse_marker, render_marker
 from ci.report.model import Report, State
 from ci.report.words import headline
 from ci.text.clean import clean, cut
@@ -27,6 +32,7 @@ from ci.trigger.model import Trigger
 _SUMMARY_BYTES = 65_535
 _LIMITS = (60_000, 32_000, 21_000)
 _TITLE = 200
+_NAMED = 80
 _TOLD = 15_000
 
 
@@ -52,6 +58,7 @@ def check_of(
         url=run_url(shown.trigger),
         started=shown.execution.started if shown.execution else None,
         annotations=tuple(redactor.value(each) for each in annotations) if conclusion else (),
+        planned=is_plan(report),
     )
 
 
@@ -64,19 +71,36 @@ def refused_check(
     environment: str,
     redactor: Redactor,
     annotations: Iterable[Annotation] = (),
+    planned: bool = False,
 ) -> Check:
-    """The check run of what ended before anything was started."""
-    told = redactor.text(str(error))
+    """The check run of what ended before anything was started; `planned` where nothing was to be
+    started."""
+    told = fence(cut(redactor.text(str(error)), _TOLD))
+    marker = _plan_marker(project, pipeline, environment, trigger.commit) if planned else ""
     return Check(
         name=mark_name(project, pipeline, environment),
         commit=trigger.commit,
         reference=_reference(project, pipeline, environment),
         conclusion=Conclusion.FAILURE,
         title=cut(f"Not started: {clean(redactor.text(error.what))}", _TITLE),
-        summary=f"Nothing was started.\n\n{fence(cut(told, _TOLD))}",
+        summary=f"{marker}Nothing was started.\n\n{told}",
         url=run_url(trigger),
         annotations=tuple(redactor.value(each) for each in annotations),
+        planned=planned,
     )
+
+
+def _plan_marker(project: str | None, pipeline: str, environment: str, commit: str) -> str:
+    marker = Marker(
+        pipeline=cut(clean(pipeline), _NAMED),
+        environment=cut(clean(environment), _NAMED),
+        commit=commit,
+        execution=None,
+        digest=None,
+        state=State.PLANNED,
+        project=None if project is None else cut(clean(project), _NAMED),
+    )
+    return f"{render_marker(marker)}\n\n"
 
 
 def _reference(project: str | None, pipeline: str, environment: str) -> str:
@@ -85,9 +109,23 @@ def _reference(project: str | None, pipeline: str, environment: str) -> str:
     return f"sagemaker-gitops:{hashlib.sha256(subject.encode('utf-8', 'replace')).hexdigest()[:32]}"
 
 
-def post_check(forge: CheckRuns, check: Check) -> None:
-    """Bring the commit's check run to `check`. ForgeError where the forge refuses."""
+def post_check(forge: CheckRuns, check: Check) -> bool:
+    """Bring the commit's check run to `check`; False where it is a plan's, and an execution's
+    stays. ForgeError where the forge refuses."""
     runs = forge.check_runs(check)
+    if check.planned and not all(_is_of_plan(run) for run in runs):
+        return False
+    _bring(forge, check, runs)
+    return True
+
+
+def _is_of_plan(run: CheckRun) -> bool:
+    """What cannot be read is taken for an execution's."""
+    marker = parse_marker(run.summary or "")
+    return marker is not None and marker.state is State.PLANNED and marker.execution is None
+
+
+def _bring(forge: CheckRuns, check: Check, runs: Sequence[CheckRun]) -> None:
     if not runs:
         _create(forge, check, runs)
         return
@@ -109,11 +147,13 @@ def _create(forge: CheckRuns, check: Check, before: Sequence[CheckRun]) -> None:
     except UncertainWrite:
         if len(forge.check_runs(check)) == len(before):
             forge.create_check_run(check)
-    _close(forge, check, forge.check_runs(check)[:-1])
+    if not check.planned:
+        _close(forge, check, forge.check_runs(check)[:-1])
 
 
 def _close(forge: CheckRuns, check: Check, others: Sequence[CheckRun]) -> None:
-    """Two runs may create one at the same moment: the newest counts, and no other stays open."""
+    """Two runs may create one at the same moment: the newest counts, and no other stays open.
+    A plan's is complete from the start."""
     told = "A newer check run of this name says what came of it"
     for run in others:
         if not run.completed:
@@ -148,7 +188,7 @@ def _conclusion(report: Report, *, require_approval: bool) -> Conclusion | None:
     if report.state is State.SUPERSEDED:
         return Conclusion.CANCELLED
     if report.verdict is None:
-        return Conclusion.SUCCESS if report.state is State.PLANNED else None
+        return Conclusion.SUCCESS if is_plan(report) else None
     waits = Conclusion.ACTION_REQUIRED if require_approval else Conclusion.SUCCESS
     refused = Conclusion.FAILURE if require_approval else Conclusion.NEUTRAL
     conclusions = {

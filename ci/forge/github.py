@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from ci.errors import ForgeError
-from ci.forge.github_json import read_comment, read_pull_request
+from ci.forge.github_json import read_comment, read_pull_request, read_status
 from ci.forge.github_marks import GitHubMarks
 from ci.forge.http import Client
 from ci.forge.model import (
@@ -25,6 +25,7 @@ API = "https://api.github.com"
 ACTIONS_BOT = "github-actions[bot]"
 PERMISSIONS = {"contents": "read", "pull-requests": "write"}
 
+_STATUSES = {"statuses": "write"}
 _ROLES = frozenset({"admin", "maintain", "write", "triage", "read", "none"})
 # "Lists a maximum of 250 commits" (GitHub REST API, "List commits on a pull request").
 _MOST_LISTED = 250
@@ -161,24 +162,29 @@ class GitHub(GitHubMarks):
                 return number_in(item, "number")
         return None
 
+    def status(self, commit: str, context: str) -> CommitStatus | None:
+        """GitHub lists the newest first, and tells contexts apart without regard to case."""
+        path = f"{self._repository}/commits/{quote(commit, safe='')}/statuses?per_page=100"
+        purpose = "read the commit's statuses"
+        for item in self._client.pages(path, purpose=purpose, needs=_STATUSES):
+            if (text_in(item, "context") or "").casefold() == context.casefold():
+                return read_status(item)
+        return None
+
     def set_status(self, commit: str, status: CommitStatus) -> None:
         """GitHub keeps every status that was ever set, at most 1,000 of a context: one that says
         the same again is not set."""
-        needs = {"statuses": "write"}
         body = {
             "state": status.state.value,
             "context": status.context,
             "description": status.description,
             "target_url": status.url,
         }
-        path = f"{self._repository}/commits/{quote(commit, safe='')}/statuses?per_page=100"
-        listed = self._client.pages(path, purpose="read the commit's statuses", needs=needs)
-        newest = next((each for each in listed if text_in(each, "context") == status.context), None)
-        if newest is not None and all(newest.get(name) == body[name] for name in body):
+        if self.status(commit, status.context) == status:
             return
         path = f"{self._repository}/statuses/{quote(commit, safe='')}"
         purpose = "set the commit's status"
-        self._client.request("POST", path, body=body, purpose=purpose, needs=needs, again=True)
+        self._client.request("POST", path, body=body, purpose=purpose, needs=_STATUSES, again=True)
 
     def permission_of(self, login: str) -> str:
         """The role, where it is none of the organisation's own making, else the base role. GitHub

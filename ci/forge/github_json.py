@@ -3,7 +3,7 @@
 from typing import Any
 
 from ci.errors import ForgeError
-from ci.forge.model import Comment, PullRequest
+from ci.forge.model import Comment, CommitStatus, PullRequest, StatusState
 from ci.forge.payload import member_in, number_in, text_in
 
 _DEPENDABOT = "dependabot[bot]"
@@ -22,6 +22,16 @@ def read_comment(item: Any) -> Comment:
         author=text_in(member_in(item, "user"), "login") or _GHOST,
         url=text_in(item, "html_url") or "",
         node=text_in(item, "node_id"),
+    )
+
+
+def read_status(item: Any) -> CommitStatus:
+    state = text_in(item, "state")
+    return CommitStatus(
+        context=text_in(item, "context") or "",
+        state=StatusState(state) if state in set(StatusState) else StatusState.ERROR,
+        description=text_in(item, "description") or "",
+        url=text_in(item, "target_url"),
     )
 
 

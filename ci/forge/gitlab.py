@@ -30,6 +30,7 @@ _STATES = {
     StatusState.FAILURE: "failed",
     StatusState.ERROR: "canceled",
 }
+_SAID = {state: told for told, state in _STATES.items()} | {"pending": StatusState.PENDING}
 # GitLab docs, "Members API": access levels.
 _ROLES = ((50, "admin"), (40, "maintain"), (30, "write"), (20, "triage"), (10, "read"))
 
@@ -157,6 +158,24 @@ class GitLab:
             if same and member_in(item, "state") == "active":
                 best = max(best, number_in(item, "access_level") or 0)
         return next((role for level, role in _ROLES if best >= level), "none")
+
+    def status(self, commit: str, context: str) -> CommitStatus | None:
+        """GitLab keeps one of each name in each of the commit's pipelines: the newest of all."""
+        place = f"{self._project}/repository/commits/{quote(commit, safe='')}/statuses"
+        pages = self._client.pages(
+            f"{place}?name={quote(context, safe='')}&per_page=100",
+            purpose="read the commit's statuses",
+        )
+        own = [item for item in pages if text_in(item, "name") == context]
+        if not own:
+            return None
+        newest = max(own, key=lambda item: number_in(item, "id") or 0)
+        return CommitStatus(
+            context=context,
+            state=_SAID.get(text_in(newest, "status") or "", StatusState.ERROR),
+            description=text_in(newest, "description") or "",
+            url=text_in(newest, "target_url"),
+        )
 
     def set_status(self, commit: str, status: CommitStatus) -> None:
         """A state that the commit has already counts as set: GitLab refuses it."""

@@ -36,7 +36,8 @@ class Annotation:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
     """What a check run is to say. `conclusion` None: still in progress. `reference` tells check
-    runs of one commit apart, also from those of others with the same name."""
+    runs of one commit apart, also from those of others with the same name. `planned`: nothing was
+    to be started, so that it says nothing of an execution."""
 
     name: str
     commit: str
@@ -47,6 +48,7 @@ class Check:
     url: str | None = None
     started: datetime | None = None
     annotations: tuple[Annotation, ...] = ()
+    planned: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

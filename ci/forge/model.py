@@ -120,6 +120,9 @@ class Forge(Protocol):
 class Statuses(Protocol):
     """A forge that puts marks beside commits."""
 
+    def status(self, commit: str, context: str) -> CommitStatus | None:
+        """The status of this context that counts; None where there is none."""
+
     def set_status(self, commit: str, status: CommitStatus) -> None:
         """The last status of a context is the one that counts."""
 

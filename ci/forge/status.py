@@ -1,8 +1,9 @@
-"""Decides the mark that a report puts beside its commit."""
+"""Decides the mark that a report puts beside its commit, and whether it may: a plan's status never
+takes the place of one that an execution has left."""
 
 import re
 
-from ci.forge.model import CommitStatus, StatusState
+from ci.forge.model import CommitStatus, Statuses, StatusState
 from ci.metrics.model import Outcome
 from ci.report.model import Report, State
 from ci.report.words import headline
@@ -13,6 +14,8 @@ from ci.trigger.model import Trigger
 # GitHub cuts nothing: a longer description is refused with 422.
 DESCRIPTION = 140
 _CONTEXT = 200
+# What a plan's headline begins with (`ci.report.words.headline`), and no verdict's sentence.
+_PLAN = "Plan: "
 
 
 def status_of(
@@ -26,6 +29,26 @@ def status_of(
         description=cut(clean(headline(shown)), DESCRIPTION),
         url=run_url(shown.trigger),
     )
+
+
+def is_plan(report: Report) -> bool:
+    """Whether the report says nothing of an execution."""
+    return report.state is State.PLANNED and report.verdict is None
+
+
+def post_status(forge: Statuses, commit: str, status: CommitStatus, *, planned: bool) -> bool:
+    """Set the commit's status; False where it is a plan's, and an execution's stays. ForgeError
+    where the forge refuses."""
+    if planned:
+        there = forge.status(commit, status.context)
+        if there is not None and not _is_of_plan(there):
+            return False
+    forge.set_status(commit, status)
+    return True
+
+
+def _is_of_plan(status: CommitStatus) -> bool:
+    return status.state is StatusState.SUCCESS and status.description.startswith(_PLAN)
 
 
 def mark_name(project: str | None, pipeline: str, environment: str) -> str:
@@ -45,8 +68,7 @@ def _state(report: Report, *, require_approval: bool) -> StatusState:
     if report.state is State.SUPERSEDED:
         return StatusState.ERROR
     if report.verdict is None:
-        planned = report.state is State.PLANNED
-        return StatusState.SUCCESS if planned else StatusState.PENDING
+        return StatusState.SUCCESS if is_plan(report) else StatusState.PENDING
     waits = StatusState.PENDING if require_approval else StatusState.SUCCESS
     refused = StatusState.FAILURE if require_approval else StatusState.SUCCESS
     states = {

@@ -7,6 +7,7 @@ The comment comes first: it is what people read, and a job that is cancelled has
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 from ci.errors import GitOpsError
 from ci.forge.model import Forge
@@ -43,18 +44,34 @@ class Board:
         if self.marks is not None:
             self._begun.append(self._pool.submit(self.marks.post, report))
 
-    def refuse(self, error: GitOpsError, trigger: Trigger, pipelines: tuple[str, ...]) -> None:
-        """Say that nothing of these pipelines was started, and why."""
+    def refuse(
+        self,
+        error: GitOpsError,
+        trigger: Trigger,
+        pipelines: tuple[str, ...],
+        *,
+        planned: bool = False,
+    ) -> None:
+        """Say that nothing of these pipelines was started, and why; `planned` where nothing was to
+        be started."""
         if self.marks is not None:
-            self._begun.append(self._pool.submit(self.marks.refuse, error, trigger, pipelines))
+            refuse = partial(self.marks.refuse, error, trigger, pipelines, planned=planned)
+            self._begun.append(self._pool.submit(refuse))
 
     def close(self, tell: Callable[[str], None]) -> None:
-        """Wait for what is being posted, then tell what the forge refused."""
+        """Wait for what is being posted, then tell what the forge refused, and what went wrong
+        beside that. Nothing is raised: a run is about its model."""
         self._pool.shutdown()
-        for done in self._begun:
-            done.result()
-        for problem in self.refusals.told():
+        broken = [error for error in (done.exception() for done in self._begun) if error]
+        told = [*self.refusals.told(), *(_bug(error) for error in broken)]
+        for problem in dict.fromkeys(told):
             tell(problem)
+
+
+def _bug(error: BaseException) -> str:
+    if isinstance(error, GitOpsError):
+        return str(error)
+    return f"a report could not be posted: a bug in this program: {type(error).__name__}: {error}"
 
 
 def open_board(

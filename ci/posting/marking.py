@@ -13,7 +13,7 @@ from ci.forge.deploying import deployment_of, post_deployment
 from ci.forge.labels import post_label
 from ci.forge.marks import Annotation, Check, CheckRuns, Deployments, Labels
 from ci.forge.model import Forge, PermissionMissing, Statuses
-from ci.forge.status import status_of
+from ci.forge.status import is_plan, post_status, status_of
 from ci.posting.annotating import annotate, annotate_error, read_texts
 from ci.posting.place import Place
 from ci.posting.refusals import Refusals
@@ -38,6 +38,7 @@ class Marks:
     redactor: Redactor
     refusals: Refusals
     _refused: set[str] = field(default_factory=set)
+    _executed: set[str] = field(default_factory=set)
 
     def post(self, report: Report) -> None:
         """Bring all of them to the report. Nothing is raised: a run is about its model."""
@@ -53,8 +54,16 @@ class Marks:
                 self.refusals.note(error)
                 return
 
-    def refuse(self, error: GitOpsError, trigger: Trigger, pipelines: tuple[str, ...]) -> None:
-        """Say that nothing was started, and why, where the commit's check runs stand."""
+    def refuse(
+        self,
+        error: GitOpsError,
+        trigger: Trigger,
+        pipelines: tuple[str, ...],
+        *,
+        planned: bool = False,
+    ) -> None:
+        """Say that nothing was started, and why, where the commit's check runs stand; `planned`
+        where nothing was to be started."""
         forge = self.forge
         if not self.project.report.check_run or not isinstance(forge, CheckRuns):
             return
@@ -69,6 +78,7 @@ class Marks:
                 annotations=annotate_error(
                     error, self.project, self.project.pipelines[name], self.place
                 ),
+                planned=planned,
             )
             try:
                 post_check(forge, check)
@@ -91,21 +101,25 @@ class Marks:
         lacking: PermissionMissing | None = None
         if isinstance(forge, CheckRuns) and "check run" not in self._refused:
             try:
-                post_check(forge, self._check_of(report))
+                posted = post_check(forge, self._check_of(report))
             except PermissionMissing as error:
                 self._refused.add("check run")
                 lacking = error
             else:
+                self._note(report, posted=posted)
                 return
         if not isinstance(forge, Statuses):
             return
+        status = status_of(report, require_approval=self._asks, redactor=self.redactor)
         try:
-            forge.set_status(
-                report.trigger.commit,
-                status_of(report, require_approval=self._asks, redactor=self.redactor),
-            )
+            posted = post_status(forge, report.trigger.commit, status, planned=is_plan(report))
         except PermissionMissing as error:
             raise lacking or error from None
+        self._note(report, posted=posted)
+
+    def _note(self, report: Report, *, posted: bool) -> None:
+        if not posted:
+            self._executed.add(report.pipeline)
 
     @property
     def _asks(self) -> bool:
@@ -131,9 +145,12 @@ class Marks:
             post_deployment(self.forge, deployment)
 
     def _label(self, report: Report) -> None:
-        """An older commit of the pull request says nothing of how it stands."""
+        """An older commit of the pull request says nothing of how it stands, nor does a plan where
+        the commit's execution has told."""
         number, forge = self.pull_request, self.forge
         if number is None or not isinstance(forge, Labels):
+            return
+        if is_plan(report) and report.pipeline in self._executed:
             return
         order = self.forge.commit_order(number)
         if report.trigger.commit not in order[:-1]:

@@ -108,6 +108,33 @@ def test_a_completed_one_is_never_opened_again(github: FakeGitHub) -> None:
     assert (second["status"], second["conclusion"]) == ("completed", "success")
 
 
+PLAN = REPORTS["planned"]
+
+
+@pytest.mark.parametrize("name", ["gate-failed", "success", "running", "stopped", "superseded"])
+def test_a_plan_never_stands_before_an_execution(github: FakeGitHub, name: str) -> None:
+    """GitHub shows the newest of a name, and lets a pull request be merged by it."""
+    assert post_check(forge_of(github), check_of(REPORTS[name]))
+    before = github.checks(COMMIT)
+    assert not post_check(forge_of(github), check_of(PLAN))
+    assert not post_check(forge_of(github), refused(CompileError("x"), planned=True))
+    assert github.checks(COMMIT) == before
+    assert github.writes() == ["POST"]
+
+
+def test_a_plan_follows_a_plan_and_an_execution_follows_both(github: FakeGitHub) -> None:
+    """Also one that could not be made; what could not be started stays as it is."""
+    of_plan = [refused(CompileError("x"), planned=True), check_of(PLAN), check_of(PLAN)]
+    for check in (*of_plan, check_of(REPORTS["running"])):
+        assert post_check(forge_of(github), check)
+    told = [run["conclusion"] for run in github.checks(COMMIT)]
+    assert told == ["failure", "success", None]
+    github.check_runs.clear()
+    assert post_check(forge_of(github), refused(CompileError("x")))
+    assert not post_check(forge_of(github), check_of(PLAN))
+    assert [run["conclusion"] for run in github.checks(COMMIT)] == ["failure"]
+
+
 def test_somebody_elses_of_the_same_name_is_left_alone(github: FakeGitHub) -> None:
     check = check_of(REPORTS["success"])
     number = github.next_number()
@@ -217,15 +244,16 @@ def test_the_summary_fits_in_bytes(github: FakeGitHub) -> None:
     assert github.writes() == ["POST"]
 
 
-def refused(error: CompileError) -> Check:
+def refused(error: CompileError, *, planned: bool = False) -> Check:
     return refused_check(
         error,
         TRIGGER,
         project=None,
         pipeline="abalone",
-        environment="main",
+        environment=PLAN.environment,
         redactor=Redactor(("s3cretvalue",)),
         annotations=remarks(1),
+        planned=planned,
     )
 
 
@@ -240,6 +268,6 @@ def test_what_was_never_started_is_told(github: FakeGitHub) -> None:
     assert run["title"].startswith("Not started: pipeline.py raised")
     assert "s3cretvalue" not in str(run)
     assert run["annotations"][0]["path"] == "pipeline.py"
-    final = replace(REPORTS["success"], environment="main", pipeline="abalone", state=State.FINAL)
+    final = replace(REPORTS["success"], pipeline="abalone", state=State.FINAL)
     assert check_of(final).reference == check.reference
     assert check_of(final).name == check.name

@@ -79,6 +79,7 @@ class FakeBitbucket(Loopback):
             r"/commit/([^/]+)": self._commit,
             r"/commit/([^/]+)/pullrequests": partial(self._of_commit, request),
             r"/commit/([^/]+)/statuses/build": partial(self._status, request),
+            r"/commit/([^/]+)/statuses/build/([^/]+)": self._one_status,
         }
         return routed(routes, path) or _error(404, "Resource not found")
 
@@ -139,6 +140,10 @@ class FakeBitbucket(Loopback):
         posted = self.statuses.setdefault(commit, [])
         posted[:] = [each for each in posted if each["key"] != body["key"]] + [body]
         return Answer(status=201, body=body)
+
+    def _one_status(self, commit: str, key: str) -> Answer:
+        found = [each for each in self.statuses.get(commit, []) if each["key"] == key]
+        return Answer(body=found[0]) if found else _error(404, "Build status not found")
 
     def _page(self, items: list[Any], request: Request) -> Answer:
         page = int(request.query.get("page", "1"))

@@ -78,6 +78,7 @@ class FakeGitLab(Loopback):
             r"/repository/commits/([^/]+)/merge_requests": partial(self._of_commit, request),
             "/members/all": partial(self._members, request),
             r"/statuses/([^/]+)": partial(self._status, request),
+            r"/repository/commits/([^/]+)/statuses": partial(self._statuses, request),
         }
         return routed(routes, path) or _not_found("Page")
 
@@ -154,6 +155,13 @@ class FakeGitLab(Loopback):
             return Answer(status=400, body={"message": said})
         posted.append(body)
         return Answer(status=201, body=body)
+
+    def _statuses(self, request: Request, commit: str) -> Answer:
+        posted = self.statuses.get((commit, request.query["name"]), [])
+        listed = [
+            {**each, "id": number, "status": each["state"]} for number, each in enumerate(posted)
+        ]
+        return self._page(listed[-1:], request)
 
     def _page(self, items: list[Any], request: Request) -> Answer:
         page = int(request.query.get("page", "1"))

@@ -110,7 +110,7 @@ def plan(arguments: argparse.Namespace, shell: Shell) -> int:
     session = settle_session(arguments, shell)
     names = settle_pipelines(arguments, session.project)
     shell.say(f"Planning {', '.join(names)} for {session.environment}")
-    with told_on_checks(arguments, shell, session, names):
+    with told_on_checks(arguments, shell, session, names, planned=True):
         jobs = prepare_jobs(session, names, parse_overrides(arguments.parameter))
     adapter = session.adapter(jobs[0].target.region)
     reporter = Reporter(arguments, shell, session, several=len(jobs) > 1)
