@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ci.approval.manual_approval import (
+    UNNAMED,
+    VARIABLE,
     Answered,
     Meaning,
     Place,
     Reply,
     approval_place,
-    belongs,
     choose_reply,
     named_packages,
     read_answer,
@@ -18,7 +19,7 @@ from ci.approval.manual_approval import (
 from ci.errors import GitOpsError, UsageError
 from ci.project.names import OWN
 from ci.registry.decisions import Decision, decide
-from ci.sagemaker.codepipeline import ActionRun, CodePipeline, WaitingApproval
+from ci.sagemaker.codepipeline import CodePipeline, WaitingApproval
 from ci.sagemaker.model import ApprovalStatus, ModelPackage
 from ci.sagemaker.packages import Packages
 from ci.trigger.values import known_commit
@@ -71,10 +72,10 @@ def bring_answer(
     named = named_packages(actions)
     if not named:
         raise UsageError(
-            "no action of this pipeline execution names a model package",
+            UNNAMED,
             where=f"{place.pipeline}, {execution}",
             fix="Give the action that trains a Namespace: its variable "
-            "SAGEMAKER_GITOPS_MODEL_PACKAGE_ARN is what is approved.",
+            f"{VARIABLE} is what is approved.",
         )
     revisions = service.revisions(place.pipeline, execution)
     return _decide_all(packages, named, answer, revisions, now=now)
@@ -131,13 +132,11 @@ def _expected(packages: Packages, arn: str, answer: Answered) -> ApprovalStatus:
 def _reply(
     service: CodePipeline, packages: Packages, package: ModelPackage, waiting: WaitingApproval
 ) -> Reply:
-    actions: Sequence[ActionRun] = service.actions(waiting.pipeline, waiting.execution)
-    named = named_packages(actions)
-    revisions = () if named else service.revisions(waiting.pipeline, waiting.execution)
+    named = named_packages(service.actions(waiting.pipeline, waiting.execution))
     others = {}
-    if belongs(package, named, revisions):
+    if package.arn in named:
         others = {arn: packages.describe(arn).approval for arn in named if arn != package.arn}
-    return choose_reply(package, others, named=named, revisions=revisions)
+    return choose_reply(package, others, named=named)
 
 
 def _give(

@@ -1,10 +1,10 @@
 """Decides what a model package's status means for a manual approval of CodePipeline that waits,
 and what an answered one means for the package. Pure.
 
-The two are about the same thing only where that is shown: an action of the very pipeline execution
-named the package in its output variables, or the package is of one of its source revisions and no
-action names another. Both directions start from what is held now, so that an event that comes
-twice, late or out of order changes nothing.
+The two are about the same thing only where CodePipeline itself tells so: an action of the very
+pipeline execution named the package in its output variables. What a package says of its commit is
+no proof: whoever registers one may write it, a pull request's run included. Both directions start
+from what is held now, so that an event that comes twice, late or out of order changes nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,13 +13,13 @@ from enum import StrEnum
 
 from ci.errors import UsageError
 from ci.registry.decisions import read_decision
-from ci.registry.packages import read_provenance
 from ci.sagemaker.codepipeline import ActionRun, WaitingApproval
 from ci.sagemaker.model import ApprovalStatus, ModelPackage
 
 VARIABLE = "SAGEMAKER_GITOPS_MODEL_PACKAGE_ARN"
 # Names the manual approvals that a package's status answers: PIPELINE or PIPELINE/STAGE/ACTION.
 PLACES = "SAGEMAKER_GITOPS_CODEPIPELINE"
+UNNAMED = "no action of this pipeline execution names a model package"
 _STATUS = {"Succeeded": ApprovalStatus.APPROVED, "Failed": ApprovalStatus.REJECTED}
 
 
@@ -75,29 +75,24 @@ def parse_places(text: str, where: str) -> tuple[Place, ...]:
 
 
 def named_packages(actions: Sequence[ActionRun]) -> tuple[str, ...]:
-    """The model packages that the actions of one pipeline execution told of."""
-    found = (action.variables.get(VARIABLE) for action in actions)
+    """The model packages that the actions of one pipeline execution told of, newest run first. Of
+    an action that a retried stage ran again the last run counts: what an earlier one registered is
+    nobody's to decide on any more."""
+    newest: dict[tuple[str, str], ActionRun] = {}
+    for run in actions:
+        newest.setdefault((run.stage, run.action), run)
+    found = (run.variables.get(VARIABLE) for run in newest.values())
     return tuple(dict.fromkeys(arn for arn in found if arn))
 
 
-def belongs(package: ModelPackage, named: Sequence[str], revisions: Sequence[str]) -> bool:
-    """Whether a pipeline execution is about the package."""
-    if named:
-        return package.arn in named
-    provenance = read_provenance(package)
-    return provenance is not None and provenance.commit in revisions
-
-
 def choose_reply(
-    package: ModelPackage,
-    others: Mapping[str, ApprovalStatus],
-    *,
-    named: Sequence[str],
-    revisions: Sequence[str],
+    package: ModelPackage, others: Mapping[str, ApprovalStatus], *, named: Sequence[str]
 ) -> Reply:
     """What to answer for a package. `others` are the statuses of the further packages that the
     pipeline execution named: one approval stands for all of them."""
-    if not belongs(package, named, revisions):
+    if not named:
+        return Reply(meaning=Meaning.FOREIGN, text=UNNAMED)
+    if package.arn not in named:
         return Reply(meaning=Meaning.FOREIGN, text="the pipeline execution is about another model")
     statuses = {package.arn: package.approval, **others}
     if package.approval is ApprovalStatus.REJECTED:

@@ -18,6 +18,7 @@ from ci.approval.manual_approval import (
     Meaning,
     Place,
     choose_reply,
+    named_packages,
     parse_places,
     person,
     read_answer,
@@ -326,7 +327,7 @@ def test_one_approval_stands_for_all_models_of_an_execution() -> None:
     both = (ours.arn, other.arn)
 
     def meaning(first: ModelPackage, status: ApprovalStatus) -> Meaning:
-        return choose_reply(first, {other.arn: status}, named=both, revisions=()).meaning
+        return choose_reply(first, {other.arn: status}, named=both).meaning
 
     assert meaning(ours, ApprovalStatus.PENDING) is Meaning.WAIT
     assert meaning(ours, ApprovalStatus.APPROVED) is Meaning.APPROVE
@@ -336,18 +337,23 @@ def test_one_approval_stands_for_all_models_of_an_execution() -> None:
     assert meaning(package("quality", "Rejected"), ApprovalStatus.APPROVED) is Meaning.REJECT
 
 
-def test_without_a_name_the_commit_decides_and_a_name_goes_before_it() -> None:
+def test_nothing_but_a_name_ties_a_package_to_an_approval() -> None:
+    """A package's own word for its commit is no proof: a pull request's run may write it."""
     ours = package("quality", "Approved")
-    for named, revisions, wanted in (
-        ((), (COMMIT,), Meaning.APPROVE),
-        ((), ("f" * 40,), Meaning.FOREIGN),
-        ((), (), Meaning.FOREIGN),
-        (("arn:of:another",), (COMMIT,), Meaning.FOREIGN),
-    ):
-        assert choose_reply(ours, {}, named=named, revisions=revisions).meaning is wanted
-    nobodys = replace(ours, metadata={})
-    reply = choose_reply(nobodys, {}, named=(), revisions=(COMMIT,))
-    assert reply.meaning is Meaning.FOREIGN
+    for named in ((), ("arn:of:another",)):
+        assert choose_reply(ours, {}, named=named).meaning is Meaning.FOREIGN
+    assert choose_reply(ours, {}, named=(ours.arn,)).meaning is Meaning.APPROVE
+
+
+def test_of_a_retried_stage_the_last_run_names_the_package() -> None:
+    train, again = (
+        ActionRun(stage="Train", action="Run", status=status, variables={VARIABLE: arn})
+        for status, arn in (("Succeeded", "arn:new"), ("Failed", "arn:old"))
+    )
+    beside = ActionRun(stage="Train", action="Other", status="Succeeded", variables={VARIABLE: "b"})
+    assert named_packages((train, again, beside)) == ("arn:new", "b")
+    nothing = replace(train, variables={})
+    assert named_packages((nothing, again)) == ()
 
 
 def package(group: str, approval: str) -> ModelPackage:
