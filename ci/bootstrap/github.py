@@ -7,6 +7,7 @@ Who may assume a role is told by the token's subject (GitHub Docs, "OpenID Conne
 from ci.bootstrap.model import Duty, RoleNeed, Setup
 from ci.bootstrap.parts import logical, role_resources, shared_parameters, tags
 from ci.bootstrap.template import (
+    NO_VALUE,
     Equals,
     GetAtt,
     If,
@@ -18,10 +19,15 @@ from ci.bootstrap.template import (
     Sub,
     Template,
 )
+from ci.errors import ProjectError
 
 NAME = "github-oidc"
 ISSUER = "token.actions.githubusercontent.com"
 AUDIENCE = "sts.amazonaws.com"
+# Of jobs that run a pull request's code and that a comment started: by event and branch their
+# subject would be the default branch's, which the role of main trusts.
+CHAT_ENVIRONMENT = "sagemaker-pull-request"
+_NOT_CHAT = f"(?!{CHAT_ENVIRONMENT}$).*"
 _MAIN = "main"
 
 
@@ -47,14 +53,22 @@ def github_template(setup: Setup) -> Template:
                 default="",
             ),
             "MainEnvironment": Parameter(
-                description="The GitHub environment that deploying jobs name; empty: none, any job"
-                " of the default branch may assume the role",
+                description="The GitHub environment that jobs of main name; empty: none, any job of"
+                " the default branch may assume the role",
                 default="",
+                pattern=_NOT_CHAT,
+            ),
+            "ReviewEnvironment": Parameter(
+                description="The GitHub environment whose required reviewers approve models; empty:"
+                " none. Without reviewers any branch's job could name it",
+                default="",
+                pattern=_NOT_CHAT,
             ),
         },
         conditions={
             "MakeProvider": Equals(Ref("OidcProvider"), ""),
             "HasMainEnvironment": Not(Equals(Ref("MainEnvironment"), "")),
+            "HasReviewEnvironment": Not(Equals(Ref("ReviewEnvironment"), "")),
         },
         resources=resources,
         outputs=outputs,
@@ -90,14 +104,35 @@ def _subjects(need: RoleNeed) -> list[object]:
     branch = Sub("repo:${Repository}:ref:refs/heads/${DefaultBranch}")
     pull_request = Sub("repo:${Repository}:pull_request")
     match need.duty:
-        case Duty.PLAN | Duty.PULL_REQUEST:
-            # The branch as well: drift at night, orders by comment, cleanup by hand.
+        case Duty.PLAN:
+            # The branch as well: drift at night.
             return [pull_request, branch]
+        case Duty.PULL_REQUEST:
+            return [pull_request, _environment(CHAT_ENVIRONMENT)]
         case Duty.MAIN if need.environment == _MAIN:
-            guarded = Sub("repo:${Repository}:environment:${MainEnvironment}")
-            return [If("HasMainEnvironment", guarded, branch)]
+            guarded = _environment("${MainEnvironment}")
+            reviewed = _environment("${ReviewEnvironment}")
+            return [
+                If("HasMainEnvironment", guarded, branch),
+                If("HasReviewEnvironment", reviewed, NO_VALUE),
+            ]
         case Duty.MAIN:
-            return [Sub(f"repo:${{Repository}}:environment:{need.environment}")]
+            return [_environment(_own_environment(need))]
+
+
+def _own_environment(need: RoleNeed) -> str:
+    """GitHub's environment of the same name. ProjectError where that is the one of comments."""
+    if need.environment is None or need.environment == CHAT_ENVIRONMENT:
+        raise ProjectError(
+            f"no environment may be called {CHAT_ENVIRONMENT}: jobs that run the code of pull"
+            " requests have that name in their tokens",
+            fix="Call it otherwise.",
+        )
+    return need.environment
+
+
+def _environment(name: str) -> Sub:
+    return Sub(f"repo:${{Repository}}:environment:{name}")
 
 
 def _told(need: RoleNeed) -> str:

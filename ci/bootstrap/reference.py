@@ -29,13 +29,17 @@ A role is assumed by a job whose token has one of these subjects:
 
 - `mlops-plan`, for plans and the nightly drift: `repo:acme/mlops:pull_request` and
   `repo:acme/mlops:ref:refs/heads/main`
-- `mlops-pull-request`, for runs of pull requests and their cleanup: the same two
-- `mlops-main`, for deploys, promotions and approvals: `repo:acme/mlops:ref:refs/heads/main`; with
-  the parameter `MainEnvironment` instead `repo:acme/mlops:environment:NAME`
+- `mlops-pull-request`, for runs of pull requests and their cleanup: `repo:acme/mlops:pull_request`
+  and, for runs that a comment asks for, `repo:acme/mlops:environment:sagemaker-pull-request`
+- `mlops-main`, for deploys, promotions, drift and approvals: `repo:acme/mlops:ref:refs/heads/main`;
+  with the parameter `MainEnvironment` instead `repo:acme/mlops:environment:NAME`; with
+  `ReviewEnvironment` that environment's as well
 - one for each further environment of the project file: `repo:acme/mlops:environment:NAME`
 
-The audience is `sts.amazonaws.com`. Jobs that an issue comment or a schedule starts have the
-default branch as their subject.
+The audience is `sts.amazonaws.com`. Jobs that an issue comment, a dispatch or a schedule starts
+have the default branch as their subject, unless they name an environment. GitHub makes an
+environment that does not exist, without any rule, for whichever branch's job names it: make those
+that roles trust first, and restrict them to the default branch.
 
 ## What holds, and what does not
 

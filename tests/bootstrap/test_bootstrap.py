@@ -135,7 +135,7 @@ def test_roles_of_two_projects_stand_side_by_side(account: Account) -> None:
     assert trust["Principal"] == {"Federated": PROVIDER}
     assert trust["Condition"]["StringEquals"]["token.actions.githubusercontent.com:sub"] == [
         "repo:acme/mlops:pull_request",
-        "repo:acme/mlops:ref:refs/heads/main",
+        "repo:acme/mlops:environment:sagemaker-pull-request",
     ]
     write = "sagemaker:UpdatePipeline"
     arn = "arn:aws:sagemaker:us-east-1:000000000000:pipeline/"

@@ -142,12 +142,25 @@ def test_who_may_assume_which_role(tmp_path: Path) -> None:
     branch = ("Sub", "repo:${Repository}:ref:refs/heads/${DefaultBranch}")
     pull_request = ("Sub", "repo:${Repository}:pull_request")
     guarded = ("Sub", "repo:${Repository}:environment:${MainEnvironment}")
+    reviewed = ("Sub", "repo:${Repository}:environment:${ReviewEnvironment}")
+    chat = ("Sub", "repo:${Repository}:environment:sagemaker-pull-request")
     assert subjects == {
         "PlanRole": [pull_request, branch],
-        "MainRole": [("If", "HasMainEnvironment", guarded, branch)],
+        "MainRole": [
+            ("If", "HasMainEnvironment", guarded, branch),
+            ("If", "HasReviewEnvironment", reviewed, ("Ref", "AWS::NoValue")),
+        ],
         "StagingRole": [("Sub", "repo:${Repository}:environment:staging")],
-        "PullRequestRole": [pull_request, branch],
+        "PullRequestRole": [pull_request, chat],
     }
+    for name in ("MainEnvironment", "ReviewEnvironment"):
+        pattern = document["Parameters"][name]["AllowedPattern"]
+        assert re.fullmatch(pattern, "sagemaker-pull-request") is None
+        assert re.fullmatch(pattern, "")
+        assert re.fullmatch(pattern, "sagemaker-pull-requests")
+    clash = WIDE.replace("  staging:", "  sagemaker-pull-request:")
+    with pytest.raises(ProjectError, match="no environment may be called"):
+        CONCERNS["github-oidc"].build(setup(clash, tmp_path))
 
 
 def test_names_of_environments_and_regions_narrow_each_role(tmp_path: Path) -> None:
