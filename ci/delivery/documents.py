@@ -25,13 +25,15 @@ class _NoDocumentError(Exception):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricReader:
     """Reads the metrics of one execution, each document once. What cannot be read becomes a
-    metric with a problem: a missing number is a finding, not an error."""
+    metric with a problem: a missing number is a finding, not an error. `no_champion` says why
+    there is none although one was named."""
 
     adapter: SageMaker
     definition: Definition
     execution: ExecutionSnapshot
     package: ModelPackage | None
     champion: ModelPackage | None
+    no_champion: str | None = None
     _bodies: dict[str, bytes | AwsError] = field(default_factory=dict)
     _jobs: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -52,6 +54,8 @@ class MetricReader:
             )
 
     def _with_champion(self, metric: MetricValue) -> MetricValue:
+        if self.no_champion is not None and metric.champion is None:
+            return replace(metric, champion_problem=self.no_champion)
         if self.champion is None or self.champion.metrics_uri is None:
             return metric
         if metric.champion is not None or metric.source.champion_path is not None:

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 
 from ci.definition.model import Definition
 from ci.delivery.documents import MetricReader
+from ci.errors import AwsError
 from ci.metrics.facts import EndpointFact, Facts
 from ci.metrics.gates import evaluate_gates
 from ci.project.model import Pipeline
-from ci.registry.packages import champion
+from ci.registry.packages import champion, named_champion
 from ci.sagemaker.adapter import SageMaker
 from ci.sagemaker.model import ApprovalStatus, ExecutionSnapshot, ModelPackage
+from ci.sagemaker.retry import is_gone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,13 +37,14 @@ def gather_facts(
     if not execution.status.terminal:
         return Facts(execution=execution)
     package = fetch_package(adapter, execution)
-    held = _champion(adapter, pipeline, execution, package)
+    held, unknown = _champion(adapter, pipeline, execution, package)
     reader = MetricReader(
         adapter=adapter,
         definition=definition,
         execution=execution,
         package=package,
         champion=held,
+        no_champion=unknown,
     )
     metrics = reader.read(pipeline.metrics)
     return Facts(
@@ -66,12 +69,23 @@ def _champion(
     pipeline: Pipeline,
     execution: ExecutionSnapshot,
     package: ModelPackage | None,
-) -> ModelPackage | None:
+) -> tuple[ModelPackage | None, str | None]:
+    """The champion; or none, and why, where one is named that is not there."""
+    if pipeline.champion is not None:
+        try:
+            return named_champion(
+                adapter.packages, pipeline.champion, execution=execution.arn
+            ), None
+        except AwsError as error:
+            if not is_gone(error):
+                raise
+            return None, f"the champion {pipeline.champion} of the project file is not there"
     group = pipeline.model_package_group
     if group is None:
-        return None
+        return None, None
     challenger = package.arn if package else None
-    return champion(adapter.packages, group, challenger=challenger, before=execution.started)
+    started = execution.started
+    return champion(adapter.packages, group, challenger=challenger, before=started), None
 
 
 def expected_group(

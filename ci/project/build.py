@@ -112,6 +112,7 @@ class _Builder:
             paths=tuple(raw.get("paths", ())),
             parameters=raw.get("parameters", {}),
             model_package_group=raw.get("model_package_group"),
+            champion=raw.get("champion"),
             endpoint=raw.get("endpoint"),
             metrics=metrics,
             gates=tuple(

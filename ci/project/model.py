@@ -65,7 +65,8 @@ class DefinitionSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
-    """One entry under `pipelines:`. Paths are absolute; `line` is where the entry stands."""
+    """One entry under `pipelines:`. Paths are absolute; `line` is where the entry stands.
+    `champion` is a named one: `group/version` or an ARN."""
 
     name: str
     source: ModuleSource | DefinitionSource
@@ -78,6 +79,7 @@ class Pipeline:
     paths: tuple[str, ...] = ()
     parameters: Mapping[str, str | int | float | bool] = field(default_factory=dict)
     model_package_group: str | None = None
+    champion: str | None = None
     endpoint: str | None = None
     metrics: tuple[MetricSource, ...] = ()
     gates: tuple[Gate, ...] = ()

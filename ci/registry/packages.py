@@ -4,11 +4,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 from ci.project.names import OWN
+from ci.registry.elsewhere import decided_elsewhere
 from ci.sagemaker.model import ApprovalStatus, ModelPackage
 from ci.sagemaker.packages import Packages
 
+# How many approved packages of a group are looked at; each takes a call.
+MOST_APPROVED = 100
+_MAIN, _PULL_REQUEST = "main", "pull_request"
 _VALUE_LIMIT = 256
 _UNSAFE = re.compile(r"[^\w .:/=+\-@]", re.UNICODE)
 
@@ -27,12 +32,13 @@ class Provenance:
 
 
 def stamp_package(packages: Packages, package: str, provenance: Provenance) -> bool:
-    """Write where the package comes from; False where it says so already."""
+    """Write where the package comes from; False where it says so already. Who has decided on it by
+    then is kept in the same update: after it SageMaker names this program."""
     wanted = safe_metadata(_provenance_metadata(provenance))
     held = packages.describe(package)
     missing = {key: value for key, value in wanted.items() if held.metadata.get(key) != value}
     if missing:
-        packages.update(package, metadata=missing)
+        packages.update(package, metadata=missing | safe_metadata(decided_elsewhere(held)))
     return bool(missing)
 
 
@@ -64,13 +70,38 @@ def champion(
     packages: Packages, group: str, *, challenger: str | None, before: datetime | None
 ) -> ModelPackage | None:
     """The newest Approved package of the group but the challenger, made before `before` (the
-    execution's start). None: the first model ever."""
-    for package in packages.in_group(group, approval=ApprovalStatus.APPROVED, before=before):
-        if package.arn != challenger and (
-            before is None or package.created is None or package.created < before
-        ):
-            return packages.describe(package.arn)
+    execution's start). One that a pull request made is none, though it was approved; one that says
+    nothing of where it comes from is. None: the first model ever, or none among the newest 100.
+    """
+    listed = packages.in_group(group, approval=ApprovalStatus.APPROVED, before=before)
+    for package in islice(listed, MOST_APPROVED):
+        if package.arn == challenger or not _made_before(package, before):
+            continue
+        held = packages.describe(package.arn)
+        if not of_pull_request(held):
+            return held
     return None
+
+
+def of_pull_request(package: ModelPackage) -> bool:
+    """Whether the package says that it was made for a pull request, apart from main."""
+    made = read_provenance(package)
+    if made is None or made.environment == _MAIN:
+        return False
+    return made.pull_request is not None or made.environment == _PULL_REQUEST
+
+
+def _made_before(package: ModelPackage, before: datetime | None) -> bool:
+    return before is None or package.created is None or package.created < before
+
+
+def named_champion(packages: Packages, name: str, *, execution: str) -> ModelPackage:
+    """The package that `name` means: an ARN, or `group/version` in the account and region of this
+    execution. AwsError where there is none."""
+    arn = name
+    if not name.startswith("arn:"):
+        arn = f"{execution.rpartition(':pipeline/')[0]}:model-package/{name}"
+    return packages.describe(arn)
 
 
 def _provenance_metadata(provenance: Provenance) -> dict[str, str]:
