@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 from ci.errors import ForgeError
 from ci.forge.github_json import read_comment, read_pull_request, read_status
 from ci.forge.github_marks import GitHubMarks
-from ci.forge.http import Client
+from ci.forge.http import Client, checked_token
 from ci.forge.model import (
     Comment,
     CommitStatus,
@@ -251,11 +251,13 @@ def github_from_environment(
 ) -> GitHub | None:
     """The forge that a GitHub job, or a CodeBuild job with a token, speaks to; None without one.
 
-    `GITHUB_API_URL` leads to GitHub Enterprise Server.
+    `GITHUB_API_URL` leads to GitHub Enterprise Server. ForgeError for a token that is none.
     """
-    token = environ.get("GITHUB_TOKEN", "").strip() or environ.get("GH_TOKEN", "").strip()
+    held = ((name, environ.get(name, "").strip()) for name in ("GITHUB_TOKEN", "GH_TOKEN"))
+    name, token = next((each for each in held if each[1]), ("", ""))
     if not token:
         return None
+    token = checked_token(token, name)
     address = environ.get("GITHUB_API_URL", "").strip() or API
     client = Client(address, token, permissions=PERMISSIONS, sleep=sleep)
     return GitHub(client, repository, graphql_url=_named_graphql(environ, address))

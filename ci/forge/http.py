@@ -59,6 +59,19 @@ GITHUB = Manners(
 )
 
 
+def checked_token(token: str, source: str) -> str:
+    """A token as a header can carry it. ForgeError names where it is from, and does not show it:
+    what was pasted brings line ends along, and characters that nobody sees."""
+    if re.fullmatch(r"[!-~]+", token):
+        return token
+    place = next(at for at, each in enumerate(token, 1) if not "!" <= each <= "~")
+    raise ForgeError(
+        f"{source} holds no token",
+        why=f"its character {place} of {len(token)} is white space, or no printable ASCII",
+        fix="Set it again, without what was pasted along with it.",
+    )
+
+
 class Client:
     """JSON over HTTP with a token, which is sent to `base_url`'s host alone.
 

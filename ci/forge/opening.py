@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from ci.errors import AwsError, ForgeError
 from ci.forge import bitbucket, github, gitlab
+from ci.forge.http import checked_token
 from ci.forge.model import Forge
 from ci.project.model import ForgeKind, ForgeSettings, Project, TokenSource
 from ci.trigger.model import Door, Trigger
@@ -96,7 +97,8 @@ def open_forge(
 
 def _at_hand(kind: ForgeKind, environ: Mapping[str, str]) -> str | None:
     """The environment's token. Bitbucket's app passwords and API tokens go with an account."""
-    token = _first(environ, HOSTS[kind].tokens)
+    held = ((name, environ.get(name, "").strip()) for name in HOSTS[kind].tokens)
+    token = next((checked_token(value, name) for name, value in held if value), None)
     account = environ.get("BITBUCKET_USERNAME", "").strip()
     if kind is ForgeKind.BITBUCKET and token and account and ":" not in token:
         return f"{account}:{token}"
@@ -214,8 +216,9 @@ def _read(
     clients = open_clients(told[1] if told else _region(environ, region), environ, sleep=sleep)
     try:
         if source.secret is not None:
-            return read_secret(clients, source.secret, source.key)
-        return read_parameter(clients, name)
+            token = read_secret(clients, source.secret, source.key)
+        else:
+            token = read_parameter(clients, name)
     except AwsError as error:
         raise ForgeError(
             f"the forge's token cannot be read: {error.what}",
@@ -223,6 +226,7 @@ def _read(
             why=error.why,
             fix=error.fix,
         ) from error
+    return checked_token(token, name)
 
 
 def _region(environ: Mapping[str, str], region: str | None) -> str:

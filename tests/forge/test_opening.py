@@ -253,6 +253,17 @@ def test_a_token_that_cannot_be_used_is_told_and_not_shown(
     assert "s3cr" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "token", ["s3\u200bcret", "s3\ncret", "s3 cret", "s\xe9cret", "\ufeffs3cret"]
+)
+def test_what_was_pasted_along_with_a_token_is_told_at_once(token: str) -> None:
+    """An exception of the HTTP library would tell it too late, and show it."""
+    for name, host in (("GH_TOKEN", "github.com"), ("GITLAB_TOKEN", "gitlab.com")):
+        with pytest.raises(ForgeError, match=f"{name} holds no token") as refused:
+            opened(trigger(host=host), {name: token})
+        assert "cret" not in str(refused.value)
+
+
 def test_the_environment_s_token_goes_before_the_file_s() -> None:
     kept = project(kind=ForgeKind.GITHUB, token=TokenSource(secret="never-read"))
     environ = {**TOKENS, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
