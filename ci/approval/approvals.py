@@ -158,11 +158,20 @@ def _newest(subject: Subject) -> ModelPackage | None:
 def _perform(
     subject: Subject, package: ModelPackage, waiting: Waiting, tell: Callable[[str], None]
 ) -> EndpointFact | None:
-    """Call the function that deploys `package`; the endpoint as it is afterwards."""
+    """Call the function that deploys `package`; the endpoint as it is afterwards. A call that
+    fails is forgiven where the endpoint serves the package all the same: the same decision may be
+    brought home twice at the same moment, and one of the two finds the endpoint busy."""
     call = _call(subject, package)
     _refuse_others_function(subject, call)
     tell(f"Calling {call.function} as step {call.step} would, for {_name(package)}")
-    tell(f"It answers: {subject.adapter.functions.invoke(call.function, call.inputs)[:500]}")
+    try:
+        tell(f"It answers: {subject.adapter.functions.invoke(call.function, call.inputs)[:500]}")
+    except AwsError as error:
+        endpoint = _endpoint(subject, waiting)
+        if endpoint is None or not serves(endpoint, package):
+            raise
+        tell(f"It failed, and the endpoint serves {_name(package)}: {error.what}")
+        return endpoint
     return _endpoint(subject, waiting)
 
 

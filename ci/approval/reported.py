@@ -12,10 +12,13 @@ from ci.errors import AwsError
 from ci.execution.find import find_executions
 from ci.forge.model import Forge
 from ci.registry.decisions import ApprovalError
-from ci.report.marker import Marker, parse_marker
+from ci.report.marker import Marker, parse_marker, short_project
+from ci.sagemaker.adapter import SageMaker
 from ci.sagemaker.arn import region_of
+from ci.sagemaker.identity import Identity
 from ci.sagemaker.model import ApprovalStatus, ModelPackage
 from ci.session.session import Session
+from ci.text.redact import ACCOUNT_MASK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,14 +32,15 @@ class Reported:
     package: ModelPackage
 
 
-def shown_markers(forge: Forge, number: int) -> tuple[Marker, ...]:
+def shown_markers(forge: Forge, number: int, place: str | None) -> tuple[Marker, ...]:
     """What our comments on a pull request are about: of each pipeline and environment the last
-    comment's. Another author's comment counts for nothing."""
+    comment's. Another author's comment counts for nothing, nor does one of another project file
+    than that at `place` (None: the root's)."""
     login = forge.whoami().lower()
     found: dict[tuple[str, str], Marker] = {}
     for comment in forge.comments(number):
         marker = parse_marker(comment.body) if comment.author.lower() == login else None
-        if marker is not None:
+        if marker is not None and marker.project == short_project(place):
             found[marker.pipeline, marker.environment] = marker
     return tuple(found.values())
 
@@ -122,11 +126,20 @@ def _registered(session: Session, execution: str) -> ModelPackage | None:
     """None as well where the execution is gone."""
     adapter = session.adapter(region_of(execution) or "")
     try:
-        return fetch_package(adapter, adapter.executions.snapshot(execution))
+        whole = _unmasked(adapter, execution)
+        return fetch_package(adapter, adapter.executions.snapshot(whole))
     except AwsError as error:
         if error.code in {"ResourceNotFound", "ResourceNotFoundException", "ValidationException"}:
             return None
         raise
+
+
+def _unmasked(adapter: SageMaker, execution: str) -> str:
+    """A comment that hides accounts names its execution without one: it is of this account."""
+    if f":{ACCOUNT_MASK}:" not in execution:
+        return execution
+    account = Identity(adapter.clients).caller().account
+    return execution.replace(f":{ACCOUNT_MASK}:", f":{account}:")
 
 
 def _told(found: Iterable[Reported]) -> str:

@@ -18,9 +18,9 @@ def add_decision_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "package",
         nargs="?",
-        metavar="ARN",
-        help="the model package, as the report names it; default: what is reported of the"
-        " pull request or the commit",
+        metavar="ARN|PIPELINE",
+        help="the model package, as the report names it; or the pipeline whose package is"
+        " reported of the pull request or the commit; default: the only one that is",
     )
     parser.add_argument("--reason", default="", help="kept with the package")
     parser.add_argument(
@@ -48,12 +48,7 @@ def decide_on_package(
 
     _refuse_short_commit(arguments.commit)
     session = settle_session(arguments, shell, anywhere=True)
-    arn = arguments.package or _find(arguments, shell, session, approval)
-    if ":model-package/" not in arn:
-        raise UsageError(
-            f"{arn!r} is not the ARN of a model package",
-            fix="The report of the execution names it.",
-        )
+    arn = _settle_arn(arguments, shell, session, approval)
     package = decide(
         session.adapter(region_of(arn) or "").packages,
         Decision(
@@ -79,6 +74,20 @@ def _refuse_short_commit(commit: str | None) -> None:
         )
 
 
+def _settle_arn(
+    arguments: argparse.Namespace, shell: Shell, session: "Session", approval: "ApprovalStatus"
+) -> str:
+    named = arguments.package
+    if named is not None and named not in session.project.pipelines:
+        if ":model-package/" not in named:
+            raise UsageError(
+                f"{named!r} is not the ARN of a model package, nor a pipeline's name",
+                fix="The report of the execution names it.",
+            )
+        return str(named)
+    return _find(arguments, shell, session, approval)
+
+
 def _find(
     arguments: argparse.Namespace, shell: Shell, session: "Session", approval: "ApprovalStatus"
 ) -> str:
@@ -90,15 +99,19 @@ def _find(
         raise UsageError(
             "no model package is named", fix="approve ARN | --pull-request NUMBER | --commit COMMIT"
         )
-    found = _shown(arguments, shell, session)
-    if not found:
-        found = list(from_executions(session, commit=arguments.commit))
+    pipeline = arguments.package
+    found = [
+        each
+        for each in _shown(arguments, shell, session)
+        or from_executions(session, commit=arguments.commit)
+        if pipeline in {None, each.pipeline}
+    ]
     chosen = choose_reported(
         found,
         expected=ApprovalStatus(arguments.expected),
         approval=approval,
         commit=arguments.commit,
-        how=lambda each: f"{each.package.arn}",
+        how=lambda each: _how(session, each),
     )
     shell.say(
         f"{chosen.pipeline} in {chosen.environment} at {chosen.commit[:12]}: {chosen.package.arn}"
@@ -106,14 +119,21 @@ def _find(
     return chosen.package.arn
 
 
+def _how(session: "Session", each: "Reported") -> str:
+    masked = session.project.report.mask_accounts
+    return f"{each.pipeline} --environment {each.environment}" if masked else each.package.arn
+
+
 def _shown(arguments: argparse.Namespace, shell: Shell, session: "Session") -> "list[Reported]":
     """What the pull request's comments name; nothing where the forge cannot be asked."""
     from ci.approval.reported import from_markers, shown_markers
+    from ci.posting.place import find_place
 
     number = session.trigger.pull_request
+    place = find_place(session.project.file, session.environ).project
     try:
         forge = session.forge(sleep=shell.sleep, learn=shell.learn)
-        markers = () if forge is None or number is None else shown_markers(forge, number)
+        markers = () if forge is None or number is None else shown_markers(forge, number, place)
     except ForgeError as error:
         shell.warn(f"warning: {error}")
         return []

@@ -100,8 +100,11 @@ def settle_session(
     from ci.session.session import open_session
 
     trigger = settle_trigger(arguments, shell)
+    project = settle_project(arguments, shell)
+    if project.report.mask_accounts:
+        shell.mask_accounts()
     return open_session(
-        settle_project(arguments, shell),
+        project,
         trigger,
         environ=_settle_environ(arguments, shell, trigger),
         environment=arguments.environment,

@@ -47,7 +47,7 @@ def run_code(
                 fix="compile: hermetic",
             )
     if order.verb is Verb.PLAN:
-        if _was_run(forge, trigger):
+        if _was_run(shell, forge, project, trigger):
             # The report of a run shows the plan as well, and names the model to decide on.
             shell.say("The plan stands in the report of this commit's run: no comment is posted")
             arguments.comment = "false"
@@ -59,10 +59,12 @@ def run_code(
     return deploy.run(arguments, shell)
 
 
-def _was_run(forge: "Forge", trigger: "Trigger") -> bool:
+def _was_run(shell: Shell, forge: "Forge", project: "Project", trigger: "Trigger") -> bool:
     from ci.approval.reported import shown_markers
+    from ci.posting.place import find_place
 
-    markers = shown_markers(forge, trigger.pull_request or 0)
+    place = find_place(project.file, shell.environ).project
+    markers = shown_markers(forge, trigger.pull_request or 0, place)
     return any(m.commit == trigger.commit and m.execution is not None for m in markers)
 
 
@@ -134,11 +136,13 @@ def _reported(
     """The package that this pull request's comments report, of the commit that is its head or, once
     it was merged, of the commit that came of it."""
     from ci.approval.reported import choose_reported, from_markers, shown_markers
+    from ci.posting.place import find_place
     from ci.sagemaker.model import ApprovalStatus
 
+    place = find_place(session.project.file, session.environ).project
     markers = [
         marker
-        for marker in shown_markers(forge, pull.number)
+        for marker in shown_markers(forge, pull.number, place)
         if order.pipeline in {None, marker.pipeline}
         and order.environment in {None, marker.environment}
         and _is_of(marker, pull, forge)

@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from ci.project.model import Project
 
 
+@dataclass(slots=True)
+class Learned:
+    """What became known while the command ran: secrets, and whether accounts are masked."""
+
+    secrets: list[str] = field(default_factory=list)
+    mask_accounts: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shell:
     """The outside world of one run.
@@ -34,17 +42,22 @@ class Shell:
     color: bool = False
     project_file: Path | None = None
     secrets: tuple[str, ...] = ()
-    learned: list[str] = field(default_factory=list, repr=False)
+    learned: Learned = field(default_factory=Learned, repr=False)
 
     def learn(self, secret: str) -> None:
         """Hide this value from now on: a token that was read while the command ran."""
-        if secret and secret not in self.learned:
-            self.learned.append(secret)
+        if secret and secret not in self.learned.secrets:
+            self.learned.secrets.append(secret)
+
+    def mask_accounts(self) -> None:
+        """Show no account id to people from now on; the JSON of `emit` is for programs, which
+        call AWS with it."""
+        self.learned.mask_accounts = True
 
     @property
     def hidden(self) -> tuple[str, ...]:
         """Every value that nobody may read."""
-        return (*self.secrets, *self.learned)
+        return (*self.secrets, *self.learned.secrets)
 
     def say(self, text: str = "") -> None:
         """A line for people: masked, and inert where a runner reads commands."""
@@ -68,8 +81,8 @@ class Shell:
             self.stderr.flush()
 
     def masked(self, text: str) -> str:
-        """`text` without secrets."""
-        return _redactor(self.hidden).text(text)
+        """`text` without secrets, and without accounts where those are masked."""
+        return _redactor(self.hidden, mask_accounts=self.learned.mask_accounts).text(text)
 
     def find_project(self) -> Path:
         """The project file: the one that was named, else the nearest one upwards."""
@@ -91,8 +104,8 @@ class Shell:
 
 
 @lru_cache(maxsize=4)
-def _redactor(secrets: tuple[str, ...]) -> Redactor:
-    return Redactor(secrets)
+def _redactor(secrets: tuple[str, ...], *, mask_accounts: bool = False) -> Redactor:
+    return Redactor(secrets, mask_accounts=mask_accounts)
 
 
 def wants_color(environ: Mapping[str, str], *, is_tty: bool) -> bool:

@@ -7,7 +7,7 @@ from datetime import datetime
 from ci.definition.graph import dependencies
 from ci.definition.model import Definition
 from ci.delivery.background import Background
-from ci.execution.follow import attach_command
+from ci.delivery.onwards import attach_line, decision_commands
 from ci.execution.identity import parameter_text
 from ci.metrics.facts import Facts
 from ci.metrics.model import Outcome, Verdict
@@ -15,7 +15,6 @@ from ci.metrics.verdict import decide_verdict
 from ci.project.model import ReportSettings
 from ci.report.links import execution_link, model_link, object_link
 from ci.report.model import (
-    Command,
     GraphNode,
     Link,
     LogTail,
@@ -25,14 +24,15 @@ from ci.report.model import (
     State,
     supersede,
 )
-from ci.sagemaker.model import ApprovalStatus, ExecutionSnapshot
+from ci.sagemaker.model import ExecutionSnapshot
 from ci.session.job import Job
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """All that was learnt of one job so far. `notes` are remarks of this program itself;
-    `superseded_by` is the newer commit that this run was stopped for."""
+    `superseded_by` is the newer commit that this run was stopped for, `chat` says that the
+    repository obeys comments."""
 
     job: Job
     facts: Facts | None = None
@@ -43,6 +43,7 @@ class Account:
     background: Background = field(default_factory=Background)
     settings: ReportSettings = field(default_factory=ReportSettings)
     superseded_by: str | None = None
+    chat: bool = False
 
     @property
     def verdict(self) -> Verdict | None:
@@ -70,7 +71,14 @@ def make_report(account: Account, *, generated: datetime) -> Report:
         graph=tuple(draw_graph(job.definition)),
         logs=account.logs,
         links=tuple(_links(account)),
-        commands=tuple(_commands(facts)),
+        commands=tuple(
+            decision_commands(
+                job,
+                facts.package if facts else None,
+                masked=account.settings.mask_accounts,
+                chat=account.chat,
+            )
+        ),
         digest=job.bundle.digest,
         attach=_attach(account, execution) if execution else None,
         approvers=account.settings.approvers,
@@ -123,15 +131,9 @@ def _parameters(account: Account) -> Iterable[ParameterValue]:
 
 
 def _attach(account: Account, execution: ExecutionSnapshot) -> str | None:
-    """By its ARN, unless that is shown without the account that it needs."""
     if account.verdict is None or account.verdict.outcome is not Outcome.RUNNING:
         return None
-    if not account.settings.mask_accounts:
-        return attach_command(execution.arn)
-    job = account.job
-    commit, number = job.trigger.commit[:12], job.trigger.pull_request
-    where = f"--pull-request {number}" if number else f"--environment {job.target.environment.name}"
-    return f"sagemaker-gitops attach {job.name} {where} --commit {commit}"
+    return attach_line(account.job, execution.arn, masked=account.settings.mask_accounts)
 
 
 def _links(account: Account) -> Iterable[Link]:
@@ -147,10 +149,3 @@ def _links(account: Account) -> Iterable[Link]:
         ):
             places.append(object_link(uri, facts.package.arn, label=label) if uri else None)
     yield from (place for place in places if place is not None)
-
-
-def _commands(facts: Facts | None) -> Iterable[Command]:
-    package = facts.package if facts else None
-    if package is not None and package.approval is ApprovalStatus.PENDING:
-        yield Command(label="Approve", line=f"sagemaker-gitops approve {package.arn}")
-        yield Command(label="Reject", line=f'sagemaker-gitops reject {package.arn} --reason "..."')

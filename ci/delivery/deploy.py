@@ -16,6 +16,7 @@ from ci.delivery.costs import read_prices
 from ci.delivery.evidence import Waiting, gather_facts
 from ci.delivery.history import remember_metrics
 from ci.delivery.mainline import main_parameters
+from ci.delivery.onwards import attach_line
 from ci.delivery.outlast import Patience, outlast
 from ci.delivery.tails import read_tails
 from ci.delivery.watching import open_means
@@ -28,6 +29,8 @@ from ci.execution.retry import retry_failed
 from ci.execution.start import ensure_execution
 from ci.metrics.facts import Facts
 from ci.metrics.verdict import exit_code
+from ci.posting.listening import obeys_comments
+from ci.posting.place import find_place
 from ci.project.model import OnCancel
 from ci.registry.packages import Provenance, stamp_package
 from ci.report.model import PlanSection, Report
@@ -159,6 +162,7 @@ class Delivery:
         self._ends = None if deadline is None else self._clock() + deadline
         self._accounts: dict[str, Account] = {}
         self._settings = session.project.report
+        self._chat = obeys_comments(find_place(session.project.file, session.environ).root)
         self._prices = read_prices(self._settings.prices) if self._settings.prices else None
 
     def start(
@@ -234,6 +238,7 @@ class Delivery:
             main_parameters=main_parameters(self._session, self._adapter, job),
             notes=tuple(notes),
             settings=self._settings,
+            chat=self._chat,
         )
 
     def follow(self) -> GitOpsError | None:
@@ -295,14 +300,19 @@ class Delivery:
         kind = Interrupted if signalled else DeadlineReached
         came = "A signal" if signalled else "The deadline"
         error = kind(f"{came} came while {state}", where=arn, fix=attach_command(arn))
-        note = f"{error.what}. To go on: {attach_command(arn)}"
+        note = f"{error.what}. To go on: {self._attach(arn)}"
         self._learn(arn, notes=(*account.notes, note))
         return error
+
+    def _attach(self, arn: str) -> str:
+        """As the report can show it; an error names the ARN."""
+        masked = self._settings.mask_accounts
+        return attach_line(self._accounts[arn].job, arn, masked=masked)
 
     def _how_it_goes_on(self, arn: str, early: GitOpsError | None) -> str:
         if arn in self._cancellation.stopped:
             return "This run was cancelled, and asked the execution to stop."
-        onwards = f"The execution runs on. To go on: {attach_command(arn)}"
+        onwards = f"The execution runs on. To go on: {self._attach(arn)}"
         if isinstance(early, Interrupted):
             problems = "".join(f" It could not be stopped: {p}." for p in self._problems())
             return f"This run was cancelled.{problems} {onwards}"

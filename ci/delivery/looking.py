@@ -9,6 +9,8 @@ from ci.delivery.costs import read_prices
 from ci.delivery.evidence import Waiting, gather_facts
 from ci.delivery.mainline import main_parameters
 from ci.delivery.tails import read_tails
+from ci.posting.listening import obeys_comments
+from ci.posting.place import find_place
 from ci.report.model import Report
 from ci.session.job import Job
 from ci.session.session import Session
@@ -46,5 +48,6 @@ def look_back(
         logs=read_tails(adapter, execution),
         background=background,
         settings=settings,
+        chat=obeys_comments(find_place(session.project.file, session.environ).root),
     )
     return make_report(account, generated=now())

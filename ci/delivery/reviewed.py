@@ -21,7 +21,7 @@ from ci.plan.states import wanted_state
 from ci.plan.words import differences, summary
 from ci.posting.forging import Comments
 from ci.project.model import OnUnreviewed
-from ci.report.marker import Marker
+from ci.report.marker import Marker, short_project
 from ci.report.model import State
 from ci.session.job import Job
 
@@ -99,7 +99,7 @@ def recorded_digest(comments: Comments, pipeline: str) -> str | None:
         execution=None,
         digest=None,
         state=State.PLANNED,
-        project=comments.place,
+        project=short_project(comments.place),
     )
     found = find_comments(comments.forge, comments.pull_request, subject)
     names = [marker.plan for _, marker in found if marker.plan and is_plan_name(marker.plan)]

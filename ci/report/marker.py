@@ -54,7 +54,7 @@ def marker_of(report: Report) -> Marker:
         digest=_short(report.digest, 64) if report.digest else None,
         state=report.state,
         plan=_short(report.plan.digest, 64) if report.plan and report.plan.digest else None,
-        project=_short(report.project, 100) if report.project else None,
+        project=short_project(report.project),
     )
 
 
@@ -128,6 +128,11 @@ def _written(body: str) -> str | None:
         return base64.urlsafe_b64decode(padded).decode("utf-8")
     except (binascii.Error, ValueError):
         return None
+
+
+def short_project(place: str | None) -> str | None:
+    """The place of a project file, as markers name it; None for the root's."""
+    return _short(place, 100) if place else None
 
 
 def _short(value: str, longest: int) -> str:

@@ -66,7 +66,7 @@ _URL_PASSWORD = re.compile(
     r"(\b[a-z][a-z0-9+.-]{0,20}://[^\s/:@]{0,200}:)([^\s/@]{1,500})(@)", re.IGNORECASE
 )
 _ACCOUNT = re.compile(r"(?<![0-9A-Za-z])\d{12}(?![0-9A-Za-z])")
-_ACCOUNT_MASK = "x" * 12
+ACCOUNT_MASK = "x" * 12
 # Half a character, which no file and no request could carry.
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -107,7 +107,7 @@ class Redactor:
             value = pattern.sub(_MASK, value)
         value = _NAMED.sub(rf"\1{_MASK}", value)
         value = _URL_PASSWORD.sub(rf"\1{_MASK}\3", value)
-        return _ACCOUNT.sub(_ACCOUNT_MASK, value) if self._mask_accounts else value
+        return _ACCOUNT.sub(ACCOUNT_MASK, value) if self._mask_accounts else value
 
     def value(self, value: _T) -> _T:
         """The same value with every text in it redacted: dataclasses, mappings, sequences."""

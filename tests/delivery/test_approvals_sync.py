@@ -4,12 +4,14 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from support.approving import APPROVALS, ApprovalLab
+from support.approving import APPROVALS, DEPLOY, ApprovalLab
 from support.endpoint import client, running_endpoint
 from support.forking import warm_process
 from support.github import serve_github
@@ -17,6 +19,13 @@ from support.scratch import new_scratch
 
 pytestmark = pytest.mark.endpoint
 QUICK = ("--poll", "0.1")
+# Deploys, and is told that the endpoint was busy: as the second of two is.
+_LATE = b"""
+_deploy = handler
+def handler(event, context):
+    _deploy(event, context)
+    raise RuntimeError("Cannot update in-progress endpoint")
+"""
 
 
 @pytest.fixture(scope="module")
@@ -228,6 +237,37 @@ def test_an_event_reaches_auto_through_codebuild(lab: ApprovalLab) -> None:
     assert late.code == 0, late.err
     assert lab.github.bodies(33) == [body]
     assert lab.answer() == "thirty-five"
+
+
+def test_two_at_the_same_moment_bring_it_home_once(lab: ApprovalLab, tmp_path: Path) -> None:
+    lab.merged("thirty-six", 36)
+    package = lab.deploy()
+    lab.decide(package, "Approved")
+    with warm_process(tmp_path / "forks") as forks, ThreadPoolExecutor(2) as pool:
+        jobs = (lab, replace(lab, forks=forks, folder=tmp_path))
+        runs = [pool.submit(j.run, "approvals", "sync", package, "--json", *QUICK) for j in jobs]
+        both = [run.result() for run in runs]
+    assert [done.code for done in both] == [0, 0], "".join(done.err for done in both)
+    assert lab.answer() == "thirty-six"
+    [body] = lab.github.bodies(36)
+    assert "approved and deployed" in body
+    held = lab.sagemaker.describe_model_package(ModelPackageName=package)
+    assert held["CustomerMetadataProperties"]["sagemaker-gitops:settled"] == "Approved"
+
+
+def test_a_call_that_came_second_is_forgiven_where_the_endpoint_serves(lab: ApprovalLab) -> None:
+    lambdas = client(lab.address, "lambda")
+    lambdas.delete_function(FunctionName="quality-deploy")
+    lab.make_function("quality-deploy", DEPLOY.read_bytes() + _LATE)
+    lab.merged("thirty-seven", 37)
+    package = lab.deploy()
+    lab.decide(package, "Approved")
+    done = lab.run("approvals", "sync", package, "--json", *QUICK)
+    assert done.code == 0, done.err
+    assert "It failed, and the endpoint serves quality v" in done.err
+    assert "approved and deployed" in lab.github.bodies(37)[0]
+    lambdas.delete_function(FunctionName="quality-deploy")
+    lab.make_function("quality-deploy")
 
 
 def test_a_function_that_fails_is_told_and_leaves_the_endpoint(lab: ApprovalLab) -> None:

@@ -92,7 +92,8 @@ def test_without_a_forge_executions_tell(lab: ApprovalLab) -> None:
         ((), "no model package is named"),
         (("--commit", "HEAD"), "is not a commit"),
         (("--commit", "abc"), "is not a commit"),
-        (("abalone/7",), "is not the ARN"),
+        (("abalone/7",), "is not the ARN of a model package, nor a pipeline's name"),
+        (("other",), "no model package is named"),
         (("--pull-request", "0"), "above 0"),
     ],
 )
@@ -147,3 +148,37 @@ def test_a_pull_request_cannot_have_productions_function_called(lab: ApprovalLab
     assert done.code == 2
     assert "is not pull request 12's own" in done.document["error"]["what"]
     assert lab.answer() == "eleven"
+
+
+def test_commands_that_need_no_account_where_accounts_are_masked(lab: ApprovalLab) -> None:
+    """What the comment says is what is typed: in the terminal, and as a comment."""
+    kept = (lab.scratch.root / "sagemaker-gitops.yaml").read_text()
+    chat = "on:\n  issue_comment:\n# /sagemaker\n"
+    lab.scratch.write("sagemaker-gitops.yaml", "report: {mask_accounts: true}\n" + kept)
+    lab.scratch.write(".github/workflows/chat.yml", chat)
+    lab.scratch.commit("masked")
+    head = lab.propose(20, "twenty")
+    bodies = lab.reports(20)
+    assert len(bodies) == 2
+    assert not any("000000000000" in body for body in bodies)
+    [body] = [body for body in bodies if "approve quality" in body]
+    command = f"approve quality --pull-request 20 --commit {head[:10]}"
+    assert f"`sagemaker-gitops {command}`" in body
+    assert "`/sagemaker approve quality`" in body
+    several = lab.run("approve", "--pull-request", "20", *QUICK)
+    assert several.code == 5
+    assert "quality --environment pull_request" in several.err
+    # The forge's comments name executions without an account: they are found all the same.
+    done = lab.run(*command.split(), *QUICK)
+    assert done.code == 0, done.err
+    assert "xxxxxxxxxxxx:model-package/quality-pr-20/1" in done.out
+    assert "000000000000" not in done.out + done.err
+
+    lab.github.roles["anna"] = "write"
+    chatted, signs = lab.say(20, "/sagemaker approve other")
+    assert chatted.code == 0, chatted.err
+    assert signs == ["eyes", "+1"]
+    assert description(lab, chatted.document["model_package"]).startswith("Approved by anna")
+    lab.scratch.git("rm", "-q", ".github/workflows/chat.yml")
+    lab.scratch.write("sagemaker-gitops.yaml", kept)
+    lab.scratch.commit("unmasked")
