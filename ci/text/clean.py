@@ -14,7 +14,12 @@ _INVISIBLE = (
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f"
     "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff]"
 )
-_RUNNER_COMMAND = re.compile(r"(?<![^\r\n])(?:\x1b\[[0-9;]*m|[^\S\r\n])*:(?=:)|##(?=\[)")
+_COLOUR = r"\x1b\[[0-9;]*m"
+# Also with colours in between: whoever shows a log may take them out before a runner reads it.
+_RUNNER_COMMAND = re.compile(
+    rf"(?<![^\r\n])(?:{_COLOUR}|[^\S\r\n])*:(?=(?:{_COLOUR})*:)"
+    rf"|#(?:{_COLOUR})*#(?=(?:{_COLOUR})*\[)"
+)
 _ZERO_WIDTH_SPACE = "\u200b"
 _REPLACEMENT = "\ufffd"
 _LINE = 500
