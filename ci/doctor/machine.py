@@ -7,12 +7,16 @@ import sys
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ci.compile.interpreter import find_python
-from ci.compile.isolation import IsolationLevel, isolation_level
+from ci.compile.isolation import Isolation, IsolationLevel, isolation_level
 from ci.doctor.model import Finding, Site, fail, ok, warn
 from ci.errors import CompileError
 from ci.project.model import ModuleSource, Project
+
+if TYPE_CHECKING:
+    from botocore.model import ServiceModel
 
 _SECONDS = 20.0
 _OLDEST = (3, 9)
@@ -111,14 +115,17 @@ def _interpreter(command: Sequence[str], names: str, site: Site) -> Finding:
 
 def check_isolation(site: Site) -> Iterator[Finding]:
     """How well foreign code is cut off while it compiles."""
-    found = isolation_level(site.environ)
+    yield judge_isolation(isolation_level(site.environ))
+
+
+def judge_isolation(found: Isolation) -> Finding:
     match found.level:
         case IsolationLevel.NAMESPACES:
-            yield ok(found.told)
+            return ok(found.told)
         case IsolationLevel.LANDLOCK:
-            yield warn(found.told, fix="sysctl -w kernel.unprivileged_userns_clone=1")
+            return warn(found.told, fix="sysctl -w kernel.unprivileged_userns_clone=1")
         case IsolationLevel.AUDIT:
-            yield warn(
+            return warn(
                 found.told,
                 fix="compile foreign pull requests on Linux that allows user namespaces"
                 " (or has Landlock, 5.13 and later)",
@@ -130,41 +137,49 @@ def check_aliases(_: Site) -> Iterator[Finding]:
     from botocore import __version__
     from botocore.session import get_session
 
-    model = get_session().get_service_model("sagemaker")
+    yield judge_aliases(get_session().get_service_model("sagemaker"), __version__)
+
+
+def judge_aliases(model: "ServiceModel", version: str) -> Finding:
+    """`model` is what botocore of this version knows of SageMaker."""
     name = "UpdatePipelineVersion"
     known = name in model.operation_names
     shape = model.operation_model(name).input_shape if known else None
     if shape is not None and "PipelineVersionAliasOperations" in shape.members:
-        yield ok(f"botocore {__version__} knows versions and aliases")
-    else:
-        yield warn(
-            f"botocore {__version__} knows no aliases: promote and rollback refuse",
-            fix="pip install --upgrade boto3",
-        )
+        return ok(f"botocore {version} knows versions and aliases")
+    return warn(
+        f"botocore {version} knows no aliases: promote and rollback refuse",
+        fix="pip install --upgrade boto3",
+    )
 
 
 def check_local(site: Site) -> Iterator[Finding]:
     """What `--local` needs of this machine."""
     missing = []
-    if sys.platform != "linux":
-        yield warn(
-            f"the local endpoint needs Linux, and this is {sys.platform}",
-            fix="run against AWS, or in a container",
-        )
-        return
     if find_spec("aiohttp") is None:
         missing.append("aiohttp")
     if find_spec("uv") is None and shutil.which("uv", path=site.environ.get("PATH")) is None:
         missing.append("uv")
+    spaces = (Path("/proc/self/ns") / name for name in ("user", "mnt"))
+    namespaces = all(each.exists() for each in spaces)
+    yield judge_local(platform=sys.platform, missing=missing, namespaces=namespaces)
+
+
+def judge_local(*, platform: str, missing: Sequence[str], namespaces: bool) -> Finding:
+    """`missing` are programs and packages that are not there."""
+    if platform != "linux":
+        return warn(
+            f"the local endpoint needs Linux, and this is {platform}",
+            fix="run against AWS, or in a container",
+        )
     if missing:
-        yield warn(
+        return warn(
             f"the local endpoint needs {' and '.join(missing)}",
             fix="pip install 'sagemaker-gitops[local]'",
         )
-    elif not (Path("/proc/self/ns/user").exists() and Path("/proc/self/ns/mnt").exists()):
-        yield warn("this kernel has no namespaces: steps see each other's /opt/ml")
-    else:
-        yield ok("the local endpoint can run here")
+    if not namespaces:
+        return warn("this kernel has no namespaces: steps see each other's /opt/ml")
+    return ok("the local endpoint can run here")
 
 
 def check_history(site: Site) -> Iterator[Finding]:

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.loaders import Loader
+from botocore.model import ServiceModel
 from support.endpoint import client, running_endpoint
 from support.github_job import aws_environ
 from support.scratch import Scratch, new_scratch, quality_definition
@@ -21,8 +23,10 @@ from ci.bootstrap.documents import policy_document
 from ci.bootstrap.policies import statements_of
 from ci.bootstrap.resources import fill_resource
 from ci.bootstrap.scope import plan_setup
+from ci.compile.isolation import IsolationLevel, isolation_level
 from ci.doctor.aws import judge_lifetime
 from ci.doctor.checks import CHECKS
+from ci.doctor.machine import judge_aliases, judge_isolation, judge_local
 from ci.doctor.model import Check, Finding, Site, State, Topic, fail, ok
 from ci.doctor.render import document, render_lines, render_page, summary
 from ci.doctor.run import exit_code, run_checks
@@ -150,6 +154,52 @@ def test_isolation_aliases_and_the_local_endpoint(tmp_path: Path) -> None:
     assert only("isolation", here).state in {State.OK, State.WARN}
     assert only("aliases", here).state is State.OK
     assert only("local-endpoint", here).state is State.OK
+
+
+@pytest.mark.parametrize("level", list(IsolationLevel)[1:])
+def test_isolation_that_is_less_than_it_could_be(tmp_path: Path, level: IsolationLevel) -> None:
+    environ = repository(tmp_path).environment()
+    found = isolation_level(environ, levels=(level.value,))
+    judged = judge_isolation(found)
+    assert found.level is level
+    assert (judged.state, judged.what) == (State.WARN, found.told)
+    assert judged.fix
+
+
+def test_a_botocore_that_knows_no_aliases() -> None:
+    known = Loader().load_service_model("sagemaker", "service-2")
+    assert judge_aliases(ServiceModel(known), "1").state is State.OK
+    shapes, operations = known["shapes"], known["operations"]
+    request = operations["UpdatePipelineVersion"]["input"]["shape"]
+    members = dict(shapes[request]["members"])
+    del members["PipelineVersionAliasOperations"]
+    older = {**known, "shapes": {**shapes, request: {**shapes[request], "members": members}}}
+    oldest = {
+        **known,
+        "operations": {
+            name: each for name, each in operations.items() if name != "UpdatePipelineVersion"
+        },
+    }
+    for model in (older, oldest):
+        found = judge_aliases(ServiceModel(model), "1.2.3")
+        assert (found.state, found.fix) == (State.WARN, "pip install --upgrade boto3")
+        assert "botocore 1.2.3 knows no aliases" in found.what
+
+
+@pytest.mark.parametrize(
+    ("platform", "missing", "namespaces", "said"),
+    [
+        ("darwin", [], True, "this is darwin"),
+        ("linux", ["aiohttp", "uv"], True, "needs aiohttp and uv"),
+        ("linux", [], False, "no namespaces"),
+    ],
+)
+def test_a_machine_that_cannot_hold_the_local_endpoint(
+    platform: str, missing: list[str], namespaces: bool, said: str
+) -> None:
+    found = judge_local(platform=platform, missing=missing, namespaces=namespaces)
+    assert found.state is State.WARN
+    assert said in found.what
 
 
 # AWS
