@@ -94,7 +94,7 @@ def _open(
     from ci.forge.model import Conversation
     from ci.forge.opening import open_forge
 
-    forge = open_forge(trigger, shell.environ, sleep=shell.sleep)
+    forge = open_forge(trigger, shell.environ, sleep=shell.pause)
     if forge is None or not isinstance(forge, Conversation):
         return None
     return _Talk(

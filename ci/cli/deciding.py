@@ -132,7 +132,7 @@ def _shown(arguments: argparse.Namespace, shell: Shell, session: "Session") -> "
     number = session.trigger.pull_request
     place = find_place(session.project.file, session.environ).project
     try:
-        forge = session.forge(sleep=shell.sleep, learn=shell.learn)
+        forge = session.forge(sleep=shell.pause, learn=shell.learn)
         markers = () if forge is None or number is None else shown_markers(forge, number, place)
     except ForgeError as error:
         shell.warn(f"warning: {error}")
@@ -148,7 +148,7 @@ def _actor(shell: Shell, session: "Session") -> str:
 
     run = shell.environ.get("GITHUB_RUN_ID", "")
     try:
-        forge = session.forge(sleep=shell.sleep, learn=shell.learn) if run else None
+        forge = session.forge(sleep=shell.pause, learn=shell.learn) if run else None
         if forge is not None and isinstance(forge, Reviewed):
             reviewers = forge.approvers_of(run)
             if reviewers:

@@ -19,7 +19,7 @@ def open_session_forge(
     from ci.errors import ForgeError
 
     try:
-        return session.forge(sleep=shell.sleep, learn=shell.learn)
+        return session.forge(sleep=shell.pause, learn=shell.learn)
     except ForgeError as error:
         warn(str(error))
         return None
@@ -36,7 +36,7 @@ def vouched(shell: Shell, trigger: "Trigger") -> "Trigger":
     from ci.forge.opening import open_forge
 
     try:
-        forge = open_forge(trigger, shell.environ, sleep=shell.sleep)
+        forge = open_forge(trigger, shell.environ, sleep=shell.pause)
         return trigger if forge is None else ask_where_from(forge, trigger)
     except ForgeError as error:
         shell.warn(f"warning: {error}")

@@ -106,6 +106,8 @@ class Reporter:
         from ci.report.document import report_to_json
         from ci.report.terminal import render_terminal
 
+        if isinstance(error, Interrupted):
+            self._shell.hurry()
         reports = [replace(report, project=self._place.project) for report in reports]
         for report in reports:
             shown = render_terminal(report, color=self._shell.color, redactor=self._redactor)

@@ -1,6 +1,7 @@
 """What a command is handed: the composition root's values, and how it speaks."""
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from ci.cli.workflow import in_github, workflow_command
+from ci.errors import ForgeError
 from ci.text.clean import inert_output
 from ci.text.redact import Redactor
 
@@ -15,12 +17,19 @@ if TYPE_CHECKING:
     from ci.project.model import Project
 
 
+_SLICE = 0.25  # seconds
+# A runner that cancels a job kills it after ten seconds, and its comment comes last.
+_LAST_WAITS = 3.0
+
+
 @dataclass(slots=True)
 class Learned:
-    """What became known while the command ran: secrets, and whether accounts are masked."""
+    """What became known while the command ran: secrets, whether accounts are masked, and how many
+    seconds are left for waits: without end until the job is ending."""
 
     secrets: list[str] = field(default_factory=list)
     mask_accounts: bool = False
+    patience: float = math.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +62,24 @@ class Shell:
         """Show no account id to people from now on; the JSON of `emit` is for programs, which
         call AWS with it."""
         self.learned.mask_accounts = True
+
+    def hurry(self) -> None:
+        """This job is ending: from now on `pause` has seconds, all together."""
+        self.learned.patience = min(self.learned.patience, _LAST_WAITS)
+
+    def pause(self, seconds: float) -> None:
+        """Wait for a forge to take requests again. ForgeError, also in the middle of a wait, where
+        that takes longer than this job has."""
+        left = seconds
+        while left > 0:
+            if left > self.learned.patience:
+                raise ForgeError(
+                    f"the forge asks to wait {seconds:.0f} seconds", why="this job is ending"
+                )
+            step = min(left, _SLICE)
+            self.sleep(step)
+            left -= step
+            self.learned.patience -= step
 
     @property
     def hidden(self) -> tuple[str, ...]:

@@ -1,10 +1,15 @@
-"""A token that is read while a command runs is hidden from then on."""
+"""What a command learns while it runs: tokens and accounts to hide, and that its time is up."""
 
 import io
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from ci.cli.shell import Shell
+from ci.errors import ForgeError
 
 TOKEN = "glpat-in-no-pattern 1234"
 
@@ -42,3 +47,46 @@ def test_learning_nothing_or_twice_changes_nothing() -> None:
     for value in ("", TOKEN, TOKEN):
         one.learn(value)
     assert one.hidden == ("known-before", TOKEN)
+
+
+def test_accounts_are_hidden_from_people_and_told_to_programs() -> None:
+    out = io.StringIO()
+    one = shell(out)
+    one.say("Found arn:aws:sagemaker:us-east-1:123456789012:x")
+    one.mask_accounts()
+    one.say("Found arn:aws:sagemaker:us-east-1:123456789012:x")
+    one.emit({"arn": "arn:aws:sagemaker:us-east-1:123456789012:x"})
+    assert out.getvalue().count("123456789012") == 2
+    assert "us-east-1:xxxxxxxxxxxx:x" in out.getvalue()
+
+
+def test_waits_have_seconds_left_once_the_job_is_ending() -> None:
+    waited: list[float] = []
+    one = replace(shell(io.StringIO()), sleep=waited.append)
+    one.pause(60)
+    assert sum(waited) == 60
+    one.hurry()
+    one.pause(2)
+    one.pause(1)
+    assert sum(waited) == 63
+    with pytest.raises(ForgeError, match="asks to wait 1 seconds"):
+        one.pause(1)
+    assert sum(waited) == 63
+
+
+def test_a_wait_that_has_begun_ends_with_the_job() -> None:
+    one = replace(shell(io.StringIO()), sleep=time.sleep)
+    ended: list[ForgeError] = []
+
+    def wait() -> None:
+        try:
+            one.pause(60)
+        except ForgeError as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    time.sleep(0.1)
+    one.hurry()
+    thread.join(10)
+    assert [error.why for error in ended] == ["this job is ending"]

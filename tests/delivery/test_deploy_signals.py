@@ -6,9 +6,11 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from support.faults import Fault, Phase, Rule
+from support.github import secondary_limit
 from support.jobs import Site, ended, new_site
 from support.scratch import quality_definition
 
@@ -77,6 +79,22 @@ def test_a_pull_request_is_stopped_within_a_second(site: Site, number: signal.Si
     [body] = site.github.bodies(pull_request)
     assert "cancelled, and asked the execution to stop" in body
     assert json.loads(done.out)["error"]["exit_code"] == 130
+    until(site, arn, "Stopped")
+
+
+def test_a_forge_that_asks_to_wait_does_not_hold_a_job_that_is_ending(site: Site) -> None:
+    """A runner that cancels kills after ten seconds: code, stop and report come before that."""
+    pull_request = site.next_number()
+    child, arn = following(site, pull_request)
+    site.github.faults.append(replace(secondary_limit("PATCH", "comments", seconds=60), count=99))
+    sent = time.monotonic()
+    child.send_signal(signal.SIGINT)
+    done = ended(child)
+    site.github.faults.clear()
+    assert time.monotonic() - sent < 7.0
+    assert done.code == 130, done.err
+    assert "this job is ending" in done.err
+    assert any("cancelled" in note for note in done.report["notes"])
     until(site, arn, "Stopped")
 
 

@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
     trigger = detect_trigger(shell.environ, shell.cwd)
     forge = None
     if trigger.repository is not None:
-        forge = github_from_environment(shell.environ, trigger.repository, sleep=shell.sleep)
+        forge = github_from_environment(shell.environ, trigger.repository, sleep=shell.pause)
     if forge is None:
         raise UsageError("there is no token to post with", fix="github-token: ${{ github.token }}")
     files = comment_files([shell.cwd / place for place in arguments.places])
