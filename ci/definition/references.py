@@ -9,6 +9,7 @@ from ci.definition.model import Definition, Step
 from ci.definition.read import child_path
 
 _BRANCH_KEYS = frozenset({"IfSteps", "ElseSteps", "ForEachBody"})
+_HOLDERS = (dict, list)  # a union would be built anew, and asked slowly, for each value
 _TOKEN = re.compile(
     r"\.(?P<member>[^.\[\]]+)|\[(?P<index>\d+)\]|\['(?P<single>[^']*)'\]|\[\"(?P<double>[^\"]*)\"\]"
 )
@@ -139,13 +140,13 @@ def _collect(value: object, root: str, keys: list[str | int], found: list[Refere
                 found.extend(_json_get(body, _path(root, keys)))
                 return
         for key, child in value.items():
-            if isinstance(child, dict | list):
+            if isinstance(child, _HOLDERS):
                 keys.append(key)
                 _collect(child, root, keys, found)
                 keys.pop()
     elif isinstance(value, list):
         for index, child in enumerate(value):
-            if isinstance(child, dict | list):
+            if isinstance(child, _HOLDERS):
                 keys.append(index)
                 _collect(child, root, keys, found)
                 keys.pop()

@@ -15,6 +15,7 @@ BRANCH = "Branch"
 ADDRESS = re.compile(r"(?:s3://[^\s\"'/]+(?:/[^\s\"'/]+)*/|(?<=/)|^)([0-9a-f]{64})(?=[/\"'\s]|$)")
 ARTIFACT = re.compile(r"artifact:([0-9a-f]{64})")
 _ADDRESS_LENGTH = 64
+_NOT_PLAIN = (dict, list, str)
 _BRANCH_KEYS = ("IfSteps", "ElseSteps", "ForEachBody")
 _OUTSIDE_STEPS = frozenset({"Steps", "Parameters"})
 
@@ -82,7 +83,7 @@ def _plain(value: object, addresses: dict[str, str]) -> object:
         return _without_place(value, addresses) if len(value) >= _ADDRESS_LENGTH else value
     if isinstance(value, dict):
         return {
-            key: _plain(member, addresses) if isinstance(member, dict | list | str) else member
+            key: _plain(member, addresses) if isinstance(member, _NOT_PLAIN) else member
             for key, member in value.items()
             if member is not None
         }
