@@ -29,11 +29,14 @@ def gather_background(
     facts: Facts,
     *,
     trend: int,
+    main: str | None,
     prices: Prices | None,
     clock: Callable[[], float],
 ) -> Background:
-    """For an execution that has ended; `trend` is how many earlier models are read."""
-    trends = gather_trends(adapter, job.target.pipeline, facts, count=trend, clock=clock)
+    """For an execution that has ended; `trend` is how many earlier models are read, `main` the
+    name of the pipeline as main has it."""
+    pipeline = job.target.pipeline
+    trends = gather_trends(adapter, pipeline, facts, count=trend, main=main, clock=clock)
     cost = None
     if prices is not None:
         cost = gather_cost(adapter, facts.execution, prices, job.target.region, clock=clock)

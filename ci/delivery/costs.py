@@ -105,9 +105,9 @@ def _usages(step: StepSnapshot, job: Answer) -> Iterator[Usage]:
         case Kind.TRAINING:
             resources = job["ResourceConfig"]
             running = _between(job.get("TrainingStartTime"), job.get("TrainingEndTime"))
-            seconds = float(job.get("BillableTimeInSeconds") or running)
+            seconds = _told(job, "BillableTimeInSeconds", running)
             spot = job.get("EnableManagedSpotTraining")
-            saved = float(job.get("TrainingTimeInSeconds") or running) - seconds if spot else 0.0
+            saved = _told(job, "TrainingTimeInSeconds", running) - seconds if spot else 0.0
         case Kind.PROCESSING:
             resources = job["ProcessingResources"]["ClusterConfig"]
             seconds, saved = _ran(job, "Processing"), 0.0
@@ -124,6 +124,12 @@ def _usages(step: StepSnapshot, job: Answer) -> Iterator[Usage]:
             seconds=seconds,
             saved=max(0.0, saved),
         )
+
+
+def _told(job: Answer, name: str, otherwise: float) -> float:
+    """Nothing billed is a figure too."""
+    value = job.get(name)
+    return otherwise if value is None else float(value)
 
 
 def _ran(job: Answer, kind: str) -> float:

@@ -15,7 +15,7 @@ from ci.delivery.background import find_newer, gather_background
 from ci.delivery.costs import read_prices
 from ci.delivery.evidence import Waiting, gather_facts
 from ci.delivery.history import remember_metrics
-from ci.delivery.mainline import main_parameters
+from ci.delivery.mainline import main_parameters, main_pipeline
 from ci.delivery.onwards import attach_line
 from ci.delivery.outlast import Patience, outlast
 from ci.delivery.tails import read_tails
@@ -367,6 +367,7 @@ class Delivery:
             job,
             facts,
             trend=self._settings.trend,
+            main=main_pipeline(self._session, job),
             prices=self._prices,
             clock=self._clock,
         )

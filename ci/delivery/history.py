@@ -2,8 +2,9 @@
 
 The registry holds it: each package that a run registers is stamped with its metrics, so that one
 listing and one description of each are enough. A package that something else registered is read by
-its own ModelMetrics document. Packages that say that they come from another environment are left
-out. Nothing here is needed for a verdict: what cannot be read is left out, and time is bounded.
+its own ModelMetrics document. Packages that say that they come from another environment, or from
+another pipeline that registers into the same group, are left out; rejected ones are not. Nothing
+here is needed for a verdict: what cannot be read is left out, and time is bounded.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -30,11 +31,13 @@ _FORBIDDEN = 403
 
 @dataclass(slots=True, kw_only=True)
 class History:
-    """Reads the metrics of earlier packages of a group. `clock` is in seconds."""
+    """Reads the metrics of earlier packages of a group. `pipeline` is the deployed name on main of
+    the one they are of, `clock` is in seconds."""
 
     adapter: SageMaker
     sources: tuple[MetricSource, ...]
     clock: Callable[[], float]
+    pipeline: str | None = None
     _documents: bool = True
     _ends: float = field(init=False)
 
@@ -69,7 +72,7 @@ class History:
             package = self.adapter.packages.describe(listed.arn)
         except AwsError:
             return
-        if package.metadata.get(f"{OWN}environment", MAIN) != MAIN:
+        if not self._is_ours(package):
             return
         values = read_measures(package.metadata, (source.name for source in self.sources))
         missing = [source for source in self.sources if source.name not in values]
@@ -77,6 +80,14 @@ class History:
         if values:
             commit = package.metadata.get(f"{OWN}commit")
             yield Measured(version=package.version, values=values, commit=commit)
+
+    def _is_ours(self, package: ModelPackage) -> bool:
+        """ARNs hold a pipeline's name in small letters."""
+        if package.metadata.get(f"{OWN}environment", MAIN) != MAIN:
+            return False
+        _, _, place = package.metadata.get(f"{OWN}execution", "").partition(":pipeline/")
+        name = place.partition("/")[0].lower()
+        return not name or self.pipeline is None or name == self.pipeline.lower()
 
     def _from_document(
         self, package: ModelPackage, sources: Iterable[MetricSource]
@@ -103,13 +114,15 @@ def gather_trends(
     facts: Facts,
     *,
     count: int,
+    main: str | None,
     clock: Callable[[], float],
 ) -> tuple[Trend, ...]:
-    """The trend that this execution goes on from; none where nothing is measured or registered."""
+    """The trend that this execution goes on from; none where nothing is measured or registered.
+    `main` is the name of the pipeline as main has it, where that is known."""
     group = pipeline.model_package_group
     if not count or group is None or not pipeline.metrics:
         return ()
-    history = History(adapter=adapter, sources=pipeline.metrics, clock=clock)
+    history = History(adapter=adapter, sources=pipeline.metrics, clock=clock, pipeline=main)
     but = facts.package.arn if facts.package else None
     return history.trends(group, count, but=but, before=facts.execution.started)
 

@@ -7,7 +7,7 @@ from ci.delivery.account import Account, make_report
 from ci.delivery.background import Background, gather_background
 from ci.delivery.costs import read_prices
 from ci.delivery.evidence import Waiting, gather_facts
-from ci.delivery.mainline import main_parameters
+from ci.delivery.mainline import main_parameters, main_pipeline
 from ci.delivery.tails import read_tails
 from ci.posting.listening import obeys_comments
 from ci.posting.place import find_place
@@ -39,7 +39,13 @@ def look_back(
     background = Background()
     if execution.status.terminal:
         background = gather_background(
-            adapter, job, facts, trend=settings.trend, prices=prices, clock=clock
+            adapter,
+            job,
+            facts,
+            trend=settings.trend,
+            main=main_pipeline(session, job),
+            prices=prices,
+            clock=clock,
         )
     account = Account(
         job=job,

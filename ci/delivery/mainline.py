@@ -1,4 +1,5 @@
-"""The parameters that `main` runs with, for a report to tell which of its own differ."""
+"""What `main` has of a pipeline: its name there, and the parameters that it runs with, for a report
+to tell which of its own differ."""
 
 from ci.definition.model import Definition
 from ci.definition.parse import parse_definition
@@ -21,6 +22,15 @@ def main_parameters(session: Session, adapter: SageMaker, job: Job) -> dict[str,
     given = {**job.target.pipeline.parameters, **main}
     texts = {name: parameter_text(value) for name, value in given.items()}
     return effective_parameters(_deployed(session, adapter, job) or job.definition, texts)
+
+
+def main_pipeline(session: Session, job: Job) -> str | None:
+    """The name of the deployed pipeline on `main`; None where this run cannot tell it."""
+    try:
+        main = session.project.environments[MAIN]
+        return deployed_name(job.target.pipeline, main, session.trigger)
+    except GitOpsError:
+        return None
 
 
 def _deployed(session: Session, adapter: SageMaker, job: Job) -> Definition | None:

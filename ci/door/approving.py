@@ -34,7 +34,7 @@ def answer_approval(settings: Settings, world: World) -> Answer:
             fix='{"command": "approve", "pipeline": "NAME",'
             ' "execution": "#{codepipeline.PipelineExecutionId}"}',
         )
-    [place] = parse_places(settings.pipeline, f"{WHERE}: pipeline")
+    place = _one_place(settings.pipeline)
     kept = _bring(place, settings.execution, world)
     named = [each for each in kept if each.approval is not None]
     if not named:
@@ -47,6 +47,19 @@ def answer_approval(settings: Settings, world: World) -> Answer:
     told = ", ".join(f"{each.package} is {each.approval}" for each in named)
     outputs = {"model-package-arn": named[0].package, "approval": str(named[0].approval)}
     return Success(summary=told, percent=100, variables=variables_of(outputs))
+
+
+def _one_place(text: str) -> Place:
+    where = f"{WHERE}: pipeline"
+    places = parse_places(text, where)
+    if len(places) != 1:
+        raise UsageError(
+            f"{text!r} names {len(places)} pipelines",
+            where=where,
+            why="an action is of one pipeline execution",
+            fix='{"pipeline": "#{codepipeline.PipelineName}"}, or "PIPELINE/STAGE/ACTION"',
+        )
+    return places[0]
 
 
 def follow_event(event: Mapping[str, Any], world: World) -> dict[str, object]:

@@ -6,6 +6,7 @@ back as it is. It holds no secret and nothing that cannot be read back by the ne
 
 import base64
 import json
+import math
 import re
 import zlib
 from collections.abc import Sequence
@@ -84,17 +85,25 @@ def decode(text: str | None, *, now: float) -> Progress:
         return Progress(began=now)
     try:
         document = json.loads(_unpacked(text))
-        version, began, late = document["v"], float(document["b"]), int(document["l"])
+        version, began, late = document["v"], _seconds(document["b"]), int(document["l"])
         arns = tuple(str(document["p"]) + str(each) for each in document["x"])
         seen = None if document["s"] is None else str(document["s"])
-        troubled = None if document["t"] is None else float(document["t"])
-    except (ValueError, KeyError, TypeError, RecursionError, zlib.error):
+        troubled = None if document["t"] is None else _seconds(document["t"])
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError, zlib.error):
         raise _foreign("it cannot be read") from None
     if version != _VERSION:
         raise _foreign(f"it is of version {version!r}")
     if not all(_ARN.fullmatch(arn) for arn in arns):
         raise _foreign("it names what is no execution of a SageMaker pipeline")
     return Progress(began=began, executions=arns, seen=seen, troubled=troubled, late=late)
+
+
+def _seconds(value: object) -> float:
+    """ValueError for what is no moment: JSON as Python reads it knows infinities."""
+    found = float(str(value))
+    if not math.isfinite(found):
+        raise ValueError(f"{found} is no moment")
+    return found
 
 
 def _unpacked(text: str) -> str:

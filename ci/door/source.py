@@ -103,12 +103,21 @@ def _extract(held: zipfile.ZipFile, folder: Path, where: str) -> None:
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         if stat.S_ISLNK(member.external_attr >> 16):
-            links[target] = held.read(member)[:_LONGEST_LINK].decode()
+            links[target] = _read_link(held, member, where)
             continue
         left = _copy(held, member, target, left, where)
         if member.external_attr >> 16 & 0o111:
             target.chmod(0o755)
     _link(links, folder.resolve(), where)
+
+
+def _read_link(held: zipfile.ZipFile, member: zipfile.ZipInfo, where: str) -> str:
+    """No more of it is unpacked than a path can have."""
+    with held.open(member) as source:
+        to = source.read(_LONGEST_LINK + 1)
+    if len(to) > _LONGEST_LINK:
+        raise _hostile(f"the link {member.filename!r} is longer than a path", where)
+    return to.decode()
 
 
 def _link(links: Mapping[Path, str], root: Path, where: str) -> None:

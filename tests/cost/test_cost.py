@@ -95,7 +95,8 @@ def test_jobs_are_counted_by_what_is_billed() -> None:
 
 def test_spot_training_is_billed_for_less_and_says_how_much() -> None:
     spot = training(500, BillableTimeInSeconds=100, EnableManagedSpotTraining=True)
-    cost = gather(Jobs(a=spot), ran("a", "Training"))
+    unbilled = training(500, BillableTimeInSeconds=0)
+    cost = gather(Jobs(a=spot, b=unbilled), ran("a", "Training"), ran("b", "Training"))
     assert cost.usd == pytest.approx(0.1)
     assert cost.saved == pytest.approx(0.4)
     assert "$0.40 saved by managed spot" in figures.cost(cost)

@@ -25,6 +25,9 @@ report:
 """
 
 
+SIBLING = "arn:aws:sagemaker:us-east-1:000000000000:pipeline/other/execution/1a2b3c4d5e6f"
+
+
 def sagemaker(scratch: Scratch, service: str = "sagemaker") -> Any:
     address = scratch.run("local", "status", "--json").document["address"]
     return client(address, service)
@@ -65,7 +68,7 @@ def register(api: Any, *, rmse: float | None, metadata: dict[str, str] | None = 
 @pytest.fixture(scope="module")
 def history(scratch: Scratch) -> Result:
     """Models of main at 2.5 and 2.4, one from elsewhere at 2.3, one without its document, one of
-    another environment; the report is of the model at 2.0."""
+    another environment, one of another pipeline; the report is of the model at 2.0."""
     for rmse in (2.5, 2.4):
         done = deploy(scratch, rmse)
         assert done.code == 0, done.err
@@ -73,6 +76,7 @@ def history(scratch: Scratch) -> Result:
     register(api, rmse=2.3)
     register(api, rmse=None)
     register(api, rmse=1.0, metadata={"sagemaker-gitops:environment": "pull_request"})
+    register(api, rmse=0.9, metadata={"sagemaker-gitops:execution": SIBLING})
     return deploy(scratch, 2.0)
 
 
