@@ -42,7 +42,7 @@ def planned_session(session: Session) -> Session:
     if session.environment != PULL_REQUEST:
         return session
     merged = replace(session.trigger, event=Event.PUSH, pull_request=None, is_default_branch=True)
-    return replace(session, environment=MAIN, trigger=merged)
+    return replace(session, environment=MAIN, trigger=merged, proposed=True)
 
 
 def plan_job(session: Session, adapter: SageMaker, job: Job) -> Plan:

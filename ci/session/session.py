@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ci.errors import UsageError
-from ci.project.load import find_project, load_project
 from ci.project.model import Project, Target
 from ci.project.target import choose_environment, resolve_target
 from ci.sagemaker.adapter import SageMaker
@@ -25,7 +24,8 @@ MAIN = "main"
 class Session:
     """A project, a trigger, and the environment that the trigger is for.
 
-    `environ` is the process's, pointed at the local endpoint where that was asked for.
+    `environ` is the process's, pointed at the local endpoint where that was asked for. `proposed`
+    says that the code is a pull request's, also where the trigger is what merging it would be.
     """
 
     project: Project
@@ -34,6 +34,7 @@ class Session:
     environ: Mapping[str, str]
     role_default: str | None
     region_default: str | None
+    proposed: bool = False
     _adapters: dict[str, SageMaker] = field(default_factory=dict, repr=False, compare=False)
     _forges: "list[Forge | None]" = field(default_factory=list, repr=False, compare=False)
 
@@ -69,10 +70,6 @@ class Session:
                 return None
             self._forges.append(opened)
         return self._forges[0]
-
-
-def open_project(cwd: Path, file: Path | None) -> Project:
-    return load_project(file if file is not None else find_project(cwd))
 
 
 def open_session(

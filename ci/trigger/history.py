@@ -44,17 +44,22 @@ def file_at(file: Path, commit: str) -> bytes | None:
             return b""
 
 
-def is_tracked(path: Path) -> bool:
-    """Whether a file is part of the checked-out commit, or anything below a folder, or a link on
-    the way to it. False outside of the repository."""
-    with open_repository(_existing(path)) as repository:
+def tracked_names(path: Path) -> tuple[str, ...]:
+    """What of the checked-out commit a path is made of: the file, all below a folder, and links
+    on the way to it; as git names them. Nothing outside of the repository."""
+    try:
+        repository = open_repository(_existing(path))
+    except TriggerError:  # a program of the system
+        return ()
+    with repository:
         try:
             place = _within(repository, path)
         except ValueError:
-            return False
+            return ()
         ways = [parent.as_posix() for parent in PurePosixPath(place).parents][:-1]
         links = [way for way in ways if (_top(repository) / way).is_symlink()]
-        return bool(repository.git.ls_files("-z", "--", f":(literal){place}", *links))
+        found = repository.git.ls_files("-z", "--full-name", "--", f":(literal){place}", *links)
+        return tuple(name for name in str(found).split("\0") if name)
 
 
 def _within(repository: git.Repo, path: Path) -> str:

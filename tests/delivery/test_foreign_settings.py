@@ -1,4 +1,4 @@
-"""A fork's pull request on a machine of CI: what its project file may not say of a compile."""
+"""A pull request on a machine of CI: what its project file may not say of its compile."""
 
 import json
 import os
@@ -70,10 +70,11 @@ def plan(scratch: Scratch, base: str, *, fork: bool = True, root: Path | None = 
     return scratch.run("plan", "--json", cwd=root)
 
 
-def refused(result: Result) -> str:
+def refused(result: Result, *, fork: bool = True) -> str:
     assert result.code == 2, result.out
     error = result.document["error"]
-    assert "not compiled for a pull request from a fork" in error["what"]
+    assert "not compiled for a pull request" in error["what"]
+    assert ("from a fork" in error["what"]) is fork
     return str(error["why"])
 
 
@@ -103,11 +104,53 @@ def test_what_a_fork_says_itself_is_refused(scratch: Scratch, line: str, key: st
     assert not (scratch.root / "stolen").exists()
 
 
-def test_whoever_may_push_may_also_say_it(scratch: Scratch) -> None:
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ("pass_environment: [DEPLOY_KEY]", "pass_environment"),
+        ("python: ./evil.sh", "python"),
+        ("compile: live", "compile"),
+    ],
+)
+def test_whoever_may_push_a_branch_may_not_say_it_before_it_is_merged(
+    scratch: Scratch, line: str, key: str
+) -> None:
     base = scratch.git("rev-parse", "HEAD")
-    say(scratch, "pass_environment: [TEAM]")
-    scratch.commit("settings", branch="topic")
+    scratch.write("evil.sh", EVIL)
+    (scratch.root / "evil.sh").chmod(0o755)
+    say(scratch, line)
+    scratch.commit("steal", branch="topic")
+    done = plan(scratch, base, fork=False)
+    assert f"`{key}`" in refused(done, fork=False)
+    assert "Merge the setting by itself first" in done.document["error"]["fix"]
+    assert not (scratch.root / "stolen").exists()
+
+
+def test_another_pipeline_may_have_what_one_of_the_base_has(scratch: Scratch) -> None:
+    say(scratch, "python: env python3")
+    base = scratch.commit("settings")
+    say(scratch, "compile: hermetic")
+    file = scratch.root / "sagemaker-gitops.yaml"
+    second = "  more:\n    source: pipeline.py:get_pipeline\n    python: env python3\n"
+    file.write_text(file.read_text() + second)
+    scratch.commit("more", branch="topic")
+    done = plan(scratch, base, fork=False)
+    assert done.code == 0, done.err
+
+
+def test_a_program_of_the_repository_may_stay_and_not_change(scratch: Scratch) -> None:
+    scratch.write("tools/py", f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    (scratch.root / "tools" / "py").chmod(0o755)
+    (scratch.root / "py").symlink_to("tools/py")
+    say(scratch, "python: ./py")
+    base = scratch.commit("settings")
+    scratch.define(quality_definition(2.0))
+    scratch.commit("better", branch="topic")
     assert plan(scratch, base, fork=False).code == 0
+    scratch.write("tools/py", EVIL)
+    scratch.commit("steal", branch="topic")
+    assert "part of what is checked out" in refused(plan(scratch, base, fork=False), fork=False)
+    assert not list(scratch.root.rglob("stolen"))
 
 
 @pytest.mark.parametrize("link", [False, True])
@@ -168,10 +211,15 @@ def test_without_the_base_commit_what_cannot_be_checked_is_refused(
 
 
 def test_to_pass_less_than_the_base_is_no_harm() -> None:
-    text = "pipelines: {a: {python: x, pass_environment: [B, A]}, b: {}}"
-    base = guarded_settings(text, "a")
-    assert foreign_settings({"pass_environment": ["A"], "python": "x"}, base) == ()
-    assert foreign_settings({"pass_environment": ["A", "C"]}, base) == ("pass_environment",)
-    assert foreign_settings({"python": "y"}, base) == ("python",)
+    text = "pipelines: {a: {python: x, pass_environment: [B, A]}, b: {compile: hermetic}}"
+    base = guarded_settings(text)
+
+    def moved(entry: str) -> tuple[str, ...]:
+        return foreign_settings(guarded_settings(f"pipelines: {{c: {entry}}}", "c"), base)
+
+    assert moved("{pass_environment: [A], python: x}") == ()
+    assert moved("{pass_environment: [A, C]}") == ("pass_environment",)
+    assert moved("{python: y, compile: live}") == ("python", "compile")
+    assert guarded_settings(text, "b") == {}
     for broken in ("", "[]", "pipelines: []", "pipelines: {a: 1}", "{", "\0"):
-        assert guarded_settings(broken, "a") == {}
+        assert guarded_settings(broken, "a") == guarded_settings(broken) == {}
