@@ -1,7 +1,7 @@
-"""CodePipeline: a pipeline that takes the default branch through the builds of main.
+"""CodePipeline: a pipeline that takes the default branch through main's builds or its function.
 
-A person's approval can stand between training and what comes after it; the exported variables
-of the build tell which model package it is about.
+A person's approval can stand between training and what comes after it; the variables of the build
+or the function tell which model package it is about.
 """
 
 from ci.bootstrap.documents import policy_document
@@ -12,6 +12,7 @@ from ci.bootstrap.template import (
     Equals,
     GetAtt,
     If,
+    Not,
     Output,
     Parameter,
     Ref,
@@ -24,6 +25,7 @@ NAME = "codepipeline"
 _PROJECT = (
     "arn:${AWS::Partition}:codebuild:${AWS::Region}:${AWS::AccountId}:project/${BuildProject}"
 )
+_FUNCTION = "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:${Function}"
 _BUCKET = "arn:${AWS::Partition}:s3:::${Bucket}"
 
 
@@ -41,13 +43,21 @@ def codepipeline_template(setup: Setup) -> Template:
                 description="The CodeBuild project of main, without a webhook",
                 default=f"{setup.name}-main",
             ),
+            "Function": Parameter(
+                description="The Lambda function of main that runs in place of the build, for"
+                " hours on end; its pipelines are definition files. Empty: the build runs",
+                default="",
+            ),
             "Approval": Parameter(
                 description="true: a person approves after the run",
                 default="false",
                 allowed=("true", "false"),
             ),
         },
-        conditions={"HasApproval": Equals(Ref("Approval"), "true")},
+        conditions={
+            "HasApproval": Equals(Ref("Approval"), "true"),
+            "HasFunction": Not(Equals(Ref("Function"), "")),
+        },
         resources={
             "PipelineRole": role(
                 "codepipeline",
@@ -55,6 +65,7 @@ def codepipeline_template(setup: Setup) -> Template:
                 description="sagemaker-gitops: the CodePipeline",
             ),
             "PipelinePolicy": _policy(),
+            "FunctionPolicy": _function_policy(),
             "Pipeline": _pipeline(),
         },
         outputs={"Pipeline": Output(value=Ref("Pipeline"), description="The CodePipeline")},
@@ -82,13 +93,33 @@ def _policy() -> Resource:
             sid="Objects",
             actions=("s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"),
             # CodePipeline cuts its pipeline's name to 20 characters for the key.
-            resources=(f"{_BUCKET}/*/source/*", f"{_BUCKET}/*/SourceArti/*"),
+            resources=(
+                f"{_BUCKET}/*/source/*",
+                f"{_BUCKET}/*/SourceArti/*",
+                f"{_BUCKET}/*/report/*",
+            ),
         ),
     )
     return Resource(
         kind="AWS::IAM::ManagedPolicy",
         properties={
             "ManagedPolicyName": Sub("${Name}-codepipeline-${AWS::Region}"),
+            "Roles": [Ref("PipelineRole")],
+            "PolicyDocument": policy_document(statements),
+        },
+    )
+
+
+def _function_policy() -> Resource:
+    statements = (
+        Statement(sid="Function", actions=("lambda:InvokeFunction",), resources=(_FUNCTION,)),
+        Statement(sid="Functions", actions=("lambda:ListFunctions",), resources=("*",)),
+    )
+    return Resource(
+        kind="AWS::IAM::ManagedPolicy",
+        condition="HasFunction",
+        properties={
+            "ManagedPolicyName": Sub("${Name}-codepipeline-${AWS::Region}-function"),
             "Roles": [Ref("PipelineRole")],
             "PolicyDocument": policy_document(statements),
         },
@@ -107,7 +138,7 @@ def _pipeline() -> Resource:
             "ArtifactStore": {"Type": "S3", "Location": Ref("Bucket")},
             "Stages": [
                 {"Name": "Source", "Actions": [_source()]},
-                {"Name": "Train", "Actions": [_train()]},
+                {"Name": "Train", "Actions": [If("HasFunction", _invoke(), _train())]},
                 If("HasApproval", {"Name": "Approve", "Actions": [_approve()]}, NO_VALUE),
             ],
             "Tags": tags(),
@@ -164,6 +195,25 @@ def _train() -> dict[str, object]:
         },
         Namespace="Train",
         InputArtifacts=[{"Name": "source"}],
+    )
+
+
+def _invoke() -> dict[str, object]:
+    parameters = (
+        '{"commit": "#{SourceVariables.CommitId}",'
+        ' "branch": "#{SourceVariables.BranchName}",'
+        ' "repository": "#{SourceVariables.FullRepositoryName}",'
+        ' "pipeline": "${Name}",'
+        ' "execution": "#{codepipeline.PipelineExecutionId}"}'
+    )
+    return _action(
+        "Train",
+        "Invoke",
+        "Lambda",
+        {"FunctionName": Ref("Function"), "UserParameters": Sub(parameters)},
+        Namespace="Train",
+        InputArtifacts=[{"Name": "source"}],
+        OutputArtifacts=[{"Name": "report"}],
     )
 
 

@@ -16,7 +16,12 @@ LARGEST_POLICY = 6144
 MOST_POLICIES = 10
 _FRAME = 64
 # What CloudFormation fills in may be longer than the variable's name.
-_LONGEST = {"${Bucket}": "b" * 63, "${Prefix}": "p" * 40, "${Queue}": "q" * 80}
+_LONGEST = {
+    "${Bucket}": "b" * 63,
+    "${Prefix}": "p" * 40,
+    "${Queue}": "q" * 80,
+    "${CodePipeline}": "c" * 100,
+}
 
 
 def policy_document(statements: Sequence[Statement]) -> dict[str, object]:

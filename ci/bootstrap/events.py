@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from ci.bootstrap.documents import VERSION, policy_document
 from ci.bootstrap.model import Setup, Statement
-from ci.bootstrap.parts import shared_parameters, tags, trust_service
+from ci.bootstrap.parts import rule, shared_parameters, tags, trust_service
 from ci.bootstrap.template import (
     Equals,
     GetAtt,
@@ -169,7 +169,7 @@ def _queue() -> dict[str, Resource]:
 
 def _execution_rule(setup: Setup) -> Resource:
     target = {"Id": "queue", "Arn": GetAtt("EventQueue", "Arn")}
-    return _rule("executions", execution_pattern(setup), target)
+    return rule("executions", execution_pattern(setup), target)
 
 
 def _approval_build_rule(setup: Setup) -> Resource:
@@ -182,7 +182,7 @@ def _approval_build_rule(setup: Setup) -> Resource:
             "InputTemplate": _APPROVAL,
         },
     }
-    return _rule("approvals-build", approval_pattern(setup), target, condition="StartsBuild")
+    return rule("approvals-build", approval_pattern(setup), target, condition="StartsBuild")
 
 
 def _approval_dispatch_rule(setup: Setup) -> Resource:
@@ -195,7 +195,7 @@ def _approval_dispatch_rule(setup: Setup) -> Resource:
             "InputTemplate": _DISPATCH,
         },
     }
-    return _rule("approvals-github", approval_pattern(setup), target, condition="Dispatches")
+    return rule("approvals-github", approval_pattern(setup), target, condition="Dispatches")
 
 
 def _pull_request_rule() -> Resource:
@@ -231,20 +231,7 @@ def _pull_request_rule() -> Resource:
             "InputTemplate": _REVIEW,
         },
     }
-    return _rule("pull-requests", pattern, target, condition="ReviewsInCodeCommit")
-
-
-def _rule(name: str, pattern: object, target: object, *, condition: str | None = None) -> Resource:
-    return Resource(
-        kind="AWS::Events::Rule",
-        condition=condition,
-        properties={
-            "Name": Sub(f"${{Name}}-{name}"),
-            "EventPattern": pattern,
-            "State": "ENABLED",
-            "Targets": [target],
-        },
-    )
+    return rule("pull-requests", pattern, target, condition="ReviewsInCodeCommit")
 
 
 def _starting_role() -> dict[str, Resource]:

@@ -118,6 +118,8 @@ def _subjects(need: RoleNeed) -> list[object]:
             ]
         case Duty.MAIN:
             return [_environment(_own_environment(need))]
+        case Duty.FUNCTION:
+            return []  # signs in with no token
 
 
 def _own_environment(need: RoleNeed) -> str:
@@ -143,3 +145,5 @@ def _told(need: RoleNeed) -> str:
             return "pull requests: runs apart from production"
         case Duty.MAIN:
             return f"the environment {need.environment}: deploys"
+        case Duty.FUNCTION:
+            return f"the environment {need.environment}: deploys as an action of CodePipeline"

@@ -5,11 +5,12 @@ from enum import StrEnum
 
 
 class Duty(StrEnum):
-    """What a role is for. `plan` only reads."""
+    """What a role is for. `plan` only reads; `function` is the Lambda function of CodePipeline."""
 
     PLAN = "plan"
     PULL_REQUEST = "pull_request"
     MAIN = "main"
+    FUNCTION = "function"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,7 @@ class Setup:
     `name` begins the name of every resource, so that several projects fit into one account.
     `repository` is `owner/name`. `bucket` is None where it follows from nothing that is known.
     `execution_role` is the name of the role that pipelines run as, where the project names one.
+    `roles` are those of jobs, `functions` those of functions, by the environment they deliver to.
     `remarks` tell what could not be made narrow.
     """
 
@@ -65,6 +67,7 @@ class Setup:
     prefix: str
     execution_role: str | None
     roles: tuple[RoleNeed, ...]
+    functions: tuple[RoleNeed, ...]
     seen: Scope
     remarks: tuple[str, ...] = ()
 

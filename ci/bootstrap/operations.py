@@ -25,6 +25,7 @@ class Kind(StrEnum):
     MODEL = "model"
     PROCESSING_JOB = "processing job"
     TRAINING_JOB = "training job"
+    TRANSFORM_JOB = "transform job"
     FUNCTION = "function"
     LOG_GROUP = "log group"
     LOG_STREAM = "log stream"
@@ -36,6 +37,8 @@ class Kind(StrEnum):
     SECRET = "secret"  # noqa: S105 - a kind of resource
     PARAMETER = "parameter"
     REPOSITORY = "repository"
+    CODE_PIPELINE = "code pipeline"
+    CODE_ACTION = "code action"
     ANY = "any"
 
 
@@ -66,9 +69,13 @@ class Operation:
 
 
 _ALL = frozenset(Duty)
+_JOB = frozenset({Duty.PLAN, Duty.PULL_REQUEST, Duty.MAIN})
 _RUN = frozenset({Duty.PULL_REQUEST, Duty.MAIN})
+_DELIVER = _RUN | {Duty.FUNCTION}
+_SHARED = frozenset({Duty.MAIN, Duty.FUNCTION})
 _PULL_REQUEST = frozenset({Duty.PULL_REQUEST})
 _MAIN = frozenset({Duty.MAIN})
+_FUNCTION = frozenset({Duty.FUNCTION})
 
 
 def _reads(name: str, kind: Kind, by: frozenset[Duty] = _ALL, action: str = "") -> Operation:
@@ -85,7 +92,7 @@ def _tags_of(kind: Kind) -> Operation:
 
 
 def _writes(
-    name: str, kind: Kind, by: frozenset[Duty] = _RUN, *more: Need, action: str = ""
+    name: str, kind: Kind, by: frozenset[Duty] = _DELIVER, *more: Need, action: str = ""
 ) -> Operation:
     need = Need(action=action or name, kind=kind, reach=Reach.OWN)
     return Operation(name=name, by=by, needs=(need, *more))
@@ -105,45 +112,46 @@ _TO_LAMBDA = _passes("lambda.amazonaws.com")
 # fmt: off
 OPERATIONS: tuple[Operation, ...] = (
     # Pipelines and their versions
-    _reads("sagemaker:ListPipelines", Kind.ANY),
+    _reads("sagemaker:ListPipelines", Kind.ANY, _JOB),
     _reads("sagemaker:DescribePipeline", Kind.PIPELINE),
     _reads("sagemaker:ListPipelineVersions", Kind.PIPELINE),
     _reads("sagemaker:ListTags", Kind.PIPELINE),
     _tags_of(Kind.ENDPOINT),
     _tags_of(Kind.CONFIG),
     _tags_of(Kind.MODEL),
-    _writes("sagemaker:CreatePipeline", Kind.PIPELINE, _RUN, _TAGS, _TO_SAGEMAKER),
-    _writes("sagemaker:UpdatePipeline", Kind.PIPELINE, _RUN, _TO_SAGEMAKER),
+    _writes("sagemaker:CreatePipeline", Kind.PIPELINE, _DELIVER, _TAGS, _TO_SAGEMAKER),
+    _writes("sagemaker:UpdatePipeline", Kind.PIPELINE, _DELIVER, _TO_SAGEMAKER),
     _writes("sagemaker:UpdatePipelineVersion", Kind.PIPELINE),
     # Not documented for executions, and done without where it is refused.
-    _writes("sagemaker:AddTags", Kind.PIPELINE, _RUN, _EXECUTION_TAGS),
+    _writes("sagemaker:AddTags", Kind.PIPELINE, _DELIVER, _EXECUTION_TAGS),
     _writes("sagemaker:DeletePipeline", Kind.PIPELINE, _PULL_REQUEST),
     # Executions. Their ARNs are below their pipeline's.
-    _reads("sagemaker:ListPipelineExecutions", Kind.PIPELINE, _RUN),
-    _reads("sagemaker:DescribePipelineExecution", Kind.EXECUTION, _RUN),
-    _reads("sagemaker:ListPipelineExecutionSteps", Kind.EXECUTION, _RUN),
-    _reads("sagemaker:DescribePipelineDefinitionForExecution", Kind.EXECUTION, _RUN),
-    _reads("sagemaker:ListPipelineParametersForExecution", Kind.EXECUTION, _RUN),
+    _reads("sagemaker:ListPipelineExecutions", Kind.PIPELINE, _DELIVER),
+    _reads("sagemaker:DescribePipelineExecution", Kind.EXECUTION, _DELIVER),
+    _reads("sagemaker:ListPipelineExecutionSteps", Kind.EXECUTION, _DELIVER),
+    _reads("sagemaker:DescribePipelineDefinitionForExecution", Kind.EXECUTION, _DELIVER),
+    _reads("sagemaker:ListPipelineParametersForExecution", Kind.EXECUTION, _DELIVER),
     _writes("sagemaker:StartPipelineExecution", Kind.PIPELINE),
-    _writes("sagemaker:StopPipelineExecution", Kind.EXECUTION),
+    _writes("sagemaker:StopPipelineExecution", Kind.EXECUTION, _RUN),
     _writes("sagemaker:RetryPipelineExecution", Kind.EXECUTION, _MAIN),
     # What steps tell of themselves
-    _reads("sagemaker:DescribeProcessingJob", Kind.PROCESSING_JOB, _RUN),
-    _reads("sagemaker:DescribeTrainingJob", Kind.TRAINING_JOB, _RUN),
-    _reads("logs:DescribeLogStreams", Kind.LOG_GROUP, _RUN),
-    _reads("logs:GetLogEvents", Kind.LOG_STREAM, _RUN),
+    _reads("sagemaker:DescribeProcessingJob", Kind.PROCESSING_JOB, _DELIVER),
+    _reads("sagemaker:DescribeTrainingJob", Kind.TRAINING_JOB, _DELIVER),
+    _reads("sagemaker:DescribeTransformJob", Kind.TRANSFORM_JOB, _DELIVER),
+    _reads("logs:DescribeLogStreams", Kind.LOG_GROUP, _DELIVER),
+    _reads("logs:GetLogEvents", Kind.LOG_STREAM, _DELIVER),
     # Model registry
     _reads("sagemaker:ListModelPackageGroups", Kind.ANY, _MAIN),
-    _reads("sagemaker:ListModelPackages", Kind.PACKAGE, _RUN),
-    _reads("sagemaker:DescribeModelPackage", Kind.PACKAGE, _RUN),
+    _reads("sagemaker:ListModelPackages", Kind.PACKAGE, _DELIVER),
+    _reads("sagemaker:DescribeModelPackage", Kind.PACKAGE, _DELIVER),
     _reads("sagemaker:DescribeModelPackageGroup", Kind.GROUP, _PULL_REQUEST),
     _writes("sagemaker:UpdateModelPackage", Kind.PACKAGE),
     _writes("sagemaker:DeleteModelPackage", Kind.PACKAGE, _PULL_REQUEST),
     _writes("sagemaker:DeleteModelPackageGroup", Kind.GROUP, _PULL_REQUEST),
     # What serves models
-    _reads("sagemaker:DescribeEndpoint", Kind.ENDPOINT, _RUN),
-    _reads("sagemaker:DescribeEndpointConfig", Kind.CONFIG, _RUN),
-    _reads("sagemaker:DescribeModel", Kind.MODEL, _RUN),
+    _reads("sagemaker:DescribeEndpoint", Kind.ENDPOINT, _DELIVER),
+    _reads("sagemaker:DescribeEndpointConfig", Kind.CONFIG, _DELIVER),
+    _reads("sagemaker:DescribeModel", Kind.MODEL, _DELIVER),
     _reads("sagemaker:ListEndpointConfigs", Kind.ANY, _PULL_REQUEST),
     _reads("sagemaker:ListModels", Kind.ANY, _PULL_REQUEST),
     _writes("sagemaker:DeleteEndpoint", Kind.ENDPOINT, _PULL_REQUEST),
@@ -153,17 +161,17 @@ OPERATIONS: tuple[Operation, ...] = (
     _reads("lambda:GetFunctionConfiguration", Kind.FUNCTION),
     _reads("lambda:GetFunction", Kind.FUNCTION),
     _reads("lambda:ListTags", Kind.FUNCTION),
-    _writes("lambda:CreateFunction", Kind.FUNCTION, _RUN, _FUNCTION_TAGS, _TO_LAMBDA),
+    _writes("lambda:CreateFunction", Kind.FUNCTION, _DELIVER, _FUNCTION_TAGS, _TO_LAMBDA),
     _writes("lambda:UpdateFunctionCode", Kind.FUNCTION),
-    _writes("lambda:UpdateFunctionConfiguration", Kind.FUNCTION, _RUN, _TO_LAMBDA),
+    _writes("lambda:UpdateFunctionConfiguration", Kind.FUNCTION, _DELIVER, _TO_LAMBDA),
     _writes("lambda:TagResource", Kind.FUNCTION),
-    _writes("lambda:UntagResource", Kind.FUNCTION, _MAIN),
+    _writes("lambda:UntagResource", Kind.FUNCTION, _SHARED),
     _writes("lambda:DeleteFunction", Kind.FUNCTION, _PULL_REQUEST),
     # An approval given elsewhere: the function that deploys is called again.
     _writes("lambda:Invoke", Kind.FUNCTION, _MAIN, action="lambda:InvokeFunction"),
     # Artifacts and what executions wrote. HEAD asks for the right to read; whether a key is
     # missing or hidden is told only to who may list.
-    _reads("s3:HeadBucket", Kind.BUCKET, _RUN, action="s3:ListBucket"),
+    _reads("s3:HeadBucket", Kind.BUCKET, _DELIVER, action="s3:ListBucket"),
     _reads("s3:ListObjectsV2", Kind.BUCKET, action="s3:ListBucket"),
     _reads("s3:HeadObject", Kind.OBJECT, action="s3:GetObject"),
     _reads("s3:GetObject", Kind.OBJECT),
@@ -174,6 +182,13 @@ OPERATIONS: tuple[Operation, ...] = (
     # Events
     _reads("sqs:ReceiveMessage", Kind.QUEUE, _RUN),
     _reads("sqs:DeleteMessageBatch", Kind.QUEUE, _RUN, action="sqs:DeleteMessage"),
+    # CodePipeline, to its function: jobs, and the manual approvals that are kept in step
+    _reads("codepipeline:PutJobSuccessResult", Kind.ANY, _FUNCTION),
+    _reads("codepipeline:PutJobFailureResult", Kind.ANY, _FUNCTION),
+    _reads("codepipeline:GetPipelineState", Kind.CODE_PIPELINE, _FUNCTION),
+    _reads("codepipeline:GetPipelineExecution", Kind.CODE_PIPELINE, _FUNCTION),
+    _reads("codepipeline:ListActionExecutions", Kind.CODE_PIPELINE, _FUNCTION),
+    _writes("codepipeline:PutApprovalResult", Kind.CODE_ACTION, _FUNCTION),
     # The forge's token, where the project file keeps it in AWS
     _reads("secretsmanager:GetSecretValue", Kind.SECRET),
     _reads("ssm:GetParameter", Kind.PARAMETER),
@@ -182,13 +197,13 @@ OPERATIONS: tuple[Operation, ...] = (
     _reads("codecommit:ListPullRequests", Kind.REPOSITORY),
     _reads("codecommit:DescribePullRequestEvents", Kind.REPOSITORY),
     _reads("codecommit:GetCommentsForPullRequest", Kind.REPOSITORY),
-    _reads("codecommit:PostCommentForPullRequest", Kind.REPOSITORY, _RUN),
-    _reads("codecommit:UpdateComment", Kind.REPOSITORY, _RUN),
-    _reads("codecommit:DeleteCommentContent", Kind.REPOSITORY, _RUN),
+    _reads("codecommit:PostCommentForPullRequest", Kind.REPOSITORY, _DELIVER),
+    _reads("codecommit:UpdateComment", Kind.REPOSITORY, _DELIVER),
+    _reads("codecommit:DeleteCommentContent", Kind.REPOSITORY, _DELIVER),
 )
 # fmt: on
-# What only some projects have: without it there is nothing to allow.
-OPTIONAL = frozenset({Kind.SECRET, Kind.PARAMETER, Kind.REPOSITORY})
+# What only some projects have. The local endpoint runs no transform step.
+OPTIONAL = frozenset({Kind.SECRET, Kind.PARAMETER, Kind.REPOSITORY, Kind.TRANSFORM_JOB})
 
 
 def operations_of(duty: Duty) -> Iterator[Operation]:

@@ -93,6 +93,20 @@ def role(name: str, *, trust: Sequence[Mapping[str, object]], description: str) 
     )
 
 
+def rule(name: str, pattern: object, target: object, *, condition: str | None = None) -> Resource:
+    """A rule of EventBridge that sends what meets the pattern to one target."""
+    return Resource(
+        kind="AWS::Events::Rule",
+        condition=condition,
+        properties={
+            "Name": Sub(f"${{Name}}-{name}"),
+            "EventPattern": pattern,
+            "State": "ENABLED",
+            "Targets": [target],
+        },
+    )
+
+
 def trust_service(*services: str, account: bool = True) -> dict[str, object]:
     """A statement that lets services assume the role, for this account's sake alone."""
     statement: dict[str, object] = {

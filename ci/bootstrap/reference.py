@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from ci.bootstrap.documents import condition_document
 from ci.bootstrap.execution import execution_statements
+from ci.bootstrap.function import SUFFIX as FUNCTION_SUFFIX
 from ci.bootstrap.github import NAME as GITHUB
 from ci.bootstrap.model import Duty, RoleNeed, Setup, Statement
 from ci.bootstrap.operations import operations_of
@@ -36,6 +37,9 @@ A role is assumed by a job whose token has one of these subjects:
   `ReviewEnvironment` that environment's as well
 - one for each further environment of the project file: `repo:acme/mlops:environment:NAME`
 
+`mlops-main-function` is assumed by Lambda, for the function that CodePipeline invokes
+([CodePipeline](codepipeline.md)).
+
 The audience is `sts.amazonaws.com`. Jobs that an issue comment, a dispatch or a schedule starts
 have the default branch as their subject, unless they name an environment. GitHub makes an
 environment that does not exist, without any rule, for whichever branch's job names it: make those
@@ -63,14 +67,15 @@ What pipelines run as: the least that the reference pipeline needs (`bootstrap e
 def render_page(setup: Setup) -> str:
     lines = [_PAGE.replace("{github}", GITHUB)]
     for duty in Duty:
-        need = next(each for each in setup.roles if each.duty is duty)
+        need = next(each for each in (*setup.roles, *setup.functions) if each.duty is duty)
         lines += _role(setup, need)
     lines += ["## The execution role\n", _EXECUTION, *_table(execution_statements(setup))]
     return "\n".join(lines).rstrip() + "\n"
 
 
 def _role(setup: Setup, need: RoleNeed) -> Iterator[str]:
-    yield f"## `{setup.name}-{need.name}`\n"
+    suffix = FUNCTION_SUFFIX if need.duty is Duty.FUNCTION else ""
+    yield f"## `{setup.name}-{need.name}{suffix}`\n"
     yield from _table(statements_of(need))
     yield "\nCalls and the actions they need:\n"
     yield "| call | actions |"

@@ -14,6 +14,7 @@ _JOB_LOGS = ("ProcessingJobs", "TrainingJobs", "TransformJobs")
 BUCKET = "${Bucket}"
 PREFIX = "${Prefix}"
 QUEUE = "${Queue}"
+CODE_PIPELINE = "${CodePipeline}"
 
 
 def _log_groups(scope: Scope) -> tuple[str, ...]:
@@ -32,6 +33,7 @@ _FORMS: Mapping[Kind, tuple[str, str, Callable[[Scope], tuple[str, ...]]]] = {
     Kind.MODEL: ("sagemaker", "model/{}*", lambda scope: scope.hosted),
     Kind.PROCESSING_JOB: ("sagemaker", "processing-job/{}", lambda _: (_JOBS,)),
     Kind.TRAINING_JOB: ("sagemaker", "training-job/{}", lambda _: (_JOBS,)),
+    Kind.TRANSFORM_JOB: ("sagemaker", "transform-job/{}", lambda _: (_JOBS,)),
     Kind.FUNCTION: ("lambda", "function:{}", lambda scope: scope.functions),
     # Calls about a group are checked against the group's ARN with something behind it.
     Kind.LOG_GROUP: ("logs", "log-group:{}:*", _log_groups),
@@ -41,6 +43,9 @@ _FORMS: Mapping[Kind, tuple[str, str, Callable[[Scope], tuple[str, ...]]]] = {
     Kind.SECRET: ("secretsmanager", "secret:{}-*", lambda scope: scope.secrets),
     Kind.PARAMETER: ("ssm", "parameter/{}", lambda scope: scope.parameters),
     Kind.REPOSITORY: ("codecommit", "{}", lambda scope: scope.repositories),
+    Kind.CODE_PIPELINE: ("codepipeline", "{}", lambda _: (CODE_PIPELINE,)),
+    # Below the pipeline: stage and action.
+    Kind.CODE_ACTION: ("codepipeline", "{}/*/*", lambda _: (CODE_PIPELINE,)),
 }
 
 
@@ -88,7 +93,14 @@ def _regional(kind: Kind, scope: Scope, region: str) -> Iterator[str]:
 
 
 def fill_resource(
-    arn: str, *, account: str, region: str, bucket: str, prefix: str, queue: str
+    arn: str,
+    *,
+    account: str,
+    region: str,
+    bucket: str,
+    prefix: str,
+    queue: str,
+    codepipeline: str = "*",
 ) -> str:
     """The ARN as CloudFormation makes it of the template's text."""
     values = {
@@ -98,6 +110,7 @@ def fill_resource(
         BUCKET: bucket,
         PREFIX: prefix,
         QUEUE: queue,
+        CODE_PIPELINE: codepipeline,
     }
     for variable, value in values.items():
         arn = arn.replace(variable, value)

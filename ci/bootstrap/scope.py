@@ -54,6 +54,9 @@ def plan_setup(
         prefix=project.artifacts.prefix,
         execution_role=_role_name(project.role),
         roles=(RoleNeed(name=PLAN, duty=Duty.PLAN, own=Scope(), seen=seen), *roles),
+        functions=tuple(
+            replace(each, duty=Duty.FUNCTION) for each in roles if each.duty is Duty.MAIN
+        ),
         seen=seen,
         remarks=tuple(_remarks(project, scopes)),
     )

@@ -4,7 +4,7 @@ team owns what it needs and leaves the rest."""
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ci.bootstrap import artifacts, codebuild, codepipeline, events, execution, github
+from ci.bootstrap import artifacts, codebuild, codepipeline, events, execution, function, github
 from ci.bootstrap.model import Setup
 from ci.bootstrap.template import Template
 
@@ -42,9 +42,13 @@ CONCERNS: Mapping[str, Concern] = {
         build=codebuild.codebuild_template,
         summary="a CodeBuild project for each environment, with webhooks",
     ),
+    function.NAME: Concern(
+        build=function.lambda_template,
+        summary="the Lambda function that CodePipeline invokes, and the rules of approvals",
+    ),
     codepipeline.NAME: Concern(
         build=codepipeline.codepipeline_template,
-        summary="a CodePipeline that takes the default branch through CodeBuild",
+        summary="a CodePipeline that takes the default branch through CodeBuild or the function",
     ),
 }
 USUAL = tuple(name for name, concern in CONCERNS.items() if concern.usual)

@@ -1,7 +1,9 @@
 """`bootstrap` as it is run: printed, written, deployed to the local endpoint's CloudFormation."""
 
+import io
 import json
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -13,9 +15,11 @@ from support.endpoint import client, running_endpoint
 from support.github_job import aws_environ
 from support.scratch import BUCKET, Result, Scratch, new_scratch, quality_definition
 
+from ci.approval.manual_approval import PLACES
 from ci.bootstrap.deploying import Means, State, choose_parameters, deploy_template
 from ci.bootstrap.table import render_changes
 from ci.bootstrap.template import Parameter, Ref, Resource, Template
+from ci.door.packaging import HANDLER
 from ci.errors import AwsError, UsageError
 from ci.local.lifecycle import Endpoint
 from ci.sagemaker.clients import open_clients
@@ -212,6 +216,35 @@ def test_an_approval_starts_the_build_with_its_package(account: Account) -> None
     validate_parameters({"projectName": "b", **filled}, shape)
     (variable,) = filled["environmentVariablesOverride"]
     assert (variable["name"], variable["value"]) == ("SAGEMAKER_GITOPS_EVENT_PACKAGE", "arn:p")
+
+
+@pytest.mark.endpoint
+def test_the_function_stands_with_the_rules_that_call_it(account: Account) -> None:
+    s3, events = account.client("s3"), account.client("events")
+    s3.create_bucket(Bucket="zips")
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w") as archive:
+        archive.writestr("index.py", "def handler(event, context): ...\n")
+    s3.put_object(Bucket="zips", Key="one.zip", Body=held.getvalue())
+    arguments = ("lambda", "--name", "ours", "--deploy", "--yes")
+    given = ("--parameter", "CodeBucket=zips", "--parameter", "CodeKey=one.zip")
+    done = account.bootstrap(*arguments, *given)
+    assert done.code == 0, done.err
+    assert done.document["stacks"][0]["outputs"] == {"MainFunction": "ours-main"}
+    found = account.client("lambda").get_function_configuration(FunctionName="ours-main")
+    assert (found["Handler"], found["Timeout"], found["MemorySize"]) == (HANDLER, 300, 1024)
+    assert found["Role"].endswith(":role/ours-main-function")
+    assert found["Environment"]["Variables"] == {PLACES: "ours"}
+    for rule in ("manual-approvals", "package-approvals"):
+        (target,) = events.list_targets_by_rule(Rule=f"ours-{rule}")["Targets"]
+        assert target["Arn"] == found["FunctionArn"]
+    arn = "arn:aws:codepipeline:us-east-1:000000000000:ours/Approve/Model"
+    other = arn.replace("ours", "theirs")
+    answered = decisions(
+        account.client("iam"), "ours-main-function", "codepipeline:PutApprovalResult", arn, other
+    )
+    assert answered == ["allowed", "implicitDeny"]
+    assert account.bootstrap(*arguments).document["stacks"][0]["state"] == "unchanged"
 
 
 @pytest.mark.endpoint

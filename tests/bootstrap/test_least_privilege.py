@@ -13,7 +13,14 @@ import pytest
 from support.authorizing import ACCOUNT, REGION, resources_in
 from support.endpoint import client
 from support.recording import Request
-from support.scenes import Stage, open_stage, play_main, play_plan, play_pull_request
+from support.scenes import (
+    Stage,
+    open_stage,
+    play_function,
+    play_main,
+    play_plan,
+    play_pull_request,
+)
 from support.scratch import BUCKET
 
 from ci.bootstrap.documents import policy_document
@@ -47,6 +54,7 @@ RESOURCE_TYPES = {
     Kind.MODEL: "model",
     Kind.PROCESSING_JOB: "processing-job",
     Kind.TRAINING_JOB: "training-job",
+    Kind.TRANSFORM_JOB: "transform-job",
     Kind.FUNCTION: "function",
     Kind.LOG_GROUP: "log-group",
     Kind.LOG_STREAM: "log-stream",
@@ -58,6 +66,8 @@ RESOURCE_TYPES = {
     Kind.SECRET: "Secret",
     Kind.PARAMETER: "parameter",
     Kind.REPOSITORY: "repository",
+    Kind.CODE_PIPELINE: "pipeline",
+    Kind.CODE_ACTION: "action",
 }
 Calls = Mapping[Duty, list[Request]]
 
@@ -74,6 +84,7 @@ def calls(stage: Stage) -> Calls:
         Duty.MAIN: play_main(stage),
         Duty.PULL_REQUEST: play_pull_request(stage),
         Duty.PLAN: play_plan(stage),
+        Duty.FUNCTION: play_function(stage),
     }
 
 
@@ -84,7 +95,7 @@ def setup(stage: Stage) -> Setup:
 
 
 def role(setup: Setup, duty: Duty) -> RoleNeed:
-    return next(each for each in setup.roles if each.duty is duty)
+    return next(each for each in (*setup.roles, *setup.functions) if each.duty is duty)
 
 
 def filled(statements: Iterable[Statement]) -> str:
@@ -99,6 +110,7 @@ def filled(statements: Iterable[Statement]) -> str:
             bucket=BUCKET,
             prefix="sagemaker-gitops",
             queue=QUEUE,
+            codepipeline="mlops",
         )
 
     for statement in document["Statement"]:  # type: ignore[attr-defined]
@@ -139,7 +151,7 @@ def test_the_table_holds_the_calls_that_are_made(calls: Calls, duty: Duty) -> No
     made = {request.name for request in calls[duty]}
     held = {operation.name for operation in operations_of(duty)}
     assert made - held == set(), "add a line to ci/bootstrap/operations.py"
-    # The scenes' project has its forge elsewhere, and its token in the environment.
+    # The scenes' project has its forge elsewhere, its token in the environment, and no transform.
     held -= {each.name for each in OPERATIONS if each.needs[0].kind in OPTIONAL}
     assert held - made == set(), "nothing calls it: take it out of ci/bootstrap/operations.py"
 
@@ -186,7 +198,7 @@ def test_a_pull_request_cannot_touch_production(stage: Stage, calls: Calls, setu
 @pytest.mark.slow
 def test_a_role_that_plans_reads_and_no_more(stage: Stage, calls: Calls, setup: Setup) -> None:
     iam = simulator(stage, setup, Duty.PLAN)
-    for duty in (Duty.MAIN, Duty.PULL_REQUEST):
+    for duty in (Duty.MAIN, Duty.PULL_REQUEST, Duty.FUNCTION):
         for request in calls[duty]:
             for operation in (each for each in OPERATIONS if each.name == request.name):
                 for need in operation.needs:
@@ -216,7 +228,7 @@ def test_actions_and_resource_types_are_those_of_the_authorization_reference(
             assert RESOURCE_TYPES[need.kind] in types
 
 
-@pytest.mark.parametrize("duty", [Duty.PULL_REQUEST, Duty.MAIN])
+@pytest.mark.parametrize("duty", [Duty.PULL_REQUEST, Duty.MAIN, Duty.FUNCTION])
 def test_a_role_is_passed_to_the_services_that_take_it_and_to_no_other(
     setup: Setup, duty: Duty
 ) -> None:

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ci.approval.manual_approval import PLACES
 from ci.bootstrap.codebuild import buildspec
 from ci.bootstrap.documents import LARGEST_POLICY, MOST_POLICIES, pack, size_of
 from ci.bootstrap.model import Duty, Setup, Statement
@@ -20,6 +22,8 @@ from ci.bootstrap.reference import render_page
 from ci.bootstrap.scope import default_name, plan_setup
 from ci.bootstrap.template import render_template
 from ci.bootstrap.templates import CONCERNS
+from ci.door.packaging import HANDLER, RUNTIMES, Architecture
+from ci.door.settings import parse_settings
 from ci.errors import ProjectError
 from ci.project.load import load_project
 
@@ -127,6 +131,45 @@ def test_the_page_is_made_from_the_table(tmp_path: Path, request: pytest.Fixture
 
 def test_builds_run_the_buildspec_that_stands_at_the_root() -> None:
     assert buildspec() == (ROOT / "buildspec.yml").read_text(encoding="utf-8")
+
+
+def test_the_function_is_the_one_that_is_packaged(tmp_path: Path) -> None:
+    document = read(render_template(CONCERNS["lambda"].build(setup(WIDE, tmp_path))))
+    functions = {
+        name: each["Properties"]
+        for name, each in document["Resources"].items()
+        if each["Type"] == "AWS::Lambda::Function"
+    }
+    assert set(functions) == {"MainFunction", "StagingFunction"}
+    for name, each in functions.items():
+        assert each["Handler"] == HANDLER
+        assert each["Role"] == ("GetAtt", name.replace("Function", "Role.Arn"))
+        assert set(each["Environment"]["Variables"]) == {PLACES}
+    parameters = document["Parameters"]
+    assert tuple(parameters["Runtime"]["AllowedValues"]) == RUNTIMES
+    assert parameters["Architecture"]["AllowedValues"] == list(Architecture)
+    (trust,) = document["Resources"]["MainRole"]["Properties"]["AssumeRolePolicyDocument"][
+        "Statement"
+    ]
+    assert trust["Principal"] == {"Service": ["lambda.amazonaws.com"]}
+
+
+def test_codepipeline_invokes_the_function_with_settings_it_takes(tmp_path: Path) -> None:
+    document = read(render_template(CONCERNS["codepipeline"].build(setup(SMALL, tmp_path))))
+    stages = document["Resources"]["Pipeline"]["Properties"]["Stages"]
+    _, condition, invoked, built = stages[1]["Actions"][0]
+    assert (condition, built["ActionTypeId"]["Provider"]) == ("HasFunction", "CodeBuild")
+    assert invoked["ActionTypeId"]["Provider"] == "Lambda"
+    _, parameters = invoked["Configuration"]["UserParameters"]
+    values = {"${Name}": "mlops", "#{SourceVariables.CommitId}": "c" * 40}
+    values |= {"#{SourceVariables.FullRepositoryName}": "acme/mlops"}
+    values |= {"#{SourceVariables.BranchName}": "main"}
+    values |= {"#{codepipeline.PipelineExecutionId}": str(uuid.UUID(int=1))}
+    for variable, value in values.items():
+        assert variable in parameters
+        parameters = parameters.replace(variable, value)
+    settings = parse_settings(parameters)
+    assert (settings.pipeline, settings.branch, settings.commit) == ("mlops", "main", "c" * 40)
 
 
 def test_who_may_assume_which_role(tmp_path: Path) -> None:

@@ -42,6 +42,11 @@ _MEMBERS: dict[Kind, tuple[tuple[str, str], ...]] = {
     Kind.OBJECT: (("Bucket", "s3:::{value}/{key}"),),
     Kind.ARTIFACT: (("Bucket", "s3:::{value}/{key}"),),
     Kind.QUEUE: (("QueueUrl", "sqs:{place}:{last}"),),
+    Kind.CODE_PIPELINE: (
+        ("name", "codepipeline:{place}:{value}"),
+        ("pipelineName", "codepipeline:{place}:{value}"),
+    ),
+    Kind.CODE_ACTION: (("pipelineName", "codepipeline:{place}:{value}/Approve/Model"),),
     Kind.ROLE: (("RoleArn", "{value}"), ("Role", "{value}")),
 }
 # How the ARN of a kind reads: one call may be about any of several kinds (ListTags).

@@ -25,8 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "templates",
         nargs="*",
         metavar="TEMPLATE",
-        help="artifacts, execution-role, github-oidc, events, codebuild, codepipeline;"
-        " default: artifacts, github-oidc and events",
+        help="artifacts, execution-role, github-oidc, events, codebuild, lambda,"
+        " codepipeline; default: artifacts, github-oidc and events",
     )
     parser.add_argument("--out", metavar="FOLDER", help="write each template into a file")
     parser.add_argument("--deploy", action="store_true", help="show what a change set would change")
