@@ -64,31 +64,6 @@ def isolation_level(environ: Mapping[str, str], *, levels: Sequence[str] = LEVEL
     return Isolation(level=IsolationLevel(compiled.level), told=compiled.isolation)
 
 
-def protections(level: IsolationLevel) -> tuple[str, ...]:
-    """What holds at a level, for any program that the module starts too; then what does not."""
-    match level:
-        case IsolationLevel.NAMESPACES:
-            return (
-                "no network but the capture endpoint",
-                "no other process is seen, nor its environment",
-                "nothing is written outside the scratch folder",
-                "home and temporary folders are hidden, and tokens in .git/config",
-            )
-        case IsolationLevel.LANDLOCK:
-            return (
-                "no TCP connection but to the capture endpoint (Linux 6.7 and later)",
-                "other processes' environment is closed",
-                "nothing is written outside the scratch folder",
-                "home and temporary folders are hidden",
-                "not closed: UDP, and the token that a checkout left in .git/config",
-            )
-        case IsolationLevel.AUDIT:
-            return (
-                "Python code reaches no host and writes nothing outside the scratch folder",
-                "not closed: what other programs and native code do",
-            )
-
-
 def _target(source: ModuleSource) -> Target:
     account = "0" * 12
     return Target(

@@ -5,11 +5,8 @@ writes them: the shortest digits that read back as the same number. `1` and `1.0
 different things, as they are for SageMaker's parameter types.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
-
-from ci.definition.read import read_json
 
 
 def canonical_bytes(document: object) -> bytes:
@@ -23,11 +20,6 @@ def canonical_bytes(document: object) -> bytes:
         allow_nan=False,
     )
     return text.encode("utf-8")
-
-
-def definition_digest(data: bytes | str) -> str:
-    """SHA-256, in hex, of the canonical bytes of a JSON text. DefinitionError where it is none."""
-    return hashlib.sha256(canonical_bytes(read_json(data))).hexdigest()
 
 
 def _plain(value: object) -> dict[object, object]:

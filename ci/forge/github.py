@@ -206,14 +206,6 @@ class GitHub(GitHubMarks):
         purpose = "react to the comment"
         self._client.request("POST", path, body=body, purpose=purpose, again=True)
 
-    def repository_dispatch(self, event_type: str, payload: Mapping[str, object]) -> None:
-        """UncertainWrite where no answer tells whether the workflows were started."""
-        path = f"{self._repository}/dispatches"
-        body = {"event_type": event_type, "client_payload": dict(payload)}
-        purpose = f"start the workflows that wait for {event_type}"
-        needs = {"contents": "write"}
-        self._client.request("POST", path, body=body, purpose=purpose, needs=needs)
-
     def approvers_of(self, run: str) -> tuple[str, ...]:
         path = f"{self._repository}/actions/runs/{quote(run, safe='')}/approvals"
         purpose = "read who let this run into its environment"

@@ -14,12 +14,6 @@ from ci.report.marker import parse_marker
 LARGEST = 4 * 65_536
 
 
-def write_comment_file(file: Path, body: str) -> None:
-    """OSError where it cannot be written."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(body, encoding="utf-8", newline="\n")
-
-
 def read_comment_file(file: Path, *, commit: str) -> str:
     """The comment, if it is one and is about `commit`. ForgeError says what is wrong with it."""
     try:

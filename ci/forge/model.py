@@ -159,9 +159,6 @@ class Conversation(Members, Protocol):
         """Put a reaction (`+1`, `-1`, `eyes`, `rocket`, `confused`) on a comment; done as well
         where it is there already."""
 
-    def repository_dispatch(self, event_type: str, payload: Mapping[str, object]) -> None:
-        """Start the workflows that wait for `event_type`. `payload` has at most ten members."""
-
 
 class CommentAction(StrEnum):
     CREATED = "created"

@@ -22,9 +22,7 @@ class ServiceModel:
     def __init__(self, raw: Mapping[str, Any]) -> None:
         self._operations: Mapping[str, Shape] = raw["operations"]
         self._shapes: Mapping[str, Shape] = raw["shapes"]
-        metadata = raw["metadata"]
-        self.target_prefix: str = metadata["targetPrefix"]
-        self.json_version: str = metadata["jsonVersion"]
+        self.target_prefix: str = raw["metadata"]["targetPrefix"]
 
     def knows(self, operation: str) -> bool:
         return operation in self._operations

@@ -14,10 +14,9 @@ from typing import Any
 from ci.errors import ForgeError
 from ci.forge.comments import amend_comment, find_comments, post_comment
 from ci.forge.model import CommentAction, CommentResult, Forge
-from ci.forge.opening import open_forge
 from ci.forge.summary import write_summary
 from ci.metrics.model import Outcome
-from ci.project.model import CommentPolicy, Project
+from ci.project.model import CommentPolicy
 from ci.report.document import report_to_json
 from ci.report.markdown import render_comment
 from ci.report.marker import Marker, marker_of
@@ -97,28 +96,6 @@ class Comments:
             return self.forge.commit_order(self.pull_request)
         except ForgeError:
             return ()
-
-
-def open_comments(
-    trigger: Trigger,
-    environ: Mapping[str, str],
-    *,
-    redactor: Redactor,
-    warn: Callable[[str], None],
-    sleep: Callable[[float], None],
-    project: Project | None = None,
-) -> Comments | None:
-    """The comment of the pull request this run is for, on the forge of its repository; None
-    without a pull request or a token. `redactor` learns a token that is read for it."""
-    try:
-        forge = open_forge(trigger, environ, sleep=sleep, project=project, learn=redactor.learn)
-    except ForgeError as error:
-        warn(str(error))
-        return None
-    if forge is None:
-        return None
-    policy = CommentPolicy.UPDATE if project is None else project.report.comment
-    return comments_on(forge, trigger, redactor=redactor, warn=warn, policy=policy)
 
 
 def comments_on(

@@ -18,7 +18,7 @@ from support.compiling import BUCKET, make_target
 from ci.compile.child import LEVELS, plan_child
 from ci.compile.compile import compile_pipeline
 from ci.compile.compiled import Compiled
-from ci.compile.isolation import IsolationLevel, isolation_level, protections
+from ci.compile.isolation import IsolationLevel, isolation_level
 from ci.compile.process import compile_module
 from ci.errors import CompileError
 
@@ -437,7 +437,6 @@ def test_the_level_can_be_asked_for() -> None:
     assert found.level in IsolationLevel
     assert found.told
     assert isolation_level(os.environ, levels=("audit",)).level is IsolationLevel.AUDIT
-    assert len({protections(level) for level in IsolationLevel}) == 3
     assert [level.value for level in IsolationLevel] == list(LEVELS)
 
 

@@ -9,7 +9,7 @@ from support.github import REPOSITORY, FakeGitHub, Fault, serve_github
 from ci.errors import ForgeError
 from ci.forge.github import GitHub
 from ci.forge.http import Client
-from ci.forge.model import Conversation, PermissionMissing, UncertainWrite
+from ci.forge.model import Conversation, PermissionMissing
 
 HEAD = "a" * 40
 
@@ -115,20 +115,6 @@ def test_a_reaction_is_put_once(
     forge.react(comment, "eyes")
     forge.react(comment, "eyes")
     assert github.reactions == {comment: [("github-actions[bot]", "eyes")]}
-
-
-def test_a_dispatch(github: FakeGitHub, forge: GitHub) -> None:
-    forge.repository_dispatch("model-approved", {"package": "arn:1"})
-    assert github.dispatches == [
-        {"event_type": "model-approved", "client_payload": {"package": "arn:1"}}
-    ]
-    github.faults = [Fault("POST", "dispatches", 502, after_effect=True)]
-    with pytest.raises(UncertainWrite):
-        forge.repository_dispatch("model-approved", {})
-    github.readers.add("github-actions[bot]")
-    with pytest.raises(PermissionMissing) as missing:
-        forge.repository_dispatch("model-approved", {})
-    assert missing.value.needs == {"contents": "write"}
 
 
 def test_the_newest_of_many_commits(github: FakeGitHub, forge: GitHub) -> None:

@@ -62,7 +62,6 @@ def everything(github: FakeGitHub) -> None:
     forge.pull_request_of(COMMIT)
     forge.pull_request_with_head("octocat:topic", COMMIT)
     assert forge.permission_of("octocat") == "maintain"
-    forge.repository_dispatch("model-approved", {"package": "arn"})
     github.push("topic", COMMIT, "2026-03-02T09:00:00Z")
     assert forge.pushed_at("topic", COMMIT) is not None
     github.reviews[77] = [("octocat", "approved")]

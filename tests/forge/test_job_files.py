@@ -6,7 +6,7 @@ import pytest
 from support.reports import REPORTS
 
 from ci.errors import ForgeError
-from ci.forge.handoff import LARGEST, read_comment_file, write_comment_file
+from ci.forge.handoff import LARGEST, read_comment_file
 from ci.forge.summary import SUMMARY_BYTES, write_summary
 from ci.report.markdown import render_comment
 
@@ -31,8 +31,8 @@ def test_the_summary_takes_what_room_there_is(tmp_path: Path) -> None:
 
 def test_handed_on(tmp_path: Path) -> None:
     report = REPORTS["success"]
-    file = tmp_path / "deep" / "comment.md"
-    write_comment_file(file, render_comment(report))
+    file = tmp_path / "comment.md"
+    file.write_text(render_comment(report), encoding="utf-8")
     assert read_comment_file(file, commit=report.trigger.commit) == render_comment(report)
     with pytest.raises(ForgeError, match="another commit"):
         read_comment_file(file, commit="f" * 40)

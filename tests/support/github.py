@@ -79,7 +79,6 @@ class FakeGitHub:
     labelled: dict[int, list[str]] = field(default_factory=dict)
     roles: dict[str, str] = field(default_factory=dict)
     reactions: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
-    dispatches: list[dict[str, Any]] = field(default_factory=list)
     pushes: list[dict[str, str]] = field(default_factory=list)
     reviews: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)

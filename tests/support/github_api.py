@@ -364,11 +364,6 @@ def read_permission(request: Request, login: str) -> Answer:
     return 200, _full("repository-collaborator-permission", {"permission": base, "role_name": role})
 
 
-def dispatch(request: Request) -> Answer:
-    request.github.dispatches.append(request.body)
-    return 204, None
-
-
 def list_activity(request: Request) -> Answer:
     newest_first = reversed(request.github.pushes)
     found = [each for each in newest_first if each["ref"] == request.query["ref"]]
@@ -413,7 +408,6 @@ def _routes() -> Iterator[tuple[str, str, str, Route]]:
     yield "GET", r"/deployments/(\d+)/statuses", "deployments", list_deployment_statuses
     yield "POST", r"/deployments/(\d+)/statuses", "deployments", create_deployment_status
     yield "GET", r"/collaborators/([^/]+)/permission", "metadata", read_permission
-    yield "POST", r"/dispatches", "contents", dispatch
     yield "GET", r"/activity", "contents", list_activity
     yield "GET", r"/actions/runs/(\d+)/approvals", "actions", list_run_approvals
 

@@ -51,7 +51,6 @@ OPERATIONS = (
             ("GET", "/deployments/{deployment_id}/statuses"),
             ("POST", "/deployments/{deployment_id}/statuses"),
             ("GET", "/collaborators/{username}/permission"),
-            ("POST", "/dispatches"),
             ("GET", "/activity"),
             ("GET", "/actions/runs/{run_id}/approvals"),
         )

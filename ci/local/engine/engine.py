@@ -166,10 +166,6 @@ class Engine:
             thread.join(timeout)
         return thread is None or not thread.is_alive()
 
-    def flush_logs(self) -> None:
-        """Put everything that steps have written so far where the Logs API reads it."""
-        self._logs.flush()
-
     def close(self) -> None:
         """End running steps without recording them as failed: `resume_all` takes them up."""
         self._limits.closing.set()
