@@ -5,8 +5,8 @@ in the source artifact, and all else in the continuation token and in AWS: a cal
 twice, and by another process.
 """
 
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from pathlib import Path
 from ci.delivery.deploy import Stage
 from ci.delivery.pickup import pick_up
 from ci.delivery.planning import Planned, describe_plan, plan_pipeline
-from ci.delivery.polling import Polled, look, start_and_look
+from ci.delivery.polling import Polled, is_passing, look, start_and_look
 from ci.delivery.recorded import find_recorded
 from ci.delivery.reviewed import compare_with_comment, require_reviewed
 from ci.door.answer import Answer, answer_look
@@ -26,7 +26,7 @@ from ci.door.settings import Settings
 from ci.door.source import choose_artifact, open_artifact
 from ci.door.trigger import parse_trigger
 from ci.door.world import Journal, World
-from ci.errors import CompileError, ProjectError, UsageError
+from ci.errors import AwsError, CompileError, GitOpsError, ProjectError, UsageError
 from ci.execution.follow import Surroundings
 from ci.posting.forging import comments_on, job_outputs
 from ci.project.load import FILE_NAME, load_project
@@ -146,14 +146,15 @@ class Delivering:
         return jobs
 
     def _start(self, session: Session, publisher: Publisher) -> Polled:
-        jobs, planned, remarks = self._prepare(session, publisher)
-        targets = [job.target for job in jobs]
-        require_room(
-            self.progress.began,
-            targets[0].region,
-            targets[0].account or "",
-            [target.pipeline_name for target in targets],
-        )
+        with self._told_on_checks(session, publisher):
+            jobs, planned, remarks = self._prepare(session, publisher)
+            targets = [job.target for job in jobs]
+            require_room(
+                self.progress.began,
+                targets[0].region,
+                targets[0].account or "",
+                [target.pipeline_name for target in targets],
+            )
         polled = start_and_look(
             session,
             jobs,
@@ -164,6 +165,17 @@ class Delivering:
         )
         self.progress = replace(self.progress, executions=tuple(self.started))
         return polled
+
+    @contextmanager
+    def _told_on_checks(self, session: Session, publisher: Publisher) -> Iterator[None]:
+        """Around what comes before anything is started: what ends the job is told beside the
+        commit too. What may pass ends none: the next call tries again."""
+        try:
+            yield
+        except GitOpsError as error:
+            if not (isinstance(error, AwsError) and is_passing(error)):
+                publisher.refuse(error, self._names(session.project))
+            raise
 
     def _prepare(
         self, session: Session, publisher: Publisher

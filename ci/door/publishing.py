@@ -32,6 +32,7 @@ class Publisher:
     ) -> None:
         """`root` is the folder of the source artifact."""
         self._say = world.say
+        self._trigger = session.trigger
         self.redactor = Redactor(world.secrets, mask_accounts=session.project.report.mask_accounts)
         self._place = find_place(session.project.file, {"CODEBUILD_SRC_DIR": str(root)})
         self.forge = self._open_forge(world, session)
@@ -79,6 +80,11 @@ class Publisher:
             self._say(str(error))
         if self._board is not None:
             self._board.post(report)
+
+    def refuse(self, error: GitOpsError, pipelines: Sequence[str]) -> None:
+        """What ended the job before anything was started, where the commit's check runs stand."""
+        if self._board is not None:
+            self._board.refuse(error, self._trigger, tuple(pipelines))
 
     def upload(self, invocation: Invocation, clients: Clients) -> Mapping[str, str]:
         """Hand the files to the action's first output artifact, where it has one; the variable

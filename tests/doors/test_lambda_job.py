@@ -116,6 +116,25 @@ def test_the_pull_request_that_was_merged_gets_its_comment(stage: Stage) -> None
     assert not [line for line in watched.said if secret in line]
 
 
+def test_what_is_never_started_is_told_beside_the_commit(stage: Stage) -> None:
+    commit, key = deliver(stage, 2.44)
+    broken = stage.upload({**_files(stage), "definition.json": "{"})
+    with serve_github() as github:
+        watched = replace(stage, more={"GITHUB_TOKEN": "t0ken", "GITHUB_API_URL": github.address})
+        for source, title in ((broken, "Not started: "), (key, "")):
+            job = stage.service.start({**OURS, "commit": commit}, inputs={"Source": source})
+            watched.invoke(job)
+            run = github.checks(commit)[-1]
+            assert run["name"] == "sagemaker-gitops/quality/main"
+            assert run["title"].startswith(title)
+            assert run["conclusion"] == ("failure" if title else None)
+
+
+def _files(stage: Stage) -> dict[str, bytes | str]:
+    names = ("sagemaker-gitops.yaml", "definition.json")
+    return {name: (stage.scratch.root / name).read_bytes() for name in names}
+
+
 def test_a_first_call_that_comes_twice_is_one_execution(stage: Stage) -> None:
     commit, key = deliver(stage, 2.4)
     before = len(executions(stage))
