@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ci.errors import AwsError
 from ci.execution.follow import CREDENTIAL_PATIENCE, PATIENCE
-from ci.sagemaker.retry import is_expired, is_transient
+from ci.sagemaker.retry import is_transient, lacks_credentials
 
 _FIRST_PAUSE = 2.0
 _LONGEST_PAUSE = 30.0
@@ -31,7 +31,7 @@ def outlast(read: Callable[[], None], patience: Patience) -> None:
         try:
             return read()
         except AwsError as error:
-            expired = is_expired(error)
+            expired = lacks_credentials(error)
             passed = patience.clock() - begun
             over = passed >= (CREDENTIAL_PATIENCE if expired else PATIENCE) or patience.left() == 0
             if over or not (expired or is_transient(error)):

@@ -23,7 +23,7 @@ from ci.execution.pace import LONGEST, History, milestones, next_interval
 from ci.execution.reduce import reduce, step_ended
 from ci.sagemaker.arn import pipeline_of
 from ci.sagemaker.model import ExecutionSnapshot, ExecutionStatus, ExecutionSummary, StepSnapshot
-from ci.sagemaker.retry import is_expired, is_gone, is_transient
+from ci.sagemaker.retry import is_gone, is_transient, lacks_credentials
 
 PATIENCE = 1800.0  # seconds without a single good answer before following is given up
 CREDENTIAL_PATIENCE = 300.0  # the same when it is the credentials that are refused
@@ -34,7 +34,6 @@ _ANNOUNCED = 5.0  # seconds between looks once an end was announced that cannot 
 _FEW = 4
 _FULL_LOOK = 10  # every so many polls the execution is read even though no step changed
 _APPEARS_WITHIN = 60.0  # a new execution may not be readable at once
-_NO_CREDENTIALS = frozenset({"NoCredentialsError", "MetadataRetrievalError"})
 
 
 class Watch(Protocol):
@@ -360,7 +359,7 @@ class _Follower:
     def _bear(self, group: _Group, error: AwsError, *, progressed: bool) -> None:
         """Go on after a fault that passes, raise what does not."""
         now = self._around.clock()
-        expired = is_expired(error) or error.code in _NO_CREDENTIALS
+        expired = lacks_credentials(error)
         early = is_gone(error) and now - self._begun < _APPEARS_WITHIN
         if not (expired or early or is_transient(error)):
             raise error

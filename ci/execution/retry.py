@@ -43,7 +43,7 @@ def retry_failed(
         return False
     _ask(executions, before, sleep)
     for _ in range(_WAITS):
-        now = executions.poll_execution(arn)
+        now = executions.snapshot(arn)
         if not now.status.terminal or now.modified != before.modified:
             failed = [step.name for step in before.steps if step.status in {"Failed", "Stopped"}]
             tell(f"Went on with {arn}" + (f" from {', '.join(failed)}" if failed else ""))
@@ -68,7 +68,7 @@ def _ask(
         except AwsError as error:
             if error.code not in _PASSING:
                 raise
-            latest = executions.poll_execution(execution.arn)
+            latest = executions.snapshot(execution.arn)
             if latest.modified != execution.modified or not latest.status.terminal:
                 return
             sleep(_PAUSE)

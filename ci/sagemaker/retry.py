@@ -57,6 +57,25 @@ EXPIRED = frozenset(
     }
 )
 
+# botocore's own names for credentials that cannot be had: a sign-in that ran out, a door that
+# gives none.
+UNOBTAINED = frozenset(
+    {
+        "NoCredentialsError",
+        "PartialCredentialsError",
+        "MetadataRetrievalError",
+        "TokenRetrievalError",
+        "SSOTokenLoadError",
+        "UnauthorizedSSOTokenError",
+        "LoginRefreshRequired",
+        "LoginTokenLoadError",
+        "RefreshWithMFAUnsupportedError",
+    }
+)
+
+# The calls that give credentials, whoever makes them.
+GIVING = frozenset({"AssumeRole", "AssumeRoleWithWebIdentity", "GetRoleCredentials"})
+
 _PASSING = frozenset(
     {"RequestTimeout", "RequestTimeoutException", "ServiceUnavailable", "InternalFailure"}
     | {"InternalError", "InternalServerError", "ServiceUnavailableException"}
@@ -81,6 +100,12 @@ def is_transient(error: AwsError) -> bool:
 def is_expired(error: AwsError) -> bool:
     """Whether new credentials would make the call succeed."""
     return error.code in EXPIRED
+
+
+def lacks_credentials(error: AwsError) -> bool:
+    """Whether a call failed for want of credentials: they expired, or cannot be had. What it was
+    about may be well."""
+    return error.code in EXPIRED | UNOBTAINED or error.operation in GIVING
 
 
 def is_gone(error: AwsError) -> bool:

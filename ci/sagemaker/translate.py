@@ -8,13 +8,10 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from ci.errors import AwsError
-from ci.sagemaker.retry import CLOCK, EXPIRED, THROTTLED, UNREACHABLE
+from ci.sagemaker.retry import CLOCK, EXPIRED, GIVING, THROTTLED, UNOBTAINED, UNREACHABLE
 
 DENIED = frozenset({"AccessDenied", "AccessDeniedException", "AuthorizationError", "403"})
-_NO_CREDENTIALS = frozenset(
-    {"NoCredentialsError", "PartialCredentialsError", "TokenRetrievalError"}
-    | {"ProfileNotFound", "SSOTokenLoadError", "UnauthorizedSSOTokenError"}
-)
+_NO_CREDENTIALS = UNOBTAINED | {"ProfileNotFound"}
 
 # From the Service Authorization Reference: calls whose IAM action has another name.
 _ACTIONS = {
@@ -42,6 +39,9 @@ def translated(service: str, operation: str, where: str | None = None) -> Iterat
     try:
         yield
     except ClientError as error:
+        if error.operation_name in GIVING:
+            # Made by botocore itself, for the credentials that the call is to be signed with.
+            service, operation = "sts", error.operation_name
         raise _refused(service, operation, where, error.response) from error
     except (BotoCoreError, ResponseParserError, HTTPError) as error:
         raise _unanswered(service, operation, where, error) from error

@@ -266,6 +266,7 @@ def test_retry_failed_goes_on_once_although_it_is_killed(
     children.append(site.begin(environ, "--retry-failed"))
     assert ended(children[0]).code == -9
     site.aws.hook = None
+    site.aws.rules = [Rule(fault=Fault.THROTTLE, operation="DescribePipelineExecution", every=3)]
     done = site.deploy(environ, "--retry-failed")
     check(site, number, done)
     assert done.report["execution"]["arn"] == failed.report["execution"]["arn"]

@@ -1,10 +1,14 @@
 """Credentials that outlive the hour: GitHub's identity token is fetched anew, the role assumed."""
 
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -12,6 +16,8 @@ import pytest
 from ci.errors import AwsError
 from ci.sagemaker.clients import open_clients
 from ci.sagemaker.credentials import WebIdentity, find_web_identity
+from ci.sagemaker.retry import lacks_credentials
+from ci.sagemaker.translate import translated
 
 ROLE = "arn:aws:iam::000000000000:role/ci"
 
@@ -103,6 +109,59 @@ def test_keys_are_renewed_before_they_expire(cloud: Cloud) -> None:
     assert len(set(cloud.assumed)) == len(cloud.assumed) == cloud.tokens >= 3
 
 
+_GIVER = """
+import datetime, json, pathlib, sys
+counted = pathlib.Path(sys.argv[1])
+counted.open("a").write("x")
+ends = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=60)
+print(json.dumps({"Version": 1, "AccessKeyId": f"KEY{len(counted.read_text())}",
+    "SecretAccessKey": "s", "SessionToken": "t", "Expiration": ends.isoformat()}))
+"""
+
+_CALLER = """
+import os
+from ci.sagemaker.clients import open_clients
+clients = open_clients("us-east-1", os.environ)
+for _ in range(2):
+    clients.call("sagemaker", "ListPipelines", {})
+"""
+
+
+def test_keys_of_a_profile_are_renewed_before_they_expire(cloud: Cloud, tmp_path: Path) -> None:
+    giver, config = tmp_path / "giver.py", tmp_path / "config"
+    giver.write_text(_GIVER)
+    command = f"{sys.executable} {giver} {tmp_path / 'counted'}"
+    config.write_text(f"[profile ml]\nregion = us-east-1\ncredential_process = {command}\n")
+    environ = {
+        "AWS_CONFIG_FILE": str(config),
+        "AWS_PROFILE": "ml",
+        "AWS_ENDPOINT_URL": cloud.address,
+        "PATH": os.environ["PATH"],
+    }
+    subprocess.run([sys.executable, "-c", _CALLER], env=environ, check=True)
+    assert len(cloud.keys) == 2
+    assert cloud.keys[0] != cloud.keys[1]
+
+
+def test_a_role_that_may_be_assumed_no_more_is_want_of_credentials() -> None:
+    """As botocore finds it, in the middle of another call."""
+    from botocore.exceptions import ClientError
+
+    told = {
+        "Error": {"Code": "AccessDenied", "Message": "not authorized to perform: sts:AssumeRole"}
+    }
+    with (
+        pytest.raises(AwsError) as caught,
+        translated("sagemaker", "DescribePipelineExecution", "arn"),
+    ):
+        raise ClientError(told, "AssumeRole")
+    assert caught.value.operation == "AssumeRole"
+    assert lacks_credentials(caught.value)
+    with pytest.raises(AwsError) as caught, translated("sagemaker", "DescribePipelineExecution"):
+        raise ClientError(told, "DescribePipelineExecution")
+    assert not lacks_credentials(caught.value)
+
+
 def test_a_door_that_closes_is_told(cloud: Cloud) -> None:
     cloud.refuse_tokens = True
     clients = open_clients("us-east-1", cloud.environ(), endpoint=cloud.address)
@@ -129,12 +188,27 @@ def test_where_there_is_a_door() -> None:
 
 
 def test_nothing_is_called_or_imported_before_it_is_needed() -> None:
-    import subprocess
-    import sys
-
     code = (
         "import sys; from ci.sagemaker.clients import open_clients; open_clients('x', {});"
         "print([m for m in ('boto3', 'botocore', 'requests', 'rich') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def identity_token(claims: object) -> str:
+    body = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    return f"e30.{body}.c2ln"
+
+
+@pytest.mark.parametrize(
+    ("claims", "name"),
+    [({"environment": "prod-€u"}, "prod-€u"), ({"sub": "x"}, None), ([], None)],
+)
+def test_the_identity_token_tells_the_job_s_environment(claims: object, name: str | None) -> None:
+    door = find_web_identity(CLOUD_JOB)
+    assert door is not None
+    assert job_environment(door, fetch_token=lambda _: identity_token(claims)) == name
+    for broken in ("", "token-1", "e30.%%%.x", "e30.e30"[:5]):
+        with pytest.raises(AwsError, match="no identity token"):
+            job_environment(door, fetch_token=lambda _, token=broken: token)
