@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from ci.errors import ForgeError
-from ci.forge.github_json import read_comment, read_pull_request, read_status
+from ci.forge.github_json import read_comment, read_pull_request, read_reviews, read_status
 from ci.forge.github_marks import GitHubMarks
 from ci.forge.http import Client, checked_token
 from ci.forge.model import (
@@ -206,17 +206,18 @@ class GitHub(GitHubMarks):
         purpose = "react to the comment"
         self._client.request("POST", path, body=body, purpose=purpose, again=True)
 
-    def approvers_of(self, run: str) -> tuple[str, ...]:
+    def approvers_of(self, run: str, environment: str | None = None) -> tuple[str, ...]:
         path = f"{self._repository}/actions/runs/{quote(run, safe='')}/approvals"
         purpose = "read who let this run into its environment"
         answer = self._client.request("GET", path, purpose=purpose, needs={"actions": "read"})
-        reviews = answer if isinstance(answer, list) else []
-        logins = (
-            text_in(review.get("user"), "login")
-            for review in reversed(reviews)
-            if isinstance(review, Mapping) and review.get("state") == "approved"
-        )
-        return tuple(dict.fromkeys(login for login in logins if login))
+        reviews = read_reviews(answer)
+        into = {name for _, names in reviews for name in names}
+        if environment is None and len(into) > 1:
+            return ()
+        # GitHub tells names of environments apart without regard to case.
+        wanted = into if environment is None else {environment.casefold()}
+        logins = (login for login, names in reviews if names & wanted or not (names or environment))
+        return tuple(dict.fromkeys(logins))
 
     def pushed_at(self, branch: str, commit: str) -> datetime | None:
         """GitHub's list of a branch's changes ("List repository activities"); the times of a

@@ -35,6 +35,21 @@ def read_status(item: Any) -> CommitStatus:
     )
 
 
+def read_reviews(items: Any) -> tuple[tuple[str, frozenset[str]], ...]:
+    """Who approved, and the environments that they let a run into, in small letters; oldest
+    first."""
+    listed = items if isinstance(items, list) else []
+    reviews = [item for item in listed if member_in(item, "state") == "approved"]
+    found = []
+    for item in reversed(reviews):
+        places = member_in(item, "environments")
+        names = (text_in(each, "name") for each in places) if isinstance(places, list) else ()
+        login = text_in(item, "user", "login")
+        if login:
+            found.append((login, frozenset(name.casefold() for name in names if name)))
+    return tuple(found)
+
+
 def read_pull_request(item: Any) -> PullRequest:
     """ForgeError for what is none."""
     number, ends = number_in(item, "number"), {}

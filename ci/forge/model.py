@@ -140,8 +140,9 @@ class Reviewed(Protocol):
     """A forge whose runs wait for reviewers of a protected environment, and which keeps the times
     of pushes. Every call raises ForgeError where the forge refuses."""
 
-    def approvers_of(self, run: str) -> tuple[str, ...]:
-        """Who let a workflow run go on into an environment, oldest first; each once."""
+    def approvers_of(self, run: str, environment: str | None = None) -> tuple[str, ...]:
+        """Who let a workflow run go on into the forge's environment of that name, oldest first;
+        each once. Without a name nobody, where the run was let into several."""
 
     def pushed_at(self, branch: str, commit: str) -> datetime | None:
         """When the branch was last brought to this commit, by the forge's own clock; None where

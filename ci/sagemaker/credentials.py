@@ -6,6 +6,8 @@ hour. Here the job asks GitHub for a new web identity token and assumes the role
 time botocore's RefreshableCredentials says that the end is near.
 """
 
+import base64
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -71,6 +73,21 @@ def fetch_identity_token(identity: WebIdentity, *, timeout: float = 10.0) -> str
     if not isinstance(token, str) or not token:
         raise _no_token(identity, "the answer holds no token")
     return token
+
+
+def job_environment(
+    identity: WebIdentity, *, fetch_token: Callable[[WebIdentity], str] = fetch_identity_token
+) -> str | None:
+    """The GitHub Environment that this job runs in; None where it names none. No variable tells:
+    the identity token does, by its claim `environment` (GitHub docs, "OpenID Connect reference").
+    AwsError where GitHub gives no token."""
+    body = fetch_token(identity).split(".")[1:2]
+    try:
+        claims = json.loads(base64.urlsafe_b64decode("".join(body) + "=="))
+    except (ValueError, RecursionError):
+        raise _no_token(identity, "the answer holds no token") from None
+    found = claims.get("environment") if isinstance(claims, dict) else None
+    return found if isinstance(found, str) and found else None
 
 
 def _no_token(identity: WebIdentity, problem: str) -> AwsError:

@@ -151,3 +151,19 @@ def test_who_let_a_run_go_on(github: FakeGitHub, forge: GitHub) -> None:
     assert forge.approvers_of("77") == ()
     with pytest.raises(ForgeError):
         forge.approvers_of("../../x")
+
+
+def test_who_let_a_run_into_another_environment_let_it_not_into_this(
+    github: FakeGitHub, forge: GitHub
+) -> None:
+    github.page = 20
+    github.reviews[77] = [
+        ("sam", "approved", "Staging"),
+        ("pat", "approved", "production"),
+        ("mallory", "rejected", "production"),
+        ("kim", "approved", "staging", "production"),
+    ]
+    assert forge.approvers_of("77", "Production") == ("pat", "kim")
+    assert forge.approvers_of("77", "staging") == ("sam", "kim")
+    assert forge.approvers_of("77", "other") == ()
+    assert forge.approvers_of("77") == (), "nobody knows which of them this job waited for"

@@ -58,7 +58,7 @@ class FakeGitHub:
     `commits` are those of a pull request, `pulls` the pull requests of a commit or of a head
     (`owner:branch`), `requested` those that are read by number, `roles` what people may do,
     `pushes` what branches were brought to, `reviews` who let a run into an environment or not
-    (`(login, "approved")`).
+    (`(login, "approved", environment, ...)`; `production` where none is named).
     """
 
     address: str = ""
@@ -80,7 +80,7 @@ class FakeGitHub:
     roles: dict[str, str] = field(default_factory=dict)
     reactions: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
     pushes: list[dict[str, str]] = field(default_factory=list)
-    reviews: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
+    reviews: dict[int, list[tuple[str, ...]]] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     requests: list[tuple[str, str]] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)

@@ -374,8 +374,15 @@ def list_run_approvals(request: Request, run: str) -> Answer:
     """GitHub lists the newest first."""
     given = reversed(request.github.reviews.get(int(run), []))
     return 200, [
-        _full("environment-approvals", {"state": state, "user": _user(request.github, login)})
-        for login, state in given
+        _full(
+            "environment-approvals",
+            {
+                "state": state,
+                "user": _user(request.github, login),
+                "environments": [{"name": name} for name in places or ["production"]],
+            },
+        )
+        for login, state, *places in given
     ]
 
 
