@@ -19,6 +19,7 @@ from ci.compile.child import Job
 from ci.compile.compiled import Compiled
 from ci.compile.running import RUNNING, end
 from ci.compile.services import Capture, function_arn
+from ci.compile.shielding import start_shielded
 from ci.compile.volatile import settle
 from ci.definition.read import read_json
 from ci.project.model import Target
@@ -100,14 +101,16 @@ def _run(job: Job, capture: Capture) -> dict[str, Any]:
         log = stack.enter_context(job.log.open("wb"))
         with theirs:
             try:
-                process = subprocess.Popen(
-                    [*job.command, str(theirs.fileno())],
-                    env=dict(job.environment),
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    pass_fds=[theirs.fileno()],
-                    start_new_session=True,
+                process = start_shielded(
+                    lambda: subprocess.Popen(
+                        [*job.command, str(theirs.fileno())],
+                        env=dict(job.environment),
+                        stdin=subprocess.DEVNULL,
+                        stdout=log,
+                        stderr=log,
+                        pass_fds=[theirs.fileno()],
+                        start_new_session=True,
+                    )
                 )
             except OSError as error:
                 raise failure.no_start(job.command[0], error) from None
@@ -142,7 +145,9 @@ def _converse(
         return json.loads(data)  # type: ignore[no-any-return]  # the child sends an object
     except TimeoutError:
         raise failure.too_slow(job.source, job.timeout, job.log) from None
-    except (ConnectionError, ValueError):
+    except ValueError as error:
+        raise failure.meddled(job.source, error) from None
+    except ConnectionError:
         try:
             status = process.wait(max(deadline - time.monotonic(), 0.001))
         except subprocess.TimeoutExpired:  # the module closed the socket, and goes on
