@@ -12,11 +12,18 @@ from pathlib import Path
 import pytest
 import yaml
 from support.building import ROOT, Build, Built
+from support.codecommit import REPOSITORY as CODECOMMIT
+from support.codecommit import ROLE as CALLER
+from support.codecommit import FakeCodeCommit, pull_request
 from support.endpoint import client, running_endpoint
 from support.github import REPOSITORY, FakeGitHub, serve_github
+from support.loopback_forge import serve_forge
 from support.scratch import PROJECT, Scratch, new_scratch, quality_definition
 
+from ci.bootstrap.events import events_template
+from ci.bootstrap.scope import plan_setup
 from ci.cli.workflow import OUTPUT_FILE, OUTPUTS, variable_of, write_outputs
+from ci.project.load import load_project
 
 pytestmark = pytest.mark.slow
 BIN = Path(sys.executable).parent
@@ -270,3 +277,54 @@ def test_a_pull_request_of_someone_else_is_planned_and_not_run(world: World) -> 
     assert world.pipelines() == before
     assert built.exported["SAGEMAKER_GITOPS_CHANGES"] == "true"
     assert built.exported["SAGEMAKER_GITOPS_VERDICT"] == ""
+
+
+def started_by_rule(world: World, event: dict[str, str]) -> dict[str, str]:
+    """A build's variables, as the set-up's rule makes them of CodeCommit's event."""
+    project = load_project(world.origin.root / "sagemaker-gitops.yaml")
+    made = plan_setup(project, repository=REPOSITORY, default_branch="main")
+    [target] = events_template(made).resources["PullRequestRule"].properties["Targets"]  # type: ignore[misc]
+    text = target["InputTransformer"]["InputTemplate"]
+    for name, path in target["InputTransformer"]["InputPathsMap"].items():
+        text = text.replace(f"<{name}>", json.dumps(event[path.removeprefix("$.detail.")]))
+    told = json.loads(text)
+    variables = {each["name"]: each["value"] for each in told["environmentVariablesOverride"]}
+    return {
+        **variables,
+        "CODEBUILD_INITIATOR": "rule/mlops-pull-requests",
+        "CODEBUILD_SOURCE_REPO_URL": f"https://git-codecommit.us-east-1.amazonaws.com/v1/repos/{CODECOMMIT}",
+        "CODEBUILD_SOURCE_VERSION": told["sourceVersion"],
+        "CODEBUILD_RESOLVED_SOURCE_VERSION": told["sourceVersion"],
+        "GITHUB_TOKEN": "",
+    }
+
+
+@pytest.mark.endpoint
+def test_a_pull_request_of_codecommit_and_its_end(world: World) -> None:
+    world.origin.define(quality_definition(1.8))
+    head = world.origin.commit("deeper", branch="deeper")
+    world.origin.git("checkout", "-q", "main")
+    base = world.origin.git("rev-parse", "main")
+    event = {
+        "sourceCommit": head,
+        "pullRequestId": "14",
+        "pullRequestStatus": "Open",
+        "sourceReference": "refs/heads/deeper",
+    }
+    source = world.clone("deeper", head)
+    with serve_forge(FakeCodeCommit()) as forge:
+        forge.callers["AKIATEST"] = f"{CALLER}/AWSCodeBuild-1"
+        forge.pulls[14] = pull_request(14, head=head, base=base)
+        forge.push(14, head)
+        asked = {f"AWS_ENDPOINT_URL_{name}": forge.address for name in ("CODECOMMIT", "STS")}
+        built = world.build(source, **started_by_rule(world, event), **asked)
+        assert built.code == 0, built.err
+        [comment] = [each for each in forge.comments.values() if not each["deleted"]]
+        assert ":pipeline/quality-pr-14/execution/" in comment["content"]
+        assert comment["pull_request"] == 14
+        assert "quality-pr-14" in world.pipelines()
+        forge.pulls[14] = pull_request(14, "CLOSED", head=head, base=base)
+        closed = {**event, "pullRequestStatus": "Closed"}
+        ended = world.build(source, **started_by_rule(world, closed), **asked)
+    assert ended.code == 0, ended.err
+    assert "quality-pr-14" not in world.pipelines()
