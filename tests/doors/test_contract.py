@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 from support.acting import STANDINS
@@ -66,6 +67,45 @@ def test_the_exported_variables_are_the_outputs() -> None:
         for command in phase["commands"]:
             assert isinstance(command, str)
             subprocess.run(["bash", "-n", "-c", command], check=True)
+
+
+def _only(**members: object) -> dict[str, object]:
+    return {"type": "object", "properties": members, "additionalProperties": False}
+
+
+TEXTS = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+PHASE = _only(
+    **{"run-as": {"type": "string"}, "on-failure": {"enum": ["ABORT", "CONTINUE", "RETRY"]}},
+    **{"runtime-versions": {"type": "object"}, "commands": TEXTS, "finally": TEXTS},
+)
+# CodeBuild User Guide, "Build specification reference for CodeBuild", as far as it is used here.
+BUILDSPEC = _only(
+    version={"const": 0.2},
+    env=_only(
+        shell={"enum": ["bash", "/bin/sh"]},
+        variables={"type": "object", "additionalProperties": {"type": "string"}},
+        **{"exported-variables": TEXTS},
+    ),
+    phases=_only(install=PHASE, pre_build=PHASE, build=PHASE, post_build=PHASE),
+    reports={
+        "type": "object",
+        "additionalProperties": _only(
+            files=TEXTS,
+            **{"base-directory": {"type": "string"}, "discard-paths": {"enum": ["yes", "no"]}},
+            **{"file-format": {"enum": ["CUCUMBERJSON", "JUNITXML", "NUNITXML", "TESTNGXML"]}},
+        ),
+    },
+    cache=_only(paths=TEXTS),
+)
+
+
+def test_the_buildspec_has_the_form_that_codebuild_takes() -> None:
+    judge = jsonschema.Draft202012Validator(BUILDSPEC)
+    spec = read("buildspec.yml")
+    judge.validate(spec)
+    assert not judge.is_valid({**spec, "phases": {**spec["phases"], "after": {"commands": ["x"]}}})
+    # YAML that reads a command as a mapping (a colon in it) is what CodeBuild refuses.
+    assert not judge.is_valid({**spec, "phases": {"build": {"commands": [{"echo": "x"}]}}})
 
 
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.name)
