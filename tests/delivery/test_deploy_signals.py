@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from support.faults import Fault, Phase, Rule
@@ -29,13 +30,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 def following(
-    site: Site, number: int | None, *arguments: str
+    site: Site, number: int | None, *arguments: str, cwd: Path | None = None
 ) -> tuple["subprocess.Popen[str]", str]:
     """A deploy that has begun to follow; the process and the ARN of its execution."""
     commit = site.scratch.commit(f"for {number} at {time.monotonic()}")
     pipeline = "quality" if number is None else f"quality-pr-{number}"
     site.aws.calls.clear()
-    child = site.begin(site.job(number, commit), *arguments)
+    child = site.begin(site.job(number, commit), *arguments, cwd=cwd)
     end = time.monotonic() + 60
     while site.aws.count("ListPipelineExecutionSteps") < 4:
         assert child.poll() is None, ended(child).err
@@ -66,7 +67,10 @@ def until(site: Site, arn: str, status: str) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_pull_request_is_stopped_within_a_second(site: Site, number: signal.Signals) -> None:
     pull_request = site.next_number()
-    child, arn = following(site, pull_request)
+    folder = site.scratch.root / "gone before its end"
+    folder.mkdir()
+    child, arn = following(site, pull_request, cwd=folder)
+    folder.rmdir()
     moments = stops(site)
     sent = time.monotonic()
     child.send_signal(number)
