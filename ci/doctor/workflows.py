@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ci.bootstrap.github import CHAT_ENVIRONMENT
 from ci.doctor.model import Finding, Site, fail, ok, warn
 from ci.project.durations import parse_duration
 
@@ -16,10 +17,15 @@ _COMMAND = re.compile(r"\bsagemaker-gitops\b")
 _COMMIT = re.compile(r"@[0-9a-f]{40}$")
 _CHECKOUT = re.compile(r"^actions/checkout@")
 _HEAD = ("pull_request.head", "head_ref", "github.event.number", "refs/pull")
+_DEFAULT_BRANCH = frozenset(
+    {"${{ github.sha }}", "${{ github.ref }}", "${{ github.event.repository.default_branch }}"}
+)
 _OWN = re.compile(r"head\.repo\.(full_name|fork|id|owner)")
 _DEFAULT_MINUTES = 360.0
 _MARGIN = 600.0  # seconds that a job needs beside what it follows
-_READ_ONLY = frozenset({"validate", "plan"})
+_READ_ONLY = frozenset({"validate", "plan", "drift", "post"})
+# Commands that ask which pipelines a commit touches, and compare settings with its base.
+_BY_HISTORY = frozenset({"auto", "deploy", "plan"})
 _CODEBUILD_MOST = 36 * 3600.0
 Document = Mapping[str, Any]
 
@@ -47,6 +53,13 @@ class Use:
         # YAML 1.1 reads the key `on` as true.
         found = next((self.workflow[key] for key in self.workflow if key in ("on", True)), None)
         return _names(found)
+
+    @property
+    def only_closes(self) -> bool:
+        """Whether the workflow runs where pull requests are closed, and nowhere else."""
+        on = next((self.workflow[key] for key in self.workflow if key in ("on", True)), None)
+        types = _names(_mapping(_mapping(on).get("pull_request")).get("types"))
+        return self.events == {"pull_request"} and types == {"closed"}
 
     @property
     def permissions(self) -> Document | str | None:
@@ -84,6 +97,7 @@ def check_workflows(site: Site) -> Iterator[Finding]:
 def judge(use: Use, site: Site) -> Iterator[Finding]:
     """All that is wrong with one job."""
     yield from _foreign_code(use)
+    yield from _ordered_code(use)
     yield from _permissions(use)
     yield from _depth(use)
     yield from _concurrency(use)
@@ -107,16 +121,38 @@ def _foreign_code(use: Use) -> Iterator[Finding]:
             )
 
 
+def _ordered_code(use: Use) -> Iterator[Finding]:
+    """A comment's job has the default branch's subject, whatever it checks out: roles that deploy
+    trust it, unless its environment gives it another."""
+    if "issue_comment" not in use.events or not _may_assume(use):
+        return
+    if use.job.get("environment"):
+        return
+    for step in _steps(use.job):
+        given = str(_mapping(step.get("with")).get("ref", ""))
+        if _is_checkout(step) and given and given not in _DEFAULT_BRANCH:
+            yield fail(
+                "a comment's job runs the code of a pull request with the default branch's"
+                " identity: the role of main trusts it",
+                where=use.where,
+                fix=f"environment: {CHAT_ENVIRONMENT}   # the role of pull requests trusts it",
+            )
+
+
+def _may_assume(use: Use) -> bool:
+    """Whether its token can be had: by anything that runs in the job, asked for or not."""
+    held = use.permissions
+    if isinstance(held, str):
+        return held == "write-all"
+    return _assumes(use) if held is None else held.get("id-token") == "write"
+
+
 def _permissions(use: Use) -> Iterator[Finding]:
     needed = {"contents": "read"} if any(map(_is_checkout, _steps(use.job))) else {}
     if _assumes(use):
         needed["id-token"] = "write"
-    if str(use.inputs.get("comment", "")).lower() != "false" and use.events & {
-        "pull_request",
-        "push",
-        "workflow_run",
-        "issue_comment",
-    }:
+    comments = str(use.inputs.get("comment", "")).lower() != "false" and not use.only_closes
+    if comments and use.events & {"pull_request", "push", "workflow_run", "issue_comment"}:
         needed["pull-requests"] = "write"
     held = use.permissions
     if held == "write-all":
@@ -152,6 +188,8 @@ def _grants(held: object, access: str, everything: object) -> bool:
 
 
 def _depth(use: Use) -> Iterator[Finding]:
+    if _command(use) not in _BY_HISTORY or use.only_closes:
+        return
     for step in _steps(use.job):
         if not _is_checkout(step):
             continue
@@ -166,7 +204,7 @@ def _depth(use: Use) -> Iterator[Finding]:
 
 def _concurrency(use: Use) -> Iterator[Finding]:
     """Two deploys at once, or one that is cut off halfway."""
-    if not use.events & {"push", "merge_group"}:
+    if not use.events & {"push", "merge_group"} or _command(use) not in _BY_HISTORY:
         return
     group = use.job.get("concurrency", use.workflow.get("concurrency"))
     if group is None:
@@ -192,9 +230,8 @@ def _time(use: Use, site: Site) -> Iterator[Finding]:
     deadline = _seconds(use.inputs.get("deadline"))
     if deadline is None:
         deadline = site.deadline
-    command = str(use.inputs.get("command", "auto")).partition(" ")[0]
     if deadline is None:
-        if command not in _READ_ONLY and _assumes(use):
+        if _command(use) not in _READ_ONLY and _assumes(use) and not use.only_closes:
             yield warn(
                 f"no deadline: the job is cut off after {minutes:g} minutes without a report",
                 where=use.where,
@@ -272,6 +309,10 @@ def _uses(file: str, document: Document) -> Iterator[Use]:
             if _ACTION.search(action) or _COMMAND.search(script):
                 yield Use(file=file, name=str(name), workflow=document, job=job, step=step)
                 break
+
+
+def _command(use: Use) -> str:
+    return str(use.inputs.get("command", "auto")).partition(" ")[0]
 
 
 def _is_checkout(step: Document) -> bool:

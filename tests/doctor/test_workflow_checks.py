@@ -43,9 +43,23 @@ def test_what_is_well_set_up_has_no_findings(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.name)
-def test_the_examples_have_nothing_that_fails(file: Path, tmp_path: Path) -> None:
+def test_the_examples_have_no_findings(file: Path, tmp_path: Path) -> None:
     found = look(tmp_path, file.read_text().replace("your-org/", "acme/"))
-    assert [each for each in found if each.state is State.FAIL] == []
+    assert [each for each in found if each.state is not State.OK] == []
+
+
+def test_a_comment_runs_no_code_of_a_pull_request_as_the_default_branch(tmp_path: Path) -> None:
+    file = next(each for each in EXAMPLES if each.name == "chat.yml")
+    text = file.read_text()
+    line = next(each for each in text.splitlines() if "environment: sagemaker-pull-request" in each)
+    found = look(tmp_path, text.replace(line + "\n", ""))
+    (met,) = [each for each in found if each.state is State.FAIL]
+    assert "the role of main trusts it" in met.what
+    assert met.where == ".github/workflows/one.yml, job run"
+    assert "sagemaker-pull-request" in (met.fix or "")
+    # Without a token there is nothing to take.
+    bare = text.replace(line + "\n", "").replace("      id-token: write # to assume the role\n", "")
+    assert not any("the role of main trusts" in each.what for each in look(tmp_path, bare))
 
 
 @pytest.mark.parametrize(
