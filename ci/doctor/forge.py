@@ -4,6 +4,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ci.doctor.model import Finding, Site, fail, ok, warn
+from ci.forge.answers import permissions_block
+from ci.posting.marking import PULL_REQUEST
+from ci.posting.refusals import wanted_permissions
+from ci.project.model import ReportSettings
 
 _SECONDS = 10.0
 _API = "https://api.github.com"
@@ -20,7 +24,7 @@ def check_token(site: Site) -> Iterator[Finding]:
     if not token:
         yield warn(
             "there is no token: no comment is posted, nor is what was reviewed looked up",
-            fix="GITHUB_TOKEN: ${{ github.token }}",
+            fix=f"GITHUB_TOKEN: ${{{{ github.token }}}}\n{_permissions(site)}",
         )
         return
     yield from _ask(site, token)
@@ -48,16 +52,24 @@ def _ask(site: Site, token: str) -> Iterator[Finding]:
         answer.headers,
         body if isinstance(body, dict) else {},
         where=url,
+        wanted=_permissions(site),
         job="ACTIONS_RUNTIME_TOKEN" in site.environ or site.environ.get("GITHUB_ACTIONS") == "true",
     )
 
 
 def judge_answer(
-    status: int, headers: Mapping[str, str], body: Mapping[str, Any], *, where: str, job: bool
+    status: int,
+    headers: Mapping[str, str],
+    body: Mapping[str, Any],
+    *,
+    where: str,
+    wanted: str,
+    job: bool,
 ) -> Finding:
-    """What GitHub tells of a token with a repository (REST API, "Get a repository")."""
+    """What GitHub tells of a token with a repository (REST API, "Get a repository"). `wanted` are
+    the permissions that a job has use for, as YAML."""
     if status != 200:
-        return _refused(status, where)
+        return _refused(status, where, wanted)
     scopes = {each.strip() for each in headers.get("X-OAuth-Scopes", "").split(",") if each.strip()}
     if scopes and not scopes & _SCOPES:
         return fail(
@@ -78,7 +90,15 @@ def judge_answer(
     return ok("the token reads the repository, and may write", where=where)
 
 
-def _refused(status: int, where: str) -> Finding:
+def _permissions(site: Site) -> str:
+    """What a job needs for all that the project file asks of the forge."""
+    settings = site.project.report if site.project is not None else ReportSettings()
+    deploys = site.environment is None or site.environment.name != PULL_REQUEST
+    wanted = wanted_permissions(settings, comment=True, deploys=deploys, oidc=True)
+    return permissions_block(wanted)
+
+
+def _refused(status: int, where: str, wanted: str) -> Finding:
     if status == 401:
         return fail("the token is not valid", where=where, fix="GITHUB_TOKEN: ${{ github.token }}")
     if status in {301, 307, 308}:
@@ -87,7 +107,7 @@ def _refused(status: int, where: str) -> Finding:
         return fail(
             "the token does not see this repository",
             where=where,
-            fix="permissions:\n  contents: read\n  pull-requests: write",
+            fix=wanted,
         )
     return warn(f"the forge answers HTTP {status}", where=where)
 

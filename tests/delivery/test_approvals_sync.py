@@ -23,7 +23,9 @@ QUICK = ("--poll", "0.1")
 _LATE = b"""
 _deploy = handler
 def handler(event, context):
-    _deploy(event, context)
+    answer = _deploy(event, context)
+    if answer["status"] == "NotApproved":
+        return answer
     raise RuntimeError("Cannot update in-progress endpoint")
 """
 
@@ -144,7 +146,7 @@ def listen(sqs: Any, queue: str, count: int) -> list[Any]:
 
 def foreign(lab: ApprovalLab, arn: str) -> str:
     done = lab.run("approvals", "sync", arn, "--json")
-    assert done.code == 0, done.err
+    assert done.code == 5, done.err
     reason: str = done.document["ignored"]
     return reason
 
@@ -167,6 +169,12 @@ def test_what_is_not_this_projects_is_left_alone_with_words(lab: ApprovalLab) ->
     writes = len(lab.github.writes())
     bare = theirs(any="thing")
     assert "names no execution of sagemaker-gitops" in foreign(lab, bare)
+    heard = lab.run("auto", environ=built(lab, bare))
+    assert heard.code == 0, heard.err  # events of others' packages come as well
+    assert "Ignored" in heard.out
+    refused = lab.run("reject", bare, "--from", "Approved", "--json")
+    assert refused.code == 5
+    assert "names no execution" in refused.document["error"]["why"]
     claimed = theirs(**stamped)
     assert "did not register it" in foreign(lab, claimed)
     other = theirs(**{**stamped, "sagemaker-gitops:repository": "stranger/mlops"})
@@ -179,9 +187,39 @@ def test_what_is_not_this_projects_is_left_alone_with_words(lab: ApprovalLab) ->
     for arn in (bare, claimed, other):
         now = lab.sagemaker.describe_model_package(ModelPackageName=arn)
         assert "sagemaker-gitops:decision" not in now["CustomerMetadataProperties"]
+        assert now["ModelApprovalStatus"] == "Approved"
     odd = lab.run("approvals", "sync", "arn:aws:sagemaker:x", "--json")
     assert odd.code == 2
     assert "not the ARN" in odd.err
+
+
+def built(lab: ApprovalLab, package: str) -> dict[str, str]:
+    """A build that a rule started for an event about the package."""
+    return {
+        "GITHUB_ACTIONS": "",
+        "CODEBUILD_BUILD_ID": "mlops:1",
+        "CODEBUILD_INITIATOR": "rule/approvals",
+        "CODEBUILD_RESOLVED_SOURCE_VERSION": lab.scratch.git("rev-parse", "HEAD"),
+        "CODEBUILD_SOURCE_REPO_URL": "https://github.com/acme/mlops.git",
+        "SAGEMAKER_GITOPS_EVENT_PACKAGE": package,
+    }
+
+
+def commit_of(lab: ApprovalLab, package: str) -> str:
+    held = lab.sagemaker.describe_model_package(ModelPackageName=package)
+    commit: str = held.get("CustomerMetadataProperties", {}).get("sagemaker-gitops:commit", "")
+    return commit
+
+
+def forget_origin(lab: ApprovalLab, package: str) -> str:
+    """Take the stamps off; the commit that they told."""
+    commit = commit_of(lab, package)
+    keys = [f"sagemaker-gitops:{k}" for k in ("commit", "execution", "environment", "digest")]
+    lab.sagemaker.update_model_package(
+        ModelPackageArn=package, CustomerMetadataPropertiesToRemove=keys
+    )
+    assert commit_of(lab, package) == "" != commit
+    return commit
 
 
 def test_without_events_what_changed_since_is_brought_home(lab: ApprovalLab) -> None:
@@ -193,8 +231,11 @@ def test_without_events_what_changed_since_is_brought_home(lab: ApprovalLab) -> 
     ]
     lab.decide(main, "Approved")
     lab.decide(pull["ModelPackageArn"], "Rejected", ApprovalDescription="no")
+    # As after a job that ended early: nobody has stamped them.
+    commits = [forget_origin(lab, arn) for arn in (main, pull["ModelPackageArn"])]
     done = lab.run("approvals", "sync", "--since", "10m", "--json", *QUICK)
     assert done.code == 0, done.err
+    assert [commit_of(lab, arn) for arn in (main, pull["ModelPackageArn"])] == commits
     told = {each["model_package"]: each for each in done.document["packages"]}
     assert told[main]["approval"] == "Approved"
     assert told[pull["ModelPackageArn"]]["approval"] == "Rejected"
@@ -214,18 +255,15 @@ def test_an_event_reaches_auto_through_codebuild(lab: ApprovalLab) -> None:
     lab.merged("thirty-three", 33)
     package = lab.deploy()
     lab.decide(package, "Approved")
-    build = {
-        "GITHUB_ACTIONS": "",
-        "CODEBUILD_BUILD_ID": "mlops:1",
-        "CODEBUILD_INITIATOR": "rule/approvals",
-        "CODEBUILD_RESOLVED_SOURCE_VERSION": lab.scratch.git("rev-parse", "HEAD"),
-        "CODEBUILD_SOURCE_REPO_URL": "https://github.com/acme/mlops.git",
-        "SAGEMAKER_GITOPS_EVENT_PACKAGE": package,
-    }
-    done = lab.run("auto", "--json", *QUICK, environ=build)
-    assert done.code == 0, done.err
+    # What only CodePipeline needs keeps no model from its endpoint.
+    places = {"SAGEMAKER_GITOPS_CODEPIPELINE": "a/b"}
+    build = built(lab, package)
+    done = lab.run("auto", "--json", *QUICK, environ=build | places)
+    assert done.code == 2, done.err
+    assert "names no manual approval" in done.err
     assert done.document["approval"] == "Approved"
     assert lab.answer() == "thirty-three"
+    assert lab.run("auto", *QUICK, environ=build).code == 0
     [body] = lab.github.bodies(33)
     assert "approved and deployed" in body
 
@@ -252,7 +290,7 @@ def test_two_at_the_same_moment_bring_it_home_once(lab: ApprovalLab, tmp_path: P
     [body] = lab.github.bodies(36)
     assert "approved and deployed" in body
     held = lab.sagemaker.describe_model_package(ModelPackageName=package)
-    assert held["CustomerMetadataProperties"]["sagemaker-gitops:settled"] == "Approved"
+    assert held["CustomerMetadataProperties"]["sagemaker-gitops:settled"].startswith("Approved")
 
 
 def test_a_call_that_came_second_is_forgiven_where_the_endpoint_serves(lab: ApprovalLab) -> None:

@@ -131,25 +131,6 @@ def test_where_the_forge_does_not_tell_the_reviewer_the_actor_decided(lab: Appro
     assert "Approved by octocat" in description(lab, package)
 
 
-def test_a_pull_request_cannot_have_productions_function_called(lab: ApprovalLab) -> None:
-    lab.merged("eleven", 11)
-    production = lab.deploy("quality")
-    assert lab.run("approve", production, *QUICK).code == 0
-    project = lab.scratch.root / "sagemaker-gitops.yaml"
-    kept = project.read_text()
-    stolen = kept.replace('"quality-pr-{pull_request}-deploy"', "quality-deploy").replace(
-        "  pull_request:\n", "  pull_request:\n    on_approved: deploy\n    endpoint: quality\n"
-    )
-    lab.scratch.write("sagemaker-gitops.yaml", stolen)
-    lab.scratch.commit("more rights for pull requests")
-    lab.propose(12, "thief")
-    package = "arn:aws:sagemaker:us-east-1:000000000000:model-package/quality-pr-12/1"
-    done = lab.run("approve", package, "--pull-request", "12", "--json", *QUICK)
-    assert done.code == 2
-    assert "is not pull request 12's own" in done.document["error"]["what"]
-    assert lab.answer() == "eleven"
-
-
 def test_commands_that_need_no_account_where_accounts_are_masked(lab: ApprovalLab) -> None:
     """What the comment says is what is typed: in the terminal, and as a comment."""
     kept = (lab.scratch.root / "sagemaker-gitops.yaml").read_text()
@@ -182,3 +163,22 @@ def test_commands_that_need_no_account_where_accounts_are_masked(lab: ApprovalLa
     lab.scratch.git("rm", "-q", ".github/workflows/chat.yml")
     lab.scratch.write("sagemaker-gitops.yaml", kept)
     lab.scratch.commit("unmasked")
+
+
+def test_a_pull_request_cannot_have_productions_function_called(lab: ApprovalLab) -> None:
+    lab.merged("eleven", 11)
+    production = lab.deploy("quality")
+    assert lab.run("approve", production, *QUICK).code == 0
+    project = lab.scratch.root / "sagemaker-gitops.yaml"
+    kept = project.read_text()
+    stolen = kept.replace('"quality-pr-{pull_request}-deploy"', "quality-deploy").replace(
+        "  pull_request:\n", "  pull_request:\n    on_approved: deploy\n    endpoint: quality\n"
+    )
+    lab.scratch.write("sagemaker-gitops.yaml", stolen)
+    lab.scratch.commit("more rights for pull requests")
+    lab.propose(12, "thief")
+    package = "arn:aws:sagemaker:us-east-1:000000000000:model-package/quality-pr-12/1"
+    done = lab.run("approve", package, "--pull-request", "12", "--json", *QUICK)
+    assert done.code == 2
+    assert "is not pull request 12's own" in done.document["error"]["what"]
+    assert lab.answer() == "eleven"

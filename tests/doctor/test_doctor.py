@@ -428,7 +428,11 @@ def test_token(
             "GITHUB_API_URL": f"http://127.0.0.1:{server.server_address[1]}",
         }
         here = Site(root=tmp_path, environ=environ, repository="acme/mlops")
-        assert only("token", here).state is state
+        found = only("token", here)
+        assert found.state is state
+        if status == 404:
+            assert "  checks: write\n" in str(found.fix)
+            assert "  deployments: write" in str(found.fix)
     finally:
         server.shutdown()
         server.server_close()
