@@ -29,8 +29,10 @@ from ci.report.model import (
     Report,
     State,
 )
+from ci.report.sections import sections
 from ci.report.terminal import render_terminal
 from ci.sagemaker.model import ExecutionStatus
+from ci.text.redact import Redactor
 
 Golden = Callable[[str, str], None]
 NAMES = sorted(REPORTS)
@@ -52,6 +54,23 @@ def test_golden_documents(name: str, golden: Golden) -> None:
     shown = renderings(REPORTS[name])
     golden(f"{name}.json", shown["json"] + "\n")
     golden(f"{name}.html", shown["html"])
+
+
+def test_golden_sections(golden: Golden) -> None:
+    """Every section in every form that it has, from whole to short."""
+    told = {
+        name: sections(Redactor().value(REPORTS[name]))
+        for name in ("success", "step-failed", "hostile")
+    }
+    for name, shown in told.items():
+        forms = (
+            f"======== {each.title}, weight {weight}\n{variant}\n"
+            for each in shown
+            for weight, variant in zip(each.weights, each.variants, strict=True)
+        )
+        golden(f"sections-{name}.md", "\n".join(forms))
+    covered = {each.title for shown in told.values() for each in shown}
+    assert covered == {each.title for name in NAMES for each in sections(REPORTS[name])}
 
 
 @pytest.mark.parametrize("name", NAMES)
