@@ -144,7 +144,9 @@ class Stage:
             aws=self.endpoint.address,
         )
         payload = Path(event["GITHUB_EVENT_PATH"])
-        payload.write_text(payload.read_text().replace("synchronize", action))
+        base = self.scratch.git("rev-parse", "main")
+        text = payload.read_text().replace("synchronize", action)
+        payload.write_text(text.replace("0" * 40, base))
         return self.run("auto", *arguments, code=code, **event)
 
     def edit_function(self, name: str) -> None:
