@@ -35,6 +35,10 @@ class Forge:
         self.github.commits[NUMBER] = [head]
         return self._run(self._environ(head) | environ, *arguments, below=below)
 
+    def plan(self, head: str) -> Result:
+        job = Scratch(root=self.scratch.root, environ=self._environ(head))
+        return job.run("plan", "--json")
+
     def push(self, commit: str, *arguments: str) -> Result:
         event = {
             "ref": "refs/heads/main",
@@ -110,6 +114,10 @@ def test_a_pull_request_that_fails_its_gate(forge: Forge) -> None:
     again = forge.pull_request(head)
     assert again.code == 1
     assert forge.github.writes()[before:] == []
+
+    assert forge.plan(head).code == 0
+    assert forge.github.checks(head) == [run], "a plan turns no failed check green"
+    assert forge.github.labelled[NUMBER] == ["sagemaker: gate failed"]
 
 
 def test_a_merge_is_deployed_once_and_takes_the_place_of_the_last(forge: Forge) -> None:
