@@ -28,8 +28,9 @@ class Facts:
 
     `expected_group` is the model package group in which a package was wanted, None where the
     environment does not register. `champion` is the latest approved package from before the
-    execution, or the one that the project file names. `endpoint` is None where nothing was to be deployed. `unread` says what kept this
-    program from reading the rest: then nothing but the execution is known.
+    execution, or the one that the project file names. `endpoint` is None where nothing was to be
+    deployed. `unread` says what kept this program from reading the rest: then nothing but the
+    execution is known.
     """
 
     execution: ExecutionSnapshot
