@@ -9,9 +9,9 @@ from ci.bootstrap.model import Duty, RoleNeed, Scope, Setup
 from ci.bootstrap.resources import PREFIX
 from ci.project.model import Environment, ForgeKind, Pipeline, Project
 from ci.project.names import fill_template
+from ci.project.owned import doubtful_names, is_telling, own_names
 from ci.project.target import artifact_prefix, is_isolated
 
-_NAME = re.compile(r"[a-zA-Z0-9*](-*[a-zA-Z0-9*]){0,62}")
 _FIELD = re.compile(r"\{[a-z_]+\}")
 # Stands for what a run fills in, through what makes names safe; no name of a project holds it.
 _ANY = "ANYTEXT"
@@ -73,10 +73,10 @@ def _default_bucket(project: Project, region: str | None) -> str | None:
 
 
 def _scope(project: Project, place: Environment, region: str | None) -> Scope:
-    own = _own_names(project, place)
+    own = [each.pattern for each in own_names(project, place)]
     shared = not is_isolated(place)
     groups = [each.model_package_group for each in project.pipelines.values() if shared]
-    endpoints = [_endpoint(each, place) for each in project.pipelines.values()]
+    endpoints = [_endpoint(each, place, project) for each in project.pipelines.values()]
     hosted = _unique([*(name for name in endpoints if name), *own])
     pipelines = _unique(_pipeline(each, place) for each in project.pipelines.values())
     # A function is called after the endpoint it deploys to, or after the pipeline it belongs to.
@@ -101,24 +101,11 @@ def _pipeline(pipeline: Pipeline, place: Environment) -> str:
     return filled.replace(_ANY, "*").rstrip("*") + "*" if _ANY in filled else filled
 
 
-def _own_names(project: Project, place: Environment) -> list[str]:
-    """Names that the environment makes by a template: groups, endpoints, functions of its own."""
-    if not is_isolated(place):
-        return []
-    texts = [*place.kwargs.values(), *place.parameters.values()]
-    found = [
-        _FIELD.sub("*", text.replace("{pipeline}", pipeline).replace("{environment}", place.name))
-        for text in texts
-        if isinstance(text, str) and "{pull_request}" in text
-        for pipeline in project.pipelines
-    ]
-    return [name for name in found if _NAME.fullmatch(name) and name.strip("*-")]
-
-
-def _endpoint(pipeline: Pipeline, place: Environment) -> str | None:
+def _endpoint(pipeline: Pipeline, place: Environment, project: Project) -> str | None:
     if place.endpoint is not None:
         text = place.endpoint.replace("{pipeline}", pipeline.name)
-        return _FIELD.sub("*", text.replace("{environment}", place.name))
+        pattern = _FIELD.sub("*", text.replace("{environment}", place.name))
+        return pattern if "*" not in pattern or is_telling(pattern, project) else None
     return None if is_isolated(place) else pipeline.endpoint
 
 
@@ -164,7 +151,13 @@ def _remarks(project: Project, scopes: Mapping[str, Scope]) -> Iterator[str]:
                 f"the environment `{place.name}` has no role: its role may pass none on, and no"
                 " pipeline can be created. Set `role:` in the project file, and run again."
             )
-        if is_isolated(place) and not _own_names(project, place):
+        for each in doubtful_names(project, place):
+            yield (
+                f"`{each.setting}: {each.text}` of the environment `{place.name}` is taken for no"
+                f" name of its own: {each.doubt}. Its role may not touch what is called so; begin"
+                " it with a pipeline's name, below a key that says what it names."
+            )
+        if is_isolated(place) and not own_names(project, place):
             yield (
                 f"the environment `{place.name}` names no model package group, endpoint or"
                 " function of its own: its runs register with production's, which its role may"

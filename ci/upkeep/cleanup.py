@@ -6,7 +6,6 @@ executions are the record of what was made: a cleanup that was cut short finds e
 """
 
 import json
-import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from ci.delivery.evidence import Waiting
 from ci.errors import DeadlineReached, UsageError
 from ci.execution.ownership import same_owner
 from ci.project.names import OWN
+from ci.project.owned import own_names
 from ci.project.target import is_isolated
 from ci.sagemaker.adapter import SageMaker
 from ci.sagemaker.model import DeployedPipeline
@@ -22,9 +22,6 @@ from ci.sagemaker.removal import CONFIG, ENDPOINT, MODEL, HostedKind
 from ci.session.session import Session
 
 _METADATA = f"{OWN}pull-request"
-
-# What groups and endpoints may be called; any other text (an S3 URI) names neither.
-_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -196,19 +193,8 @@ class _Work:
                 self._deleted(f"model package group {name}")
 
     def _own_names(self) -> set[str]:
-        """Texts of the environment that hold this pull request's number by a template: a group
-        or an endpoint of such a name is this pull request's alone."""
-        place = self._place
-        templates = [*place.kwargs.values(), *place.parameters.values(), place.endpoint]
-        names = {
-            template.replace("{pipeline}", pipeline)
-            .replace("{environment}", self._place.name)
-            .replace("{pull_request}", self._number)
-            for template in templates
-            if isinstance(template, str) and "{pull_request}" in template
-            for pipeline in self._session.project.pipelines
-        }
-        return {name for name in names if _NAME.fullmatch(name)}
+        """A group or an endpoint of such a name is this pull request's alone."""
+        return {each.of(self._number) for each in own_names(self._session.project, self._place)}
 
     def _owns(self, kind: HostedKind, name: str, arn: str) -> bool:
         if same_owner(self._aws.pipelines.tags(arn), self._owner):

@@ -249,6 +249,26 @@ def test_what_cannot_be_made_narrow_is_told(tmp_path: Path) -> None:
     assert "may touch 'abalone' of `main`" in "\n".join(setup(clash, tmp_path).remarks)
 
 
+@pytest.mark.parametrize(
+    ("line", "doubt"),
+    [
+        ('parameters: {RunTag: "p{pull_request}"}', "`RunTag: p{pull_request}`"),
+        ('parameters: {RunTag: "abalone-{pull_request}"}', "speaks of no group"),
+        ('kwargs: {group: "p{pull_request}"}', "names of others could begin like this"),
+        ('kwargs: {group: "{pull_request}-abalone"}', "names of others could begin like this"),
+        ('endpoint: "p{pull_request}"', "names of others could begin like this"),
+    ],
+)
+def test_a_name_that_others_could_have_is_granted_to_nobody(
+    line: str, doubt: str, tmp_path: Path
+) -> None:
+    head = SMALL.partition("    kwargs:")[0]
+    made = setup(f"{head}    {line}\n", tmp_path)
+    (role,) = [each for each in made.roles if each.duty is Duty.PULL_REQUEST]
+    assert role.own.groups == role.own.hosted == ()
+    assert doubt in "\n".join(made.remarks)
+
+
 def test_a_project_that_no_role_can_hold_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ProjectError, match="and IAM takes 10"):
         CONCERNS["github-oidc"].build(setup(many(100), tmp_path))
