@@ -1,31 +1,31 @@
-"""Brings a decision on a model package home: to the endpoint, where the environment asks for it,
-and to the pull request's comment.
+"""Brings a decision on a model package home to the endpoint, where the environment asks for it.
 
-Whoever decided, and wherever: the package is read, never the event that told of it. What it says
-of its execution is held against that execution, and everything may be done twice.
+Whoever decided, and wherever: the package is read, never the event that told of it. Registry and
+endpoint are read anew after every wait and once more right before the call, and everything may be
+done twice.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
 
 from ci.approval.calling import Call, deploying_step, make_call
 from ci.approval.consequence import Consequence, asks_for_more, choose_consequence
+from ci.approval.origin import of_pipeline
+from ci.approval.subject import Subject
 from ci.definition.parse import parse_definition
 from ci.delivery.evidence import Waiting, settled_endpoint
-from ci.delivery.pickup import pick_up
 from ci.errors import AwsError, ExitCode, GitOpsError, UsageError
 from ci.execution.ownership import PULL_REQUEST, owner_tags, same_owner
 from ci.metrics.facts import EndpointFact
-from ci.registry.decisions import ELSEWHERE, keep_decision, read_decision
-from ci.registry.packages import champion, read_provenance, safe_metadata
-from ci.sagemaker.adapter import SageMaker
-from ci.sagemaker.arn import region_of, resource_name
+from ci.registry.decisions import read_decision
+from ci.registry.elsewhere import ELSEWHERE
+from ci.registry.packages import MOST_APPROVED
+from ci.sagemaker.arn import resource_name
 from ci.sagemaker.model import ApprovalStatus, ModelPackage
-from ci.session.job import Job
-from ci.session.session import Session
 
-_NOT_FOUND = frozenset({"ResourceNotFound", "ResourceNotFoundException"})
+# How often it is decided anew because registry or endpoint changed meanwhile.
+_MOST_TURNS = 5
 
 
 class NotServed(GitOpsError):
@@ -35,157 +35,167 @@ class NotServed(GitOpsError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """A package, the execution that registered it, and the job which that was of. The session is
-    as it was for that job."""
-
-    session: Session
-    job: Job
-    package: ModelPackage
-    execution: str
-
-    @property
-    def adapter(self) -> SageMaker:
-        return self.session.adapter(self.job.target.region)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Foreign:
-    """A package that is not this project's to follow; `reason` says why."""
-
-    package: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Aftermath:
-    """What came of a decision: `notes` for the report, and what kept the environment's wish from
-    coming true."""
+    """What came of a decision: `package` as it was read last, `notes` for the report, and what kept
+    the environment's wish from coming true."""
 
+    package: ModelPackage
     notes: tuple[str, ...] = ()
     error: GitOpsError | None = None
-
-
-def find_subject(session: Session, package_arn: str, *, now: datetime) -> Subject | Foreign:
-    """The package with all that it is of. Who decided elsewhere is kept with it on the way."""
-    adapter = session.adapter(region_of(package_arn) or "")
-    try:
-        package = adapter.packages.describe(package_arn)
-    except AwsError as error:
-        if error.code == "ValidationException":
-            return Foreign(package=package_arn, reason="it is gone")
-        raise
-    reason = _foreign(session, package)
-    if reason is not None:
-        return Foreign(package=package_arn, reason=reason)
-    execution = _provenance_execution(package)
-    try:
-        picked, job = pick_up(session, adapter, execution)
-    except UsageError as error:
-        return Foreign(package=package_arn, reason=error.what)
-    except AwsError as error:
-        if error.code in _NOT_FOUND:
-            return Foreign(package=package_arn, reason=f"its execution {execution} is gone")
-        raise
-    registered = [
-        step.job
-        for step in adapter.executions.snapshot(execution).steps
-        if step.kind == "RegisterModel" and step.job
-    ]
-    if package.arn not in registered[-1:]:
-        return Foreign(
-            package=package_arn, reason=f"its execution {execution} did not register it last"
-        )
-    kept = keep_decision(adapter.packages, package, now=now)
-    return Subject(session=picked, job=job, package=kept, execution=execution)
 
 
 def follow_up(subject: Subject, *, waiting: Waiting, tell: Callable[[str], None]) -> Aftermath:
     """Deploy or roll back where the environment asks for it, and read the endpoint back. What
     fails is kept, so that the report comes first."""
-    package, environment = subject.package, subject.job.target.environment
-    if not asks_for_more(environment, package):
-        return Aftermath(notes=_notes(package, None))
+    package = subject.package
+    if not asks_for_more(subject.job.target.environment, package):
+        return Aftermath(package=package, notes=_notes(package, None))
+    pursuit = _Pursuit(subject=subject, waiting=waiting, tell=tell)
+    try:
+        consequence = pursuit.run()
+    except (AwsError, UsageError, NotServed) as error:
+        held = pursuit.package
+        notes = (*_notes(held, pursuit.endpoint), _told(error))
+        return Aftermath(package=held, notes=notes, error=error)
+    held, endpoint = pursuit.package, pursuit.endpoint
+    return Aftermath(
+        package=held,
+        notes=(*_notes(held, endpoint), *_remarks(consequence)),
+        error=_missing(consequence, endpoint),
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Pursuit:
+    """Decides, acts, and decides again, until what was decided on is what is held. `package` and
+    `endpoint` are as they were read last."""
+
+    subject: Subject
+    waiting: Waiting
+    tell: Callable[[str], None]
+    package: ModelPackage = field(init=False)
     endpoint: EndpointFact | None = None
-    try:
-        endpoint = _endpoint(subject, waiting)
+
+    def __post_init__(self) -> None:
+        self.package = self.subject.package
+
+    def run(self) -> Consequence:
+        for _ in range(_MOST_TURNS):
+            consequence, execution = self._decide()
+            wanted = consequence.package
+            if wanted is None:
+                return consequence
+            if self._perform(wanted, execution) and self._still_wanted(wanted):
+                return consequence
+            self.tell("It was changed meanwhile: decided anew")
+        raise NotServed(
+            f"{_name(self.package)} was changed again and again while it was followed",
+            where=self.package.arn,
+            fix=f"sagemaker-gitops approvals sync {self.package.arn}",
+        )
+
+    def _decide(self) -> tuple[Consequence, str]:
+        """What is to be done, and the execution that registered what is to be deployed."""
+        self.endpoint = self._settled()
+        self.package = self._describe(self.package)
+        newest, execution = self._newest() or (None, self.subject.execution)
+        environment = self.subject.job.target.environment
         consequence = choose_consequence(
-            environment, package, newest=_newest(subject), endpoint=endpoint
+            environment, self.package, newest=newest, endpoint=self.endpoint
         )
-        tell(f"{_name(package)} is {package.approval}: {consequence.act}, {consequence.reason}")
-        if consequence.package is not None:
-            endpoint = _perform(subject, consequence.package, waiting, tell)
-        return Aftermath(
-            notes=(*_notes(package, endpoint), *_remarks(consequence)),
-            error=_missing(consequence, endpoint),
-        )
-    except (AwsError, UsageError) as error:
-        return Aftermath(notes=(*_notes(package, endpoint), _told(error)), error=error)
+        approval, act = self.package.approval, consequence.act
+        self.tell(f"{_name(self.package)} is {approval}: {act}, {consequence.reason}")
+        wanted = consequence.package
+        if wanted is not None and wanted.arn == self.package.arn:
+            execution = self.subject.execution
+        return consequence, execution
 
-
-def _foreign(session: Session, package: ModelPackage) -> str | None:
-    """What shows that another project made the package, None where nothing does."""
-    provenance = read_provenance(package)
-    if provenance is None:
-        return "its metadata names no execution of sagemaker-gitops"
-    ours = session.trigger.repository
-    if ours is None or provenance.repository is None:
+    def _newest(self) -> tuple[ModelPackage, str] | None:
+        """The newest approved package of the group that comes from the subject's own pipeline and
+        environment, and the execution that registered it."""
+        subject = self.subject
+        for package in self._approved():
+            if package.arn == subject.package.arn:
+                return package, subject.execution
+            origin = of_pipeline(
+                subject.adapter,
+                package,
+                like=subject.execution,
+                environment=subject.job.target.environment.name,
+            )
+            if origin is not None:
+                return package, origin.execution
         return None
-    # Stored names have lost what the API does not take.
-    stored = safe_metadata({"repository": ours})["repository"]
-    if provenance.repository.lower() != stored.lower():
-        return f"it was made by {provenance.repository}"
-    return None
 
+    def _approved(self) -> Iterator[ModelPackage]:
+        packages, group = self.subject.adapter.packages, self.subject.package.group
+        listed = packages.in_group(group, approval=ApprovalStatus.APPROVED)
+        for each in islice(listed, MOST_APPROVED):
+            package = packages.describe(each.arn)
+            if package.approval is ApprovalStatus.APPROVED:
+                yield package
 
-def _provenance_execution(package: ModelPackage) -> str:
-    provenance = read_provenance(package)
-    if provenance is None:
-        raise ValueError("asked for the execution of a package that names none")
-    return provenance.execution
+    def _perform(self, wanted: ModelPackage, execution: str) -> bool:
+        """Call the function that deploys `wanted`, and wait for the endpoint. False where nothing
+        was called, because what this was decided on is not so any more."""
+        self._refuse_moving(wanted)
+        call = _call_of(self.subject, execution, wanted)
+        _refuse_others_function(self.subject, call)
+        if self._endpoint_now() != self.endpoint or not self._still_wanted(wanted):
+            return False
+        self.tell(f"Calling {call.function} as step {call.step} would, for {_name(wanted)}")
+        self._invoke(call, wanted)
+        return True
 
-
-def _endpoint(subject: Subject, waiting: Waiting) -> EndpointFact | None:
-    name = subject.job.target.pipeline.endpoint
-    return None if name is None else settled_endpoint(subject.adapter, name, waiting=waiting)
-
-
-def _newest(subject: Subject) -> ModelPackage | None:
-    packages = subject.adapter.packages
-    return champion(packages, subject.package.group, challenger=None, before=None)
-
-
-def _perform(
-    subject: Subject, package: ModelPackage, waiting: Waiting, tell: Callable[[str], None]
-) -> EndpointFact | None:
-    """Call the function that deploys `package`; the endpoint as it is afterwards. A call that
-    fails is forgiven where the endpoint serves the package all the same: the same decision may be
-    brought home twice at the same moment, and one of the two finds the endpoint busy."""
-    call = _call(subject, package)
-    _refuse_others_function(subject, call)
-    tell(f"Calling {call.function} as step {call.step} would, for {_name(package)}")
-    try:
-        tell(f"It answers: {subject.adapter.functions.invoke(call.function, call.inputs)[:500]}")
-    except AwsError as error:
-        endpoint = _endpoint(subject, waiting)
-        if endpoint is None or not serves(endpoint, package):
-            raise
-        tell(f"It failed, and the endpoint serves {_name(package)}: {error.what}")
-        return endpoint
-    return _endpoint(subject, waiting)
-
-
-def _call(subject: Subject, package: ModelPackage) -> Call:
-    """As the execution that registered `package` had it; the subject's own where there is none
-    any more."""
-    provenance = read_provenance(package)
-    if provenance is not None and provenance.execution != subject.execution:
+    def _invoke(self, call: Call, wanted: ModelPackage) -> None:
+        """A call that fails is forgiven where the endpoint serves the package all the same: the
+        same decision may be brought home twice at the same moment, and one of the two finds the
+        endpoint busy."""
+        functions = self.subject.adapter.functions
         try:
-            return _call_of(subject, provenance.execution, package)
+            self.tell(f"It answers: {functions.invoke(call.function, call.inputs)[:500]}")
         except AwsError as error:
-            if error.code not in _NOT_FOUND:
+            self.endpoint = self._settled()
+            if self.endpoint is None or not serves(self.endpoint, wanted):
                 raise
-    return _call_of(subject, subject.execution, package)
+            self.tell(f"It failed, and the endpoint serves {_name(wanted)}: {error.what}")
+        else:
+            self.endpoint = self._settled()
+
+    def _still_wanted(self, wanted: ModelPackage) -> bool:
+        """Whether the decision stands, and what is deployed for it is approved."""
+        before, self.package = self.package, self._describe(self.package)
+        if self.package.approval is not before.approval:
+            return False
+        if wanted.arn == self.package.arn:
+            return True
+        return self._describe(wanted).approval is ApprovalStatus.APPROVED
+
+    def _refuse_moving(self, wanted: ModelPackage) -> None:
+        """Where it goes is not known before it is there."""
+        endpoint = self.endpoint
+        if endpoint is not None and endpoint.moving:
+            raise NotServed(
+                f"The endpoint does not serve {_name(wanted)}: it is still {endpoint.status}",
+                where=endpoint.name,
+                why="Another change of it has not ended in time: nothing was called.",
+                fix=f"sagemaker-gitops approvals sync {self.package.arn}",
+            )
+
+    def _describe(self, package: ModelPackage) -> ModelPackage:
+        return self.subject.adapter.packages.describe(package.arn)
+
+    def _settled(self) -> EndpointFact | None:
+        return self._endpoint(self.waiting)
+
+    def _endpoint_now(self) -> EndpointFact | None:
+        return self._endpoint(Waiting(sleep=self.waiting.sleep, left=lambda: 0.0))
+
+    def _endpoint(self, waiting: Waiting) -> EndpointFact | None:
+        name = self.subject.job.target.pipeline.endpoint
+        if name is None:
+            return None
+        return settled_endpoint(self.subject.adapter, name, waiting=waiting)
 
 
 def _call_of(subject: Subject, execution: str, package: ModelPackage) -> Call:

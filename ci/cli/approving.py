@@ -11,10 +11,12 @@ from ci.cli.shell import Shell
 from ci.errors import ExitCode, GitOpsError
 
 if TYPE_CHECKING:
-    from ci.approval.approvals import Subject
+    from ci.approval.approvals import Aftermath
+    from ci.approval.subject import Foreign, Subject
     from ci.cli.reporting import Reporter
     from ci.delivery.deploy import Ended
     from ci.report.model import Report
+    from ci.sagemaker.model import ApprovalStatus, ModelPackage
     from ci.session.session import Session
 
 # How long an endpoint is waited for where neither option nor environment says so.
@@ -36,6 +38,15 @@ class Settled:
         return ExitCode.OK if self.error is None else self.error.exit_code
 
 
+def own_subject(session: "Session", package: str) -> "Subject | Foreign":
+    """The package, if it is this project's. The comment tells who decided; who runs this makes no
+    difference to it."""
+    from ci.approval.subject import find_subject
+
+    unsigned = replace(session, trigger=replace(session.trigger, actor=None))
+    return find_subject(unsigned, package)
+
+
 def settle_package(
     arguments: argparse.Namespace,
     shell: Shell,
@@ -43,55 +54,110 @@ def settle_package(
     package: str,
     *,
     again: bool = True,
+    named: bool = True,
 ) -> Settled:
     """Act on the package's status as the environment asks, and bring its report up to date.
-    `again` False leaves one alone for which all that was done before."""
-    from ci.approval.approvals import Foreign, find_subject
-    from ci.registry.decisions import is_settled, mark_settled
+    `again` False leaves one alone for which all that was done before. `named` says that somebody
+    means this package: then it is an error that it is not this project's."""
+    from ci.approval.subject import Foreign
 
-    now = datetime.fromtimestamp(shell.clock(), UTC)
-    # The comment tells who decided; who runs this makes no difference to it.
-    unsigned = replace(session, trigger=replace(session.trigger, actor=None))
-    subject = find_subject(unsigned, package, now=now)
+    subject = own_subject(session, package)
     if isinstance(subject, Foreign):
-        shell.say(f"Ignored {package}: {subject.reason}")
-        return Settled(document={"model_package": package, "ignored": subject.reason})
-    held = subject.package
-    document = {
-        "model_package": held.arn,
-        "approval": held.approval.value,
-        "description": held.approval_description,
-    }
-    _answer_codepipeline(shell, subject)
+        return _ignored(shell, subject, named=named)
+    return settle_subject(arguments, shell, subject, again=again)
+
+
+def settle_subject(
+    arguments: argparse.Namespace, shell: Shell, subject: "Subject", *, again: bool = True
+) -> Settled:
+    """The same for a package that was found to be this project's."""
+    from ci.registry.decisions import is_settled, keep_decision, mark_settled
+
+    packages = subject.adapter.packages
+    now = datetime.fromtimestamp(shell.clock(), UTC)
+    held = keep_decision(packages, subject.package, now=now)
+    subject = replace(subject, package=held)
     if not again and is_settled(held):
         shell.say(f"{held.group} v{held.version} is {held.approval}, and nothing is left to do")
-        return Settled(document=document)
+        return Settled(document=_document(held), error=_answer_codepipeline(shell, subject))
     shell.say(f"{held.group} v{held.version} is {held.approval}")
-    ended, reporter, failed = _report(arguments, shell, subject)
-    error = failed or ended.error
-    if error is None:
-        mark_settled(subject.adapter.packages, held)
-    return Settled(document=document, reports=ended.reports, error=error, reporter=reporter)
+    ended, reporter, after = _report(arguments, shell, subject)
+    answered = _answer_codepipeline(shell, replace(subject, package=after.package))
+    errors = [each for each in (after.error, ended.error, answered) if each is not None]
+    for each in errors[1:]:
+        shell.warn(f"error: {each}")
+    if not errors and after.package.approval is held.approval:
+        mark_settled(packages, after.package)
+    return Settled(
+        document=_document(after.package),
+        reports=ended.reports,
+        error=errors[0] if errors else None,
+        reporter=reporter,
+    )
 
 
-def _answer_codepipeline(shell: Shell, subject: "Subject") -> None:
-    """The manual approvals of CodePipeline that wait for this package get its decision."""
+def _ignored(shell: Shell, foreign: "Foreign", *, named: bool) -> Settled:
+    shell.say(f"Ignored {foreign.package}: {foreign.reason}")
+    document = {"model_package": foreign.package, "ignored": foreign.reason}
+    return Settled(document=document, error=refused(foreign) if named else None)
+
+
+def refused(foreign: "Foreign") -> GitOpsError:
+    from ci.registry.decisions import ApprovalError
+
+    return ApprovalError(
+        "The package is not this project's to follow: nothing was changed",
+        where=foreign.package,
+        why=f"Of it is known: {foreign.reason}.",
+        fix="Run it in the repository that made the package.",
+    )
+
+
+def overtaken(settled: Settled, approval: "ApprovalStatus") -> Settled:
+    """An error where somebody decided otherwise while this decision was followed."""
+    from ci.registry.decisions import ApprovalError
+
+    now = settled.document["approval"]
+    if settled.error is not None or now == approval.value:
+        return settled
+    error = ApprovalError(
+        f"The package is {now} by now, although it was set to {approval}",
+        where=settled.document["model_package"],
+        why=settled.document["description"] or "Someone else decided meanwhile.",
+    )
+    return replace(settled, error=error)
+
+
+def _document(package: "ModelPackage") -> dict[str, Any]:
+    return {
+        "model_package": package.arn,
+        "approval": package.approval.value,
+        "description": package.approval_description,
+    }
+
+
+def _answer_codepipeline(shell: Shell, subject: "Subject") -> GitOpsError | None:
+    """The manual approvals of CodePipeline that wait for this package get its decision: after the
+    endpoint, which what is missing for this must not keep from its model."""
     from ci.approval.manual_approval import PLACES, parse_places
 
-    places = parse_places(shell.environ.get(PLACES, ""), PLACES)
-    if not places:
-        return
-    from ci.approval.approval_actions import answer_waiting
-    from ci.sagemaker.codepipeline import CodePipeline
+    try:
+        places = parse_places(shell.environ.get(PLACES, ""), PLACES)
+        if places:
+            from ci.approval.approval_actions import answer_waiting
+            from ci.sagemaker.codepipeline import CodePipeline
 
-    adapter = subject.adapter
-    service = CodePipeline(adapter.clients)
-    answer_waiting(service, adapter.packages, subject.package, places, shell.say)
+            adapter = subject.adapter
+            service = CodePipeline(adapter.clients)
+            answer_waiting(service, adapter.packages, subject.package, places, shell.say)
+    except GitOpsError as error:
+        return error
+    return None
 
 
 def _report(
     arguments: argparse.Namespace, shell: Shell, subject: "Subject"
-) -> "tuple[Ended, Reporter, GitOpsError | None]":
+) -> "tuple[Ended, Reporter, Aftermath]":
     import time
 
     from ci.approval.approvals import follow_up
@@ -112,14 +178,18 @@ def _report(
         left = max(1.0, waiting.left() or 0.0)
         jobs = {subject.execution: subject.job}
         ended = attach(subject.session, jobs, left, stage, notes=after.notes)
-    return ended, reporter, after.error
+    return ended, reporter, after
 
 
 def conclude_one(shell: Shell, settled: Settled) -> int:
     """Show what came of one package; the exit code. The verdict's own code is not the decision's:
     an approval that nothing was to follow from is done."""
     if settled.reporter is None:
+        from ci.cli.outcome import tell_error
+
+        if settled.error is not None:
+            return tell_error(settled.error, shell, **settled.document, reports=[])
         shell.emit({**settled.document, "reports": []})
-        return int(settled.code)
+        return int(ExitCode.OK)
     unwritten = settled.reporter.conclude(settled.reports, settled.error, beside=settled.document)
     return int(settled.code) or int(unwritten)

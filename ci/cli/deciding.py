@@ -1,12 +1,13 @@
 """The two commands that decide on a model package: `approve` and `reject`."""
 
 import argparse
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ci.cli.options import add_follow_options, add_place_options, settle_session
 from ci.cli.shell import Shell
-from ci.errors import ForgeError, UsageError
+from ci.errors import AwsError, ForgeError, UsageError
 
 if TYPE_CHECKING:
     from ci.approval.reported import Reported
@@ -40,8 +41,10 @@ def add_decision_arguments(parser: argparse.ArgumentParser) -> None:
 def decide_on_package(
     arguments: argparse.Namespace, shell: Shell, approval: "ApprovalStatus"
 ) -> int:
-    """Decide, then do what follows: the environment's policy, the report, the comment."""
-    from ci.cli.approving import conclude_one, settle_package
+    """Decide, then do what follows: the environment's policy, the report, the comment. Nothing is
+    written to a package that is not this project's."""
+    from ci.approval.subject import Foreign
+    from ci.cli.approving import conclude_one, overtaken, own_subject, refused, settle_subject
     from ci.registry.decisions import Decision, decide
     from ci.sagemaker.arn import region_of
     from ci.sagemaker.model import ApprovalStatus
@@ -49,6 +52,9 @@ def decide_on_package(
     _refuse_short_commit(arguments.commit)
     session = settle_session(arguments, shell, anywhere=True)
     arn = _settle_arn(arguments, shell, session, approval)
+    subject = own_subject(session, arn)
+    if isinstance(subject, Foreign):
+        raise refused(subject)
     package = decide(
         session.adapter(region_of(arn) or "").packages,
         Decision(
@@ -63,7 +69,8 @@ def decide_on_package(
         ),
     )
     shell.say(f"{package.group} v{package.version}: {package.approval_description}")
-    return conclude_one(shell, settle_package(arguments, shell, session, package.arn))
+    settled = settle_subject(arguments, shell, replace(subject, package=package))
+    return conclude_one(shell, overtaken(settled, approval))
 
 
 def _refuse_short_commit(commit: str | None) -> None:
@@ -150,9 +157,22 @@ def _actor(shell: Shell, session: "Session") -> str:
     try:
         forge = session.forge(sleep=shell.pause, learn=shell.learn) if run else None
         if forge is not None and isinstance(forge, Reviewed):
-            reviewers = forge.approvers_of(run)
+            reviewers = forge.approvers_of(run, _job_environment(shell, session))
             if reviewers:
                 return " and ".join(reviewers[:3])
     except ForgeError as error:
         shell.warn(f"warning: {error}")
     return session.trigger.actor or shell.environ.get("USER") or "unknown"
+
+
+def _job_environment(shell: Shell, session: "Session") -> str | None:
+    """The GitHub Environment of this job, where the job may ask; its name is the repository's own
+    choice, and none of the project file's."""
+    from ci.sagemaker.credentials import find_web_identity, job_environment
+
+    identity = find_web_identity(session.environ)
+    try:
+        return None if identity is None else job_environment(identity)
+    except AwsError as error:
+        shell.warn(f"warning: {error}")
+        return None

@@ -1,13 +1,12 @@
 """Decides whether a model package may be approved or rejected, and keeps who did it.
 
 A decision is bound: to one package by its ARN, to the status and, where it is given, to the commit
-that the decider saw. Where the package has another status by then, is of another commit, or the
-pipeline has registered a newer one for the same commit or pull request, nothing is changed and the
-reader is told.
+that the decider saw. Where the package has another status by then, is of another commit, or, for an
+approval, the pipeline has registered a newer one for the same commit or pull request, nothing is
+changed and the reader is told. A rejection of an older one stands: it may be the one that serves.
 (The API has no conditional update: of two who decide within the same moment the later one stands.)
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +14,17 @@ from itertools import islice
 
 from ci.errors import ExitCode, GitOpsError
 from ci.project.names import OWN
+from ci.registry.elsewhere import (
+    AT,
+    BY,
+    DECIDED,
+    ON,
+    TEXT,
+    decided_elsewhere,
+    keeps_decision,
+    moment,
+    text_digest,
+)
 from ci.registry.packages import Provenance, read_provenance, safe_metadata
 from ci.sagemaker.arn import pipeline_of
 from ci.sagemaker.model import ApprovalStatus, ModelPackage
@@ -23,11 +33,9 @@ from ci.text.clean import clean
 
 # How many newer packages of a group are looked at; each takes a call.
 _MOST_NEWER = 100
-_DECIDED = f"{OWN}decision"
-_BY, _AT, _ON = f"{OWN}decided-by", f"{OWN}decided-at", f"{OWN}decided-on"
 _COMMIT = f"{OWN}decided-commit"
 _SETTLED = f"{OWN}settled"
-ELSEWHERE = "SageMaker"
+_LONGEST_TEXT = 1024  # of ApprovalDescription
 
 
 class ApprovalError(GitOpsError):
@@ -72,12 +80,14 @@ def decide(packages: Packages, decision: Decision) -> ModelPackage:
     if held.approval is decision.approval:
         return held
     _refuse_other_status(held, decision)
-    _refuse_superseded(packages, held)
+    if decision.approval is ApprovalStatus.APPROVED:
+        _refuse_superseded(packages, held)
+    text = approval_text(decision)
     packages.update(
         held.arn,
         approval=decision.approval,
-        description=approval_text(decision),
-        metadata=safe_metadata(_decision_metadata(held, decision)),
+        description=text,
+        metadata=safe_metadata(_decision_metadata(held, decision, text)),
     )
     after = packages.describe(held.arn)
     if after.approval is not decision.approval:
@@ -91,37 +101,37 @@ def decide(packages: Packages, decision: Decision) -> ModelPackage:
 
 def read_decision(package: ModelPackage) -> Decided | None:
     """The decision that the package keeps; None where it keeps none, or one before the last."""
-    actor, at = package.metadata.get(_BY), package.metadata.get(_AT)
-    if package.metadata.get(_DECIDED) != package.approval.value or not actor or not at:
+    if not keeps_decision(package):
         return None
-    return Decided(approval=package.approval, actor=actor, at=at, place=package.metadata.get(_ON))
+    held = package.metadata
+    return Decided(approval=package.approval, actor=held[BY], at=held[AT], place=held.get(ON))
 
 
 def keep_decision(packages: Packages, package: ModelPackage, *, now: datetime) -> ModelPackage:
     """Keep who approved or rejected it elsewhere, as SageMaker names whoever changed it last; the
     package as read back. Nothing where that is kept, or nobody has decided."""
-    pending = package.approval is ApprovalStatus.PENDING
-    if pending or read_decision(package) is not None:
+    found = decided_elsewhere(package, now=now)
+    if not found:
         return package
-    found = {
-        _DECIDED: package.approval.value,
-        _BY: package.modified_by or "someone",
-        _AT: _moment(package.modified or now),
-        _ON: ELSEWHERE,
-    }
     packages.update(package.arn, metadata=safe_metadata(found))
     return packages.describe(package.arn)
 
 
 def is_settled(package: ModelPackage) -> bool:
-    """Whether all that follows from the package's status was done once: what became of the
-    endpoint since is another package's doing."""
-    return package.metadata.get(_SETTLED) == package.approval.value
+    """Whether all that follows from this very decision was done once: what became of the endpoint
+    since is another package's doing. A mark of an earlier decision counts for nothing, though it
+    was the same one."""
+    return package.metadata.get(_SETTLED) == _settled_text(package)
 
 
 def mark_settled(packages: Packages, package: ModelPackage) -> None:
     if not is_settled(package):
-        packages.update(package.arn, metadata={_SETTLED: package.approval.value})
+        packages.update(package.arn, metadata={_SETTLED: _settled_text(package)})
+
+
+def _settled_text(package: ModelPackage) -> str:
+    decided = read_decision(package)
+    return f"{package.approval.value} {decided.at if decided else ''}".strip()
 
 
 def approval_text(decision: Decision) -> str:
@@ -131,8 +141,9 @@ def approval_text(decision: Decision) -> str:
         parts.append(f"on pull request {decision.pull_request}")
     if decision.commit:
         parts.append(f"at {decision.commit[:12]}")
-    text = f"{' '.join(parts)}, {_moment(decision.at)}"
-    return clean(f"{text}: {decision.reason}" if decision.reason.strip() else text)
+    text = f"{' '.join(parts)}, {moment(decision.at)}"
+    told = clean(f"{text}: {decision.reason}" if decision.reason.strip() else text)
+    return told[:_LONGEST_TEXT]
 
 
 def _refuse_other_commit(held: ModelPackage, decision: Decision) -> None:
@@ -205,17 +216,16 @@ def _newer(packages: Packages, held: ModelPackage) -> Iterator[ModelPackage]:
         yield packages.describe(package.arn)
 
 
-def _decision_metadata(held: ModelPackage, decision: Decision) -> dict[str, str]:
+def _decision_metadata(held: ModelPackage, decision: Decision, text: str) -> dict[str, str]:
+    """With it goes what an earlier decision left: a decision has settled nothing yet."""
     provenance = read_provenance(held)
     number = decision.pull_request
     return {
-        _DECIDED: decision.approval.value,
-        _BY: decision.actor,
-        _AT: _moment(decision.at),
-        _ON: "a command" if number is None else f"pull request {number}",
+        DECIDED: decision.approval.value,
+        BY: decision.actor,
+        AT: moment(decision.at),
+        ON: "a command" if number is None else f"pull request {number}",
+        TEXT: text_digest(text),
         _COMMIT: decision.commit or (provenance.commit if provenance else ""),
+        _SETTLED: "no",
     }
-
-
-def _moment(time: datetime) -> str:
-    return re.sub(r"\+00:00$", "Z", time.isoformat(timespec="seconds"))

@@ -34,11 +34,12 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
     session = settle_session(arguments, shell, anywhere=True)
     event = session.trigger.package
     named = list(arguments.packages) or ([event] if event and not arguments.since else [])
-    # Events come twice and late; who names a package means it.
+    # Events come twice and late, and of others' packages; who names a package means it.
     again = bool(arguments.packages)
     if len(named) == 1:
         arn = _checked(named[0])
-        return conclude_one(shell, settle_package(arguments, shell, session, arn, again=again))
+        settled = settle_package(arguments, shell, session, arn, again=again, named=again)
+        return conclude_one(shell, settled)
     arns = [_checked(arn) for arn in named] or _changed(arguments, shell, session)
     return _settle_all(arguments, shell, session, arns, again=again)
 
@@ -58,7 +59,7 @@ def _changed(arguments: argparse.Namespace, shell: Shell, session: "Session") ->
     except ValueError as error:
         raise UsageError(str(error), where="--since") from None
     since = datetime.fromtimestamp(shell.clock(), UTC) - timedelta(seconds=seconds)
-    found = [package.arn for package in decided_since(session, since)]
+    found = [package.arn for package in decided_since(session, since, tell=shell.say)]
     shell.say(f"{len(found)} packages were decided on since {since:%Y-%m-%d %H:%M} UTC")
     return found
 
@@ -79,7 +80,7 @@ def _settle_all(
     failed: list[GitOpsError] = []
     for arn in arns:
         try:
-            found = settle_package(arguments, shell, session, arn, again=again)
+            found = settle_package(arguments, shell, session, arn, again=again, named=again)
             settled.append(_closed(found))
         except GitOpsError as error:
             settled.append(Settled(document={"model_package": arn}, error=error))
