@@ -21,6 +21,7 @@ from ci.forge.model import (
     PullRequest,
     UncertainWrite,
 )
+from ci.forge.payload import text_in
 from ci.report.dialect import without_html
 from ci.sagemaker.codecommit import CodeCommit as Calls
 from ci.trigger.values import branch_of
@@ -213,9 +214,11 @@ def _principal(arn: str) -> str:
 
 def _ends(target: Mapping[str, Any]) -> tuple[str, str]:
     """The commits a comment is put between. After a fast-forward both branches are at one, which
-    the service refuses: then from where they parted."""
-    before, after = target["destinationCommit"], target["sourceCommit"]
-    return (target.get("mergeBase") or before if before == after else before), after
+    the service refuses: then from where they parted. ForgeError where it names none."""
+    before, after = (text_in(target, name) for name in ("destinationCommit", "sourceCommit"))
+    if not before or not after:
+        raise ForgeError("the forge's answer holds no pull request", why=str(target)[:200])
+    return (text_in(target, "mergeBase") or before if before == after else before), after
 
 
 def _head(event: Mapping[str, Any]) -> str | None:

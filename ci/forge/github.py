@@ -150,8 +150,8 @@ class GitHub(GitHubMarks):
             raise
         made_it = [item for item in found if item.get("merge_commit_sha") == commit]
         merged = [item for item in found if item.get("merged_at")]
-        numbers = [item["number"] for item in made_it or merged or found]
-        return max(numbers, default=None)
+        numbers = (number_in(item, "number") for item in made_it or merged or found)
+        return max((number for number in numbers if number), default=None)
 
     def pull_request_with_head(self, head: str, commit: str) -> int | None:
         """The open pull request whose head is at `commit`; `head` is `owner:branch`. Finds those

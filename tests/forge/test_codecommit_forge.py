@@ -72,6 +72,12 @@ def test_a_long_report_keeps_what_matters(bench: CodeCommitBench) -> None:
     assert "Shortened to fit" in posted
 
 
+def test_a_pull_request_without_its_commits_is_told(bench: CodeCommitBench) -> None:
+    bench.fake.pulls[PR]["pullRequestTargets"][0].pop("destinationCommit")
+    with pytest.raises(ForgeError, match="holds no pull request"):
+        bench.forge().create_comment(PR, "x")
+
+
 def test_a_comment_after_a_fast_forward_has_two_ends(bench: CodeCommitBench) -> None:
     bench.fake.pulls[PR] = pull_request(PR, "CLOSED", head=NEW, base=NEW, merge=NEW)
     assert upsert_comment(bench.forge(), PR, BODY).action is CommentAction.CREATED
