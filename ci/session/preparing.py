@@ -19,6 +19,8 @@ def prepare_jobs(
             return tuple(each.result() for each in made)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            while wait(made, timeout=0.1).not_done:
+            # `wait` alone never counts what was cancelled before a thread took it.
+            while left := [each for each in made if not each.done()]:
                 end_compiles()
+                wait(left, timeout=0.1)
             raise
