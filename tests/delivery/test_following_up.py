@@ -109,6 +109,7 @@ def test_a_package_that_is_rejected_while_the_endpoint_settles_is_not_deployed()
     assert registry.calls == []
     assert (registry.serves, done.after.error) == (fourth, None)
     assert done.after.package.approval is REJECTED
+    assert done.said == ["models v5 is Rejected: nothing, the endpoint e does not serve it"]
 
 
 def test_a_package_that_is_rejected_right_before_the_call_is_not_deployed() -> None:
