@@ -101,6 +101,7 @@ def test_what_a_fork_says_itself_is_refused(scratch: Scratch, line: str, key: st
     say(scratch, line)
     scratch.commit("steal", branch="topic")
     assert f"`{key}`" in refused(plan(scratch, base))
+    assert f"`{key}`" in refused(scratch.run("validate", "--compile", "--json"))
     assert not (scratch.root / "stolen").exists()
 
 

@@ -90,15 +90,23 @@ def _definition(
 
 
 def _refuse_fork(target: "Target", project: "Project", shell: Shell) -> None:
-    """Outside of a repository there is no trigger, and no fork."""
-    from contextlib import suppress
-
+    """As before any other compile. Outside of a repository there is no trigger, and no fork; but
+    a job whose trigger cannot be told may hold secrets, and gets the error."""
     from ci.errors import TriggerError
     from ci.session.job import refuse_live_compile
+    from ci.session.session import open_session
+    from ci.session.trusting import refuse_foreign_settings
     from ci.trigger.detect import detect_trigger
 
-    with suppress(TriggerError):
-        refuse_live_compile(target, detect_trigger(shell.environ, project.root))
+    try:
+        trigger = detect_trigger(shell.environ, project.root)
+    except TriggerError:
+        if shell.environ.keys() & {"GITHUB_ACTIONS", "CODEBUILD_BUILD_ID"}:
+            raise
+        return
+    refuse_live_compile(target, trigger)
+    session = open_session(project, trigger, environ=shell.environ, environment="main", local=False)
+    refuse_foreign_settings(session, target)
 
 
 # Nothing is deployed: the commit and the branch only fill names that nobody sees.
