@@ -36,6 +36,7 @@ from ci.registry.packages import Provenance, stamp_package
 from ci.report.model import PlanSection, Report
 from ci.sagemaker.adapter import SageMaker
 from ci.sagemaker.model import ExecutionSnapshot
+from ci.session.apart import refuse_production
 from ci.session.job import Job
 from ci.session.session import Session
 
@@ -99,6 +100,8 @@ def deploy(
     """Bring the jobs to SageMaker, follow their executions, report each. `plans` and `remarks`
     go into the reports, by the pipeline's name."""
     environment = session.project.environments[session.environment]
+    for job in jobs:
+        refuse_production(session.project, job)
     adapter = session.adapter(jobs[0].target.region)
     policy = options.on_cancel or environment.on_cancel
     deadline = options.deadline if options.deadline is not None else environment.deadline

@@ -16,6 +16,7 @@ from ci.execution.cancel import Cancellation
 from ci.project.model import OnCancel
 from ci.report.model import PlanSection
 from ci.sagemaker.retry import is_expired, is_transient
+from ci.session.apart import refuse_production
 from ci.session.job import Job
 from ci.session.session import Session
 
@@ -46,6 +47,8 @@ def start_and_look(
     started: Callable[[str], None],
 ) -> Polled:
     """Start the jobs' executions, or find them; `started` is told each ARN at once."""
+    for job in jobs:
+        refuse_production(session.project, job)
     with closing(_cancellation()) as cancellation:
         delivery = _delivery(session, jobs[0], stage, cancellation)
         for job in jobs:

@@ -263,6 +263,7 @@ class _Builder:
             tags=raw.get("tags", {}),
             run=raw.get("run", True),
             require_approval=raw.get("require_approval", False),
+            touches_production=raw.get("touches_production", False),
             deadline=deadline,
             on_cancel=OnCancel(settled["on_cancel"]),
             on_unreviewed=OnUnreviewed(raw.get("on_unreviewed", "warn")),

@@ -14,6 +14,7 @@ _SKIPPED = {
     "__pycache__", "build", "dist", "env", "node_modules", "site-packages", "test", "tests", "venv"
 }  # fmt: skip
 _GROUPS = ("model_package_group_name", "model_package_group")
+_ENDPOINTS = ("endpoint_name", "endpoint")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +32,8 @@ class Found:
 
     `group` is the model package group that it registers into by default; `needed` are arguments
     without a default beyond those that every pipeline is given; `imports` are the repository's
-    files outside of the module's folder that it imports.
+    files outside of the module's folder that it imports; `named` are the arguments, with their
+    defaults, that name what production has: groups and endpoints.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Found:
     needed: tuple[str, ...] = ()
     metrics: tuple[FoundMetric, ...] = ()
     imports: tuple[str, ...] = ()
+    named: tuple[tuple[str, str], ...] = ()
 
 
 _GIVEN = {
@@ -78,6 +81,7 @@ def discover_pipelines(root: Path) -> tuple[Found, ...]:
                 needed=tuple(each for each in _required(function) if each not in _GIVEN),
                 metrics=tuple(_metrics(tree)),
                 imports=tuple(_imports(root, file)),
+                named=tuple(_named(function)),
             )
         )
     return tuple(found)
@@ -139,6 +143,11 @@ def _required(function: ast.FunctionDef) -> Iterator[str]:
 
 
 def _group(function: ast.FunctionDef) -> str | None:
+    found = (text for name, text in _named(function) if name in _GROUPS)
+    return next((text[:63].rstrip("-") for text in found), None)
+
+
+def _named(function: ast.FunctionDef) -> Iterator[tuple[str, str]]:
     arguments = function.args
     positional = [*arguments.posonlyargs, *arguments.args]
     first = len(positional) - len(arguments.defaults)
@@ -148,9 +157,9 @@ def _group(function: ast.FunctionDef) -> str | None:
     ]
     for argument, default in pairs:
         text = _text(default)
-        if argument.arg in _GROUPS and text and re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9-]*", text):
-            return text[:63].rstrip("-")
-    return None
+        known = argument.arg in _GROUPS + _ENDPOINTS
+        if known and text and re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9-]*", text):
+            yield argument.arg, text
 
 
 def _metrics(tree: ast.Module) -> Iterator[FoundMetric]:

@@ -107,6 +107,7 @@ class Environment:
     tags: Mapping[str, str] = field(default_factory=dict)
     run: bool = True
     require_approval: bool = False
+    touches_production: bool = False
     deadline: float | None = None
     on_cancel: OnCancel = OnCancel.DETACH
     on_unreviewed: OnUnreviewed = OnUnreviewed.WARN

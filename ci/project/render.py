@@ -45,6 +45,21 @@ def _project(
     yield "pipelines:"
     for pipeline in found:
         yield from _pipeline(pipeline)
+    yield from _pull_requests(found)
+
+
+def _pull_requests(found: Sequence[Found]) -> Iterator[str]:
+    """Names of their own, for the arguments that name what is production's. An environment's
+    arguments go to every pipeline: only those that all of them take are written."""
+    taken = [{name for name, _ in pipeline.named} for pipeline in found]
+    common = set.intersection(*taken) if taken else set()
+    if common:
+        yield "environments:"
+        yield "  pull_request:"
+        yield "    # Pull requests run apart from production: their models and endpoints too."
+        yield "    kwargs:"
+        for name in sorted(common):
+            yield f'      {name}: "{{pipeline}}-pr-{{pull_request}}"'
 
 
 def _pipeline(pipeline: Found) -> Iterator[str]:
