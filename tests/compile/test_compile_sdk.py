@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from support.compiling import BUCKET, PREFIX, ROOT, make_target, sdk_python
 
 from ci.compile.bundle import Bundle
 from ci.compile.compile import compile_pipeline
+from ci.compile.store import read_bundle
 from ci.errors import CompileError
 
 pytestmark = pytest.mark.sdk
@@ -43,6 +45,35 @@ def compile_zoo(version: str, project: Path) -> Bundle:
     source = project / "zoo" / f"pipeline_{version}.py"
     target = make_target(source, python=sdk_python(version))
     return compile_pipeline(target, environ=os.environ, scratch=project / "scratch")
+
+
+def compile_as_another(version: str, project: Path) -> Bundle:
+    """By another user, where a namespace can make one, with another umask and another home."""
+    code = (
+        "import os, sys; from pathlib import Path; os.umask(0o077)\n"
+        "from support.compiling import make_target, sdk_python\n"
+        "from ci.compile.compile import compile_pipeline\n"
+        "from ci.compile.store import write_bundle\n"
+        "version, project = sys.argv[1], Path(sys.argv[2])\n"
+        "target = make_target(project / f'zoo/pipeline_{version}.py', python=sdk_python(version))\n"
+        "bundle = compile_pipeline(target, environ=os.environ, scratch=project / 'scratch')\n"
+        "write_bundle(bundle, project / 'bundle')\n"
+    )
+    other = ["unshare", "--user"]
+    allowed = subprocess.run([*other, "true"], capture_output=True, check=False).returncode == 0
+    subprocess.run(
+        [*(other if allowed else ()), sys.executable, "-c", code, version, project],
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT / "tests"),
+            "USER": "another",
+            "HOME": "/nowhere",
+        },
+        cwd=ROOT,
+        check=True,
+        timeout=120,
+    )
+    return read_bundle(project / "bundle")
 
 
 def strings(node: object) -> Iterator[str]:
@@ -79,11 +110,7 @@ def test_same_source_same_bundle(version: str, zoo: Bundle, tmp_path: Path) -> N
     cache.mkdir()
     (cache / "train.cpython-311.pyc").write_bytes(os.urandom(64))
     (cache.parent / "package" / "old.pyc").write_bytes(os.urandom(64))
-    before = os.umask(0o077)
-    try:
-        again = compile_zoo(version, project)
-    finally:
-        os.umask(before)
+    again = compile_as_another(version, project)
     assert again.definition == zoo.definition
     assert list(again.artifacts) == list(zoo.artifacts)
     assert {a.sha256 for a in again.artifacts.values()} == {
