@@ -20,5 +20,5 @@ def _seconds(text: str) -> float:
         return float(text)
     parts = _PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise ValueError(f"`{text}` is not a duration; write 90, 90s, 30m, 6h or 1h30m")
+        raise ValueError(f"`{text}` is not a duration; write 90, 90s, 30m, 6h, 1h30m or 7d")
     return sum(float(number) * _SECONDS[unit] for number, unit in parts)

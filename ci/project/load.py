@@ -1,5 +1,6 @@
 """Finds and loads the project file; tells everything that is wrong with it at once."""
 
+import os
 from pathlib import Path
 
 from ci.errors import ProjectError
@@ -37,6 +38,9 @@ def find_project(start: Path) -> Path:
     for folder in (start, *start.parents):
         if (folder / FILE_NAME).is_file():
             return folder / FILE_NAME
+        kind = irregular(folder / FILE_NAME)
+        if kind is not None:
+            raise ProjectError(f"{FILE_NAME} is {kind}", where=str(folder / FILE_NAME))
         for other in _OTHER_NAMES:
             if (folder / other).is_file():
                 raise ProjectError(
@@ -52,6 +56,17 @@ def find_project(start: Path) -> Path:
         why="it is looked for in this folder and above it, up to the root of the repository",
         fix="sagemaker-gitops init",
     )
+
+
+def irregular(file: Path) -> str | None:
+    """What stands there in place of a file, in words; None where a file or nothing stands there."""
+    if file.is_file() or not os.path.lexists(file):
+        return None
+    if file.is_dir():
+        return "a directory"
+    if file.is_symlink() and not file.exists():
+        return f"a link to {file.readlink()}, where nothing is"
+    return "no regular file"
 
 
 def load_project(file: Path) -> Project:

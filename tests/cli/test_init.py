@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ci.cli.main import main
+from ci.errors import ProjectError
 from ci.project.discover import Found, FoundMetric, discover_pipelines
 from ci.project.document import parse_document
-from ci.project.load import load_project
+from ci.project.load import find_project, load_project
 from ci.project.render import render_project, render_workflow
 from ci.project.validate import check_schema
 
@@ -84,18 +85,66 @@ def test_a_second_run_changes_nothing(repository: Path) -> None:
 
 def test_what_differs_is_shown_kept_and_overwritten_on_request(repository: Path) -> None:
     run(repository)
-    file = repository / "sagemaker-gitops.yaml"
-    file.write_text("version: 1 # mine\n")
+    workflow = repository / ".github" / "workflows" / "sagemaker-main.yml"
+    written = workflow.read_text()
+    workflow.write_text("name: mine\n")
     code, out, _ = run(repository)
     assert code == 0
-    assert "-version: 1 # mine" in out
-    assert "+version: 1" in out
-    assert file.read_text() == "version: 1 # mine\n"
+    assert "-name: mine" in out
+    assert "init --yes overwrites it" in out
+    assert workflow.read_text() == "name: mine\n"
     document = json.loads(run(repository, "--json")[1])
-    assert document["files"]["sagemaker-gitops.yaml"] == "different"
+    assert document["files"][".github/workflows/sagemaker-main.yml"] == "different"
     assert document["written"] == []
-    assert run(repository, "--yes")[0] == 0
-    assert "abalone" in file.read_text()
+    code, out, _ = run(repository, "--yes")
+    assert "overwritten .github/workflows/sagemaker-main.yml" in out
+    assert "init --yes" not in out
+    assert workflow.read_text() == written
+
+
+def test_settings_of_a_project_file_are_never_thrown_away(repository: Path) -> None:
+    run(repository)
+    file = repository / "sagemaker-gitops.yaml"
+    mine = file.read_text() + "  main: {tags: {team: mine}}\n"
+    file.write_text(mine)
+    other = repository / "second" / "abalone" / "pipeline.py"
+    other.parent.mkdir(parents=True)
+    other.write_text(TEMPLATE)
+    code, out, _ = run(repository, "--yes")
+    assert code == 0
+    assert file.read_text() == mine
+    assert "kept       sagemaker-gitops.yaml" in out
+    added = out.partition("add under `pipelines:`\n")[2].partition("\nchange")[0]
+    assert added.startswith("  abalone-2:\n")
+    file.write_text(mine.replace("pipelines:\n", f"pipelines:\n{added}\n"))
+    assert set(load_project(file).pipelines) == {"abalone", "abalone-2"}
+    assert "add under" not in run(repository, "--yes")[1]
+
+
+@pytest.mark.parametrize("name", ["sagemaker-gitops.yaml", ".github/workflows/sagemaker-main.yml"])
+def test_nothing_is_written_through_a_link_or_over_a_folder(
+    repository: Path, tmp_path_factory: pytest.TempPathFactory, name: str
+) -> None:
+    outside = tmp_path_factory.mktemp("outside")
+    place = repository / name
+    place.parent.mkdir(parents=True, exist_ok=True)
+    (outside / "there").write_text("x")
+    for target, said in (("missing", "where nothing is"), ("there", "not in this repository")):
+        place.symlink_to(outside / target)
+        code, _, err = run(repository)
+        assert (code, name in err, said in err) == (2, True, True)
+        place.unlink()
+    place.mkdir()
+    code, _, err = run(repository)
+    assert (code, f"{name} is a directory" in err) == (2, True)
+    assert [file.name for file in outside.iterdir()] == ["there"]
+    assert not (repository / ".sagemaker-gitops").exists()
+
+
+def test_a_folder_for_the_project_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "sagemaker-gitops.yaml").mkdir()
+    with pytest.raises(ProjectError, match=r"sagemaker-gitops\.yaml is a directory"):
+        find_project(tmp_path)
 
 
 def test_nothing_found_is_told(tmp_path: Path) -> None:

@@ -3,8 +3,11 @@
 import argparse
 import difflib
 import json
+import os
+import posixpath
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,11 +25,13 @@ _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A file to write. `old` is what stands there now, None where nothing does."""
+    """A file to write. `old` is what stands there now, None where nothing does; `own` is a file
+    whose settings are the user's, which is never overwritten."""
 
     path: str
     new: str
     old: str | None
+    own: bool = False
 
     @property
     def state(self) -> str:
@@ -34,9 +39,16 @@ class Draft:
             return "new"
         return "unchanged" if self.old == self.new else "different"
 
+    def written(self, *, yes: bool) -> bool:
+        return self.state == "new" or (self.state == "different" and yes and not self.own)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--yes", action="store_true", help="overwrite what differs")
+    parser.add_argument(
+        "--yes",
+        action="store_true",
+        help="overwrite workflows and the schema where they differ; never the project file",
+    )
     parser.add_argument("--role", help="ARN of the execution role")
     parser.add_argument("--region", help="default: AWS_REGION")
     parser.add_argument(
@@ -64,22 +76,18 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
             fix="write pipelines/NAME/pipeline.py with get_pipeline(region, role, default_bucket)",
         )
     drafts = _drafts(arguments, shell, root, found)
-    refused = [draft for draft in drafts if draft.state == "different" and not arguments.yes]
+    written = [draft for draft in drafts if draft.written(yes=arguments.yes)]
     for draft in drafts:
-        _show(draft, shell)
-        if draft.state == "new" or (draft.state == "different" and arguments.yes):
+        if draft in written:
             _write(root / draft.path, draft.new)
-    _tell_next(found, refused, drafts, shell)
+        _show(draft, shell, written=draft in written)
+    _tell_next(found, drafts, shell, yes=arguments.yes)
     shell.emit(
         {
             "root": str(root),
             "pipelines": {each.name: f"{each.file}:{each.function}" for each in found},
             "files": {draft.path: draft.state for draft in drafts},
-            "written": [
-                draft.path
-                for draft in drafts
-                if draft.state != "unchanged" and draft not in refused
-            ],
+            "written": [draft.path for draft in written],
         }
     )
     return ExitCode.OK
@@ -116,15 +124,18 @@ def _drafts(
         )
     }
     texts[f"{_FOLDER}/schema.json"] = render_schema()
-    # The local endpoint keeps its state beside the schema.
-    texts[f"{_FOLDER}/.gitignore"] = "local/\n"
+    # The local endpoint keeps its state beside the schema, and deploy its reports.
+    texts[f"{_FOLDER}/.gitignore"] = "local/\nreports/\n"
     if not arguments.no_workflows:
         action, branch = arguments.action or _installed_from(), _default_branch(root)
         for name in WORKFLOWS:
             path = f".github/workflows/sagemaker-{name}.yml"
             shown = REVIEWED_MAIN if name == "main" and arguments.reviewed else name
             texts[path] = render_workflow(shown, action=action, branch=branch)
-    return [Draft(path=path, new=text, old=_read(root / path)) for path, text in texts.items()]
+    return [
+        Draft(path=path, new=text, old=_read(root, path), own=path == FILE_NAME)
+        for path, text in texts.items()
+    ]
 
 
 def _check(value: str | None, form: re.Pattern[str], option: str, example: str) -> None:
@@ -132,7 +143,19 @@ def _check(value: str | None, form: re.Pattern[str], option: str, example: str) 
         raise UsageError(f"{value!r} does not have the right form", fix=f"{option} {example}")
 
 
-def _read(file: Path) -> str | None:
+def _read(root: Path, path: str) -> str | None:
+    from ci.project.load import irregular
+
+    file = root / path
+    kind = irregular(file)
+    if kind is not None:
+        raise UsageError(f"{path} is {kind}", where=str(file), fix=f"remove it, or move it: {path}")
+    if not Path(os.path.realpath(file)).is_relative_to(root):
+        raise UsageError(
+            f"{path} is not in this repository",
+            where=str(file),
+            why=f"a link leads to {os.path.realpath(file)}",
+        )
     try:
         return file.read_text(encoding="utf-8", errors="surrogateescape")
     except FileNotFoundError:
@@ -149,33 +172,74 @@ def _write(file: Path, text: str) -> None:
         raise UsageError(f"cannot be written: {error.strerror}", where=str(file)) from error
 
 
-def _show(draft: Draft, shell: Shell) -> None:
-    shell.say(f"{draft.state:<10} {draft.path}")
-    if draft.state == "different":
-        lines = difflib.unified_diff(
-            (draft.old or "").splitlines(),
-            draft.new.splitlines(),
-            f"{draft.path} (as it stands)",
-            f"{draft.path} (as init would write it)",
-            lineterm="",
-        )
-        shell.say("\n".join(lines))
+def _show(draft: Draft, shell: Shell, *, written: bool) -> None:
+    if draft.state != "different":
+        shell.say(f"{draft.state:<10} {draft.path}")
+        return
+    shell.say(f"{'overwritten' if written else 'kept':<10} {draft.path}")
+    if draft.own:
+        return
+    lines = difflib.unified_diff(
+        (draft.old or "").splitlines(),
+        draft.new.splitlines(),
+        f"{draft.path} (as it {'stood' if written else 'stands'})",
+        f"{draft.path} (as init writes it)",
+        lineterm="",
+    )
+    shell.say("\n".join(lines))
 
 
-def _tell_next(
-    found: "tuple[Found, ...]", refused: list[Draft], drafts: list[Draft], shell: Shell
-) -> None:
+def _tell_next(found: "tuple[Found, ...]", drafts: list[Draft], shell: Shell, *, yes: bool) -> None:
     from ci.project.render import PLACEHOLDER
 
     for pipeline in found:
         shell.say(f"found      {pipeline.name}: {pipeline.file}")
         for name in pipeline.needed:
             shell.say(f"  {name} has no default: set it under kwargs")
-    if refused:
+    for draft in drafts:
+        if draft.own and draft.state == "different":
+            _tell_missing(found, draft, shell)
+    if not yes and any(draft.state == "different" and not draft.own for draft in drafts):
         shell.say("kept what differs; sagemaker-gitops init --yes overwrites it")
     if any(PLACEHOLDER in draft.new for draft in drafts):
         shell.say(f"change {PLACEHOLDER.partition('@')[0]} in the workflows, or give --action")
-    shell.say("next: sagemaker-gitops validate")
+    shell.say("next: sagemaker-gitops validate --compile")
+
+
+def _tell_missing(found: "tuple[Found, ...]", draft: Draft, shell: Shell) -> None:
+    """The pipelines that an existing project file does not have, as YAML to add to it."""
+    from ci.project.render import render_project
+
+    named, sources = _listed(draft.old or "")
+    missing = []
+    for each in found:
+        if f"{each.file}:{each.function}" not in sources:
+            name, number = each.name, 1
+            while name in named:
+                number += 1
+                name = f"{each.name}-{number}"
+            named.add(name)
+            missing.append(replace(each, name=name))
+    if missing:
+        text = render_project(missing, region=None, role=None, schema="")
+        shell.say(f"not in {draft.path} yet; add under `pipelines:`")
+        lines = text.partition("\npipelines:\n")[2].splitlines()
+        shell.say("\n".join(takewhile(lambda line: line.startswith(" "), lines)))
+
+
+def _listed(text: str) -> tuple[set[str], set[str]]:
+    """The names and sources of the pipelines of a project file, as far as it can be read."""
+    from ci.project.document import parse_document
+
+    data = parse_document(text).data
+    pipelines = data.get("pipelines") if isinstance(data, dict) else None
+    entries = pipelines if isinstance(pipelines, dict) else {}
+    sources = set()
+    for entry in entries.values():
+        source = entry.get("source") if isinstance(entry, dict) else None
+        file, _, function = str(source or "").rpartition(":")
+        sources.add(f"{posixpath.normpath(file)}:{function}")
+    return {str(name) for name in entries}, sources
 
 
 def _installed_from() -> str:
