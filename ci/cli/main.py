@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import os
+import shutil
 import signal
 import sys
 import time
@@ -62,6 +63,7 @@ def main(
         json="--json" in argv,
         is_tty=is_tty,
         color=wants_color(environ, is_tty=is_tty),
+        columns=shutil.get_terminal_size().columns if is_tty else None,
         secrets=secrets_in(environ),
     )
     try:

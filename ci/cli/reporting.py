@@ -110,7 +110,12 @@ class Reporter:
             self._shell.hurry()
         reports = [replace(report, project=self._place.project) for report in reports]
         for report in reports:
-            shown = render_terminal(report, color=self._shell.color, redactor=self._redactor)
+            shown = render_terminal(
+                report,
+                width=self._shell.columns,
+                color=self._shell.color,
+                redactor=self._redactor,
+            )
             self._shell.say(shown.rstrip("\n"))
         try:
             self._write_job_files(reports)

@@ -37,7 +37,8 @@ class Shell:
     """The outside world of one run.
 
     `clock` gives epoch seconds, `sleep` takes seconds. With `json` the one document on `stdout`
-    is `emit`'s, and everything said goes to `stderr`. `project_file` is the option's value.
+    is `emit`'s, and everything said goes to `stderr`. `columns` is the terminal's width, None where
+    there is no terminal: then no line is wrapped. `project_file` is the option's value.
     """
 
     environ: Mapping[str, str]
@@ -49,6 +50,7 @@ class Shell:
     json: bool = False
     is_tty: bool = False
     color: bool = False
+    columns: int | None = None
     project_file: Path | None = None
     secrets: tuple[str, ...] = ()
     learned: Learned = field(default_factory=Learned, repr=False)

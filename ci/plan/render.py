@@ -56,27 +56,34 @@ def render_markdown(plan: Plan, *, title: str | None = None, limit: int = 60_000
     return "\n\n".join(sections[:kept]) + note
 
 
-def render_terminal(plan: Plan, *, width: int = 100, color: bool = False) -> str:
-    """The plan as lines of at most `width` characters, with ANSI colors if `color`.
+def render_terminal(plan: Plan, *, width: int | None = None, color: bool = False) -> str:
+    """The plan as lines, with ANSI colors if `color`.
 
-    Sentences are wrapped; values and code are cut.
+    Sentences are wrapped at `width` columns (None: not at all). Lines of values and code stay
+    whole: where they are cut, what differs may be what is gone.
     """
     lines: list[str] = []
     for style, line in _terminal(plan):
         if style == _SENTENCE:
             lines.extend(_wrapped(line, width))
             continue
-        text = line if len(line) <= width else line[: max(1, width - 3)] + "..."
         code = _COLORS.get(style or line.lstrip()[:1]) if color else None
-        lines.append(f"\x1b[{code}m{text}\x1b[0m" if code and text else text)
+        lines.append(f"\x1b[{code}m{line}\x1b[0m" if code and line else line)
     return "\n".join(lines) + "\n"
 
 
-def _wrapped(sentence: str, width: int) -> list[str]:
+def _wrapped(sentence: str, width: int | None) -> list[str]:
+    if width is None:
+        return [sentence]
     indent = " " * (len(sentence) - len(sentence.lstrip()))
     following = indent + "    " if indent else ""
     return textwrap.wrap(
-        sentence.lstrip(), width, initial_indent=indent, subsequent_indent=following
+        sentence.lstrip(),
+        width,
+        initial_indent=indent,
+        subsequent_indent=following,
+        break_long_words=False,
+        break_on_hyphens=False,
     )
 
 

@@ -207,7 +207,9 @@ def _parameters(report: Report) -> str:
         (_code(p.name), _code(p.value), _code(p.main or "") if p.differs else words.on_main(p))
         for p in report.parameters
     )
-    return f"<h2>Parameters</h2>\n{_table(('Parameter', 'Value', 'On main'), rows)}"
+    headers = ("Parameter", "Value", "On main")
+    wide = 3 if words.knows_main(report.parameters) else 2
+    return f"<h2>Parameters</h2>\n{_table(headers[:wide], [row[:wide] for row in rows])}"
 
 
 def _logs(report: Report) -> str:

@@ -92,7 +92,7 @@ def _parameters(report: Report) -> Section | None:
     def variant(shown: list[ParameterValue], limit: int) -> str:
         rows = [_parameter_row(parameter, limit) for parameter in shown]
         header = ["Parameter", "Value", "On main"]
-        if all(parameter.main is None for parameter in shown):
+        if not words.knows_main(shown):
             header, rows = header[:2], [row[:2] for row in rows]
         return folded(title, table(header, rows))
 

@@ -28,12 +28,18 @@ _STYLES = {
 }
 _MOST_STEPS = 60
 _LOG_LINES = 30
+_UNBOUNDED = 100_000  # columns
 
 
 def render_terminal(
-    report: Report, *, width: int = 100, color: bool = False, redactor: Redactor | None = None
+    report: Report,
+    *,
+    width: int | None = None,
+    color: bool = False,
+    redactor: Redactor | None = None,
 ) -> str:
-    """Lines of at most `width` columns (40 at least). Foreign text can neither style the
+    """Lines wrapped at `width` columns (40 at least; None: not at all). What is copied from here,
+    commands, ARNs and addresses, and logs stay whole lines. Foreign text can neither style the
     terminal nor give the CI runner a command."""
     from rich.console import Console
 
@@ -41,7 +47,7 @@ def render_terminal(
     buffer = io.StringIO()
     console = Console(
         file=buffer,
-        width=max(40, width),
+        width=_UNBOUNDED if width is None else max(40, width),
         force_terminal=color,
         color_system="standard" if color else None,
         highlight=False,
@@ -152,7 +158,7 @@ def _failure(console: "Console", report: Report) -> None:
             console.print(f"Log of {_line(log.step, 120)}", style="bold")
             tail = last_lines(clean(log.text, lines=True), _LOG_LINES)
             for line in tail.split("\n"):
-                console.print(f"  {cut(line, 500)}", soft_wrap=False)
+                console.print(f"  {cut(line, 500)}", soft_wrap=True)
 
 
 def _package(console: "Console", report: Report) -> None:
@@ -162,11 +168,11 @@ def _package(console: "Console", report: Report) -> None:
     console.print()
     state = words.approval(package.approval)
     console.print(f"Model package {_line(package.group)} v{package.version}: {state}", style="bold")
-    console.print(f"  {_line(package.arn)}")
+    console.print(f"  {_line(package.arn)}", soft_wrap=True)
     if package.approval is ApprovalStatus.PENDING and report.state is not State.SUPERSEDED:
         console.print(f"  waits for {_line(words.approvers(report))}")
     for command in report.commands:
-        console.print(f"  {_line(command.label)}: {_line(command.line, 1_000)}")
+        console.print(f"  {_line(command.label)}: {_line(command.line, 1_000)}", soft_wrap=True)
 
 
 def _plan(console: "Console", report: Report) -> None:
@@ -176,7 +182,10 @@ def _plan(console: "Console", report: Report) -> None:
     console.print(f"Plan: {_line(report.plan.headline)}", style="bold")
     if report.plan.terminal.strip():
         body = clean(report.plan.terminal, lines=True)
-        console.print("\n".join(f"  {line}".rstrip() for line in body.strip("\n").split("\n")))
+        console.print(
+            "\n".join(f"  {line}".rstrip() for line in body.strip("\n").split("\n")),
+            soft_wrap=True,
+        )
 
 
 def _parameters(console: "Console", report: Report) -> None:
@@ -190,8 +199,10 @@ def _parameters(console: "Console", report: Report) -> None:
         )
         for parameter in report.parameters
     ]
+    headers = ("Parameter", "Value", "On main")
+    wide = 3 if words.knows_main(report.parameters) else 2
     console.print()
-    console.print(_table(("Parameter", "Value", "On main"), rows))
+    console.print(_table(headers[:wide], [row[:wide] for row in rows]))
 
 
 def _cost(console: "Console", report: Report) -> None:
@@ -211,8 +222,8 @@ def _foot(console: "Console", report: Report) -> None:
     by = f" by {_line(trigger.actor, 60)}" if trigger.actor else ""
     console.print(f"commit {_line(trigger.commit[:12])}{by}", style="dim")
     if report.execution:
-        console.print(f"execution {_line(report.execution.arn)}", style="dim")
+        console.print(f"execution {_line(report.execution.arn)}", style="dim", soft_wrap=True)
     if report.attach and not (report.execution and report.execution.status.terminal):
-        console.print(f"follow it: {_line(report.attach)}", style="dim")
+        console.print(f"follow it: {_line(report.attach)}", style="dim", soft_wrap=True)
     for place in report.links:
-        console.print(f"{_line(place.label, 60)}: {_line(place.url)}", style="dim")
+        console.print(f"{_line(place.label, 60)}: {_line(place.url)}", style="dim", soft_wrap=True)

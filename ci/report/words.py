@@ -1,5 +1,6 @@
 """The words and signs that every rendering shares: headline, durations, states, directions."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from ci.metrics.model import (
@@ -79,6 +80,11 @@ def production_name(report: Report) -> str:
 
 def approvers(report: Report) -> str:
     return report.approvers or "someone who may call sagemaker:UpdateModelPackage"
+
+
+def knows_main(parameters: Iterable[ParameterValue]) -> bool:
+    """Whether a column with main's values tells anything: on main itself it does not."""
+    return any(parameter.main is not None for parameter in parameters)
 
 
 def on_main(parameter: ParameterValue) -> str:

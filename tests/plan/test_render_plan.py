@@ -20,9 +20,11 @@ from ci.plan.render import fenced, inline, render_markdown, render_terminal
 from ci.plan.words import summary, visible
 
 HOSTILE = "x`` ```\n</details><img src=x onerror=y> @octocat \x1b[31m \u202e | [a](http://b) #1"
+BEFORE = b"import sys\n\nDEPTH = 3\n\ndef main():\n    return DEPTH\n"
+AFTER = BEFORE.replace(b"3", b"5") + b"\n\nmain()\n"
 
 
-def reviewed() -> Plan:
+def reviewed(before: bytes = BEFORE, after: bytes = AFTER) -> Plan:
     """A pull request as they come: code and a hyperparameter changed, a step more, a new role."""
     old, new = small_pipeline(), small_pipeline()
     for document, sha in ((old, "a" * 64), (new, "b" * 64)):
@@ -43,8 +45,6 @@ def reviewed() -> Plan:
     audit["Arguments"]["ProcessingInputs"] = [s3_input("data", {"Get": "Parameters.Data"})]
     new["Steps"].append(audit)
     new["Parameters"][1]["DefaultValue"] = 5.0
-    before = b"import sys\n\nDEPTH = 3\n\ndef main():\n    return DEPTH\n"
-    after = before.replace(b"3", b"5") + b"\n\nmain()\n"
     configuration = {"Handler": "deploy.handler", "Timeout": 60}
     return plan_changes(
         PipelineState(
@@ -134,8 +134,20 @@ def test_color_is_the_only_difference_of_a_colored_terminal() -> None:
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])
-def test_no_line_is_wider_than_the_terminal(width: int) -> None:
-    assert max(map(len, render_terminal(reviewed(), width=width).splitlines())) <= width
+def test_sentences_take_the_width_of_the_terminal_and_lose_no_word(width: int) -> None:
+    plain, wrapped = render_terminal(reviewed()), render_terminal(reviewed(), width=width)
+    assert wrapped.split() == plain.split()
+    sentence = wrapped.partition("\n")[2].partition("\n\n")[0]
+    assert max(map(len, sentence.splitlines())) <= width
+    assert summary(reviewed()) in plain.splitlines()
+
+
+@pytest.mark.parametrize("width", [None, 40])
+def test_what_differs_far_to_the_right_is_shown(width: int | None) -> None:
+    old, new = (f"{'x = 1; ' * 40}depth = {depth}" for depth in (5, 6))
+    text = render_terminal(reviewed(f"{old}\n".encode(), f"{new}\n".encode()), width=width)
+    assert f"-{old}" in text
+    assert f"+{new}" in text
 
 
 def hostile(text: str) -> Plan:

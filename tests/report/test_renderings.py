@@ -118,6 +118,22 @@ def test_hostile_text_gives_no_runner_command(width: int) -> None:
     assert "\u202e" not in bare
 
 
+@pytest.mark.parametrize("width", [None, 40])
+def test_commands_stay_whole_lines(width: int | None) -> None:
+    report = REPORTS["approval-pending"]
+    lines = render_terminal(report, width=width).split("\n")
+    assert report.commands
+    assert all(f"  {command.label}: {command.line}" in lines for command in report.commands)
+
+
+def test_where_nothing_is_known_of_main_there_is_no_column_for_it() -> None:
+    here = replace(REPORTS["success"], parameters=(ParameterValue(name="Depth", value="5"),))
+    there = replace(here, parameters=(ParameterValue(name="Depth", value="5", main="5"),))
+    for render in (render_terminal, render_html, render_comment):
+        assert "On main" not in render(here)
+        assert "On main" in render(there)
+
+
 def test_color_only_where_it_is_wanted() -> None:
     assert "\x1b[" not in render_terminal(REPORTS["success"])
     assert "\x1b[" in render_terminal(REPORTS["success"], color=True)

@@ -85,7 +85,7 @@ def _tell_drift(drift: "Drift", shell: Shell, session: "Session") -> None:
         shell.say(f"{name}: what is deployed is what git says")
         return
     shell.say(f"{name}: what is deployed is not what git says. To apply git (--fix) changes:")
-    shell.say(render_terminal(drift.plan, color=shell.color).rstrip("\n"))
+    shell.say(render_terminal(drift.plan, width=shell.columns, color=shell.color).rstrip("\n"))
     for text in drift.advice:
         shell.say(text)
     commit = drift.deployed_commit

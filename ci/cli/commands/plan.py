@@ -47,7 +47,9 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
     jobs = prepare_jobs(session, names, parse_overrides(arguments.parameter))
     plans = _make_plans(arguments, shell, session, jobs)
     for planned in plans:
-        shell.say(render_terminal(planned.plan, color=shell.color).rstrip("\n"))
+        shell.say(
+            render_terminal(planned.plan, width=shell.columns, color=shell.color).rstrip("\n")
+        )
         if arguments.out:
             from ci.delivery.recorded import write_plan
 

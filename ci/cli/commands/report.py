@@ -109,7 +109,9 @@ def _rendered(report: "Report", form: str, shell: Shell, redactor: "Redactor") -
             document = report_to_json(report, redactor=redactor)
             return json.dumps(document, indent=2, ensure_ascii=False)
         case _:
-            return render_terminal(report, color=shell.color, redactor=redactor)
+            return render_terminal(
+                report, width=shell.columns, color=shell.color, redactor=redactor
+            )
 
 
 def _write(file: Path, text: str) -> None:
