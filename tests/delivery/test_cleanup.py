@@ -160,7 +160,13 @@ def test_a_pipeline_that_an_earlier_commit_called_otherwise_goes(scratch: Scratc
 
 
 def test_packages_in_productions_group_stay(scratch: Scratch) -> None:
-    report = deploy(scratch, 36, 1.3, "--parameter", "Group=quality")
+    file = scratch.root / "sagemaker-gitops.yaml"
+    kept = file.read_text()
+    file.write_text(kept.replace("pull_request: {", "pull_request: {touches_production: true, "))
+    try:
+        report = deploy(scratch, 36, 1.3, "--parameter", "Group=quality")
+    finally:
+        file.write_text(kept)
     arn = report["model_package"]["arn"]
     done = clean(scratch, 36)
     label = f"model package {arn.rsplit(':model-package/')[-1]}"
