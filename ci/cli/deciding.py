@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ci.cli.options import add_follow_options, add_place_options, settle_session
+from ci.cli.options import add_follow_options, add_place_options, settle_commit, settle_session
 from ci.cli.shell import Shell
 from ci.errors import AwsError, ForgeError, UsageError
 
@@ -49,7 +49,7 @@ def decide_on_package(
     from ci.sagemaker.arn import region_of
     from ci.sagemaker.model import ApprovalStatus
 
-    _refuse_short_commit(arguments.commit)
+    arguments.commit = settle_commit(arguments.commit, shell)
     session = settle_session(arguments, shell, anywhere=True)
     arn = _settle_arn(arguments, shell, session, approval)
     subject = own_subject(session, arn)
@@ -71,14 +71,6 @@ def decide_on_package(
     shell.say(f"{package.group} v{package.version}: {package.approval_description}")
     settled = settle_subject(arguments, shell, replace(subject, package=package))
     return conclude_one(shell, overtaken(settled, approval))
-
-
-def _refuse_short_commit(commit: str | None) -> None:
-    digits = commit or "0" * 40
-    if not 7 <= len(digits) <= 64 or digits.strip("0123456789abcdef"):
-        raise UsageError(
-            f"{commit!r} is not a commit", where="--commit", fix="7 to 40 digits of its hash"
-        )
 
 
 def _settle_arn(

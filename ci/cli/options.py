@@ -1,6 +1,7 @@
 """Options that several commands share, and the values that they settle."""
 
 import argparse
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -179,6 +180,24 @@ def settle_pipelines(arguments: argparse.Namespace, project: "Project") -> list[
 
     names = [] if arguments.all else arguments.pipelines
     return [pipeline.name for pipeline in select_pipelines(project, names)]
+
+
+def settle_commit(text: str | None, shell: Shell) -> str | None:
+    """A commit's hash, or at least 7 digits of it. Whatever else names one, git resolves; digits
+    are never asked of git, where a branch may have them as its name."""
+    from ci.trigger.laptop import resolve_commit
+
+    if text is None or re.fullmatch(r"[0-9a-fA-F]{7,64}", text):
+        return text and text.lower()
+    found = resolve_commit(shell.cwd, text)
+    if found is None:
+        raise UsageError(
+            f"{text!r} is not a commit",
+            where="--commit",
+            why="git finds none of this name here",
+            fix="7 to 40 digits of its hash, or what git resolves: HEAD, HEAD~1, a branch",
+        )
+    return found
 
 
 def settle_deadline(text: str | None) -> float | None:

@@ -1,6 +1,7 @@
 """What `attach` and `stop` share: which execution is named, and following it."""
 
 import argparse
+import re
 from typing import TYPE_CHECKING
 
 from ci.cli.options import (
@@ -8,16 +9,20 @@ from ci.cli.options import (
     add_follow_options,
     add_place_options,
     names_itself,
+    settle_commit,
     settle_deadline,
     settle_session,
 )
 from ci.cli.shell import Shell
+from ci.errors import UsageError
 
 if TYPE_CHECKING:
     from ci.cli.reporting import Reporter
     from ci.delivery.deploy import Ended
     from ci.session.job import Job
     from ci.session.session import Session
+
+_EXECUTION = re.compile(r"arn:[^:/]+:sagemaker:[^:/]+:[0-9]*:pipeline/[^/:]+/execution/[^/:]+")
 
 
 def add_picking_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,12 +46,24 @@ def follow_picked(
         return attach(session, {arn: job}, deadline, stage), reporter
 
 
+def _refuse_other_arn(named: str | None) -> None:
+    if named is not None and named.startswith("arn:") and not _EXECUTION.fullmatch(named):
+        raise UsageError(
+            "this is not the ARN of an execution",
+            where=named,
+            fix="arn:aws:sagemaker:REGION:ACCOUNT:pipeline/NAME/execution/ID, or the pipeline's"
+            " name in the project file",
+        )
+
+
 def settle_execution(arguments: argparse.Namespace, shell: Shell) -> "tuple[Session, str, Job]":
     """The session as the execution's own commit has it, the ARN, and the job it is of."""
     from ci.delivery.pickup import find_arn, pick_up
     from ci.project.select import select_pipelines
 
     settle_deadline(arguments.deadline)  # a bad one is told before anything is looked up
+    _refuse_other_arn(arguments.execution)
+    arguments.commit = settle_commit(arguments.commit, shell)
     session = settle_session(arguments, shell, anywhere=names_itself(arguments))
     named = arguments.execution
     if named is not None and named.startswith("arn:"):
@@ -55,8 +72,6 @@ def settle_execution(arguments: argparse.Namespace, shell: Shell) -> "tuple[Sess
         return found[0], named, found[1]
     chosen = select_pipelines(session.project, [named] if named else [])
     if len(chosen) > 1:
-        from ci.errors import UsageError
-
         names = " | ".join(pipeline.name for pipeline in chosen)
         raise UsageError("the project has several pipelines", fix=f"name one of them: {names}")
     target = session.target(chosen[0].name)

@@ -19,7 +19,7 @@ from ci.execution.ownership import claim, owner_tags
 from ci.project.names import OWN
 from ci.sagemaker.adapter import SageMaker
 from ci.sagemaker.executions import Executions, StartRequest
-from ci.sagemaker.model import DeployedPipeline, ExecutionSummary
+from ci.sagemaker.model import DeployedPipeline, ExecutionStatus, ExecutionSummary
 from ci.sagemaker.pipelines import PipelineRequest, Pipelines
 
 _VERSIONS_SEARCHED = 20
@@ -187,13 +187,23 @@ def ensure_execution(
     """Bring the bundle to the service and start its execution, or find it started before."""
     found = find_by_token(aws.executions, run.pipeline_name, run.token)
     if found is not None:
-        tell(f"Execution {found.arn} was started before: attached to it")
+        tell(f"Execution {found.arn} was started before: attached to it{_way_out(found.status)}")
         return Started(arn=found.arn, created=False)
     deployed = deploy(aws, bundle, run, tell=tell)
     arn = start(aws.executions, run, version_id=deployed.version_id)
     tell(f"Started {arn}")
     _tag_execution(aws.pipelines, arn, run.tags)
     return Started(arn=arn, created=True, deployed=deployed)
+
+
+def _way_out(status: ExecutionStatus) -> str:
+    """What to do with an execution that did not succeed, which another run only shows again."""
+    if not status.terminal or status is ExecutionStatus.SUCCEEDED:
+        return ""
+    return (
+        f". It ended as {status}: `--again` runs this commit anew,"
+        " `--retry-failed` goes on from the failed step"
+    )
 
 
 def deploy(

@@ -120,8 +120,9 @@ def _explain(
         return (
             "No AWS credentials were found in the environment, the profiles or the container.",
             (
-                "In GitHub Actions run aws-actions/configure-aws-credentials first; on a laptop run"
-                " `aws sso login` and set AWS_PROFILE."
+                "In GitHub Actions give the action `role-to-assume` and the job `permissions:"
+                " id-token: write`, or run aws-actions/configure-aws-credentials first; on a laptop"
+                " run `aws sso login` and set AWS_PROFILE."
             ),
         )
     if code in THROTTLED:

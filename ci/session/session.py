@@ -140,6 +140,9 @@ def parse_overrides(pairs: list[str]) -> dict[str, str]:
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:
-            raise UsageError(f"{pair!r} is no parameter", fix="--parameter Name=value")
+            what = "has no name" if equals else "has no value"
+            raise UsageError(
+                f"the parameter {pair!r} {what}", fix=f"--parameter {name or 'Name'}=value"
+            )
         found[name] = value
     return found

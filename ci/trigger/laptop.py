@@ -100,6 +100,20 @@ def read_checkout(start: Path) -> Checkout:
     )
 
 
+def resolve_commit(start: Path, name: str) -> str | None:
+    """The commit that git has under this name (`HEAD~1`, a branch, a short hash); None where there
+    is none, or more than one."""
+    if not name or name.startswith("-") or "\0" in name:
+        return None
+    question = ("rev-parse", "--quiet", "--verify", f"{name}^{{commit}}")
+    try:
+        answer = _ask(start, {"commit": question})["commit"]
+    except TriggerError:
+        return None
+    found = answer.text.strip()
+    return found if answer.problem is None and re.fullmatch(r"[0-9a-f]{40,64}", found) else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Answer:
     """What git printed; `problem` is what it said where it ended in an exit code."""

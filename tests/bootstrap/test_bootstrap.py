@@ -296,7 +296,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
         (("--yes",), "--yes says so to --deploy alone"),
         (("--deploy", "--out", "x"), "two things"),
         (("--parameter", "Nothing=1"), "no template has a parameter 'Nothing'"),
-        (("--parameter", "Nothing"), "is no parameter"),
+        (("--parameter", "Nothing"), "has no value"),
         (("codebuild", "--deploy", "--region", "us-east-1"), "needs Connection, ActionRepository"),
     ],
 )

@@ -22,6 +22,7 @@ from ci.cli.workflow import workflow_command, write_outputs
 
 COMMAND = [str(Path(sys.executable).parent / "sagemaker-gitops")]
 GOOD = {"Version": "2020-12-01", "Steps": [{"Name": "F", "Type": "Fail", "Arguments": {}}]}
+PIPELINE_ARN = "arn:aws:sagemaker:us-east-1:123456789012:pipeline/ready"
 FAIL = {"Name": "F", "Type": "Fail", "Arguments": {"ErrorMessage": "no"}}
 
 
@@ -71,6 +72,12 @@ def test_every_command_is_there_and_helps(tmp_path: Path, name: str) -> None:
         (["local", "sideways"], "invalid choice"),
         (["local", "up", "--port", "99999"], "not a port"),
         (["--json"], "a command is missing"),
+        (["local", "up", "--image", "*=nowhere"], "holds no bin/python"),
+        (["local", "env", "extra"], "unrecognized arguments: extra"),
+        (["attach", PIPELINE_ARN], "this is not the ARN of an execution"),
+        (["report", f"{PIPELINE_ARN}/execution"], "this is not the ARN of an execution"),
+        (["stop", PIPELINE_ARN, "--json"], "pipeline/NAME/execution/ID"),
+        (["report", "ready", "--commit", "no such"], "'no such' is not a commit"),
         (["../../etc"], "there is no command"),
         (["validate", "ready", "nope"], "there is no pipeline 'nope'"),
     ],
@@ -80,6 +87,12 @@ def test_bad_usage_ends_in_two(root: Path, argv: list[str], said: str) -> None:
     assert run.code == 2
     assert said in run.err
     assert "Traceback" not in run.err
+
+
+def test_variables_for_aws_tools_need_an_endpoint(root: Path) -> None:
+    run = Run(root, "local", "env")
+    assert (run.code, run.out) == (6, "")
+    assert "sagemaker-gitops local up" in run.err
 
 
 def test_json_is_one_document_also_for_errors(root: Path) -> None:

@@ -90,7 +90,7 @@ def test_without_a_forge_executions_tell(lab: ApprovalLab) -> None:
     ("words", "told"),
     [
         ((), "no model package is named"),
-        (("--commit", "HEAD"), "is not a commit"),
+        (("--commit", "nope"), "is not a commit"),
         (("--commit", "abc"), "is not a commit"),
         (("abalone/7",), "is not the ARN of a model package, nor a pipeline's name"),
         (("other",), "no model package is named"),

@@ -78,6 +78,7 @@ def test_retry_goes_on_from_the_failed_step_of_the_same_execution(
     assert failed.code == 1, failed.err
     again = scratch.deploy()
     assert again.code == 1
+    assert "It ended as Failed: `--again` runs this commit anew, `--retry-failed`" in again.err
     assert again.report["execution"]["arn"] == failed.report["execution"]["arn"]
     retried = scratch.deploy("--retry-failed")
     assert retried.code == 0, retried.err

@@ -6,6 +6,7 @@
 
 import random
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,6 +49,14 @@ def test_a_repository_of_awss_template_runs_without_an_edit(repository: Scratch)
     assert checked.code == 0, checked.out + checked.err
 
     up = repository.run("local", "up", "--json", "--image", f"*={model_environment()}")
+    exports = repository.run("local", "env")
+    shown = subprocess.run(
+        ["sh", "-c", 'eval "$1"; echo "$AWS_ENDPOINT_URL $AWS_REGION"', "sh", exports.out],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert shown.stdout == f"{up.document['address']} us-east-1\n"
     s3 = client(up.document["address"], "s3")
     s3.create_bucket(Bucket="wine-data-us-east-1")
     s3.put_object(Bucket="wine-data-us-east-1", Key="dataset/wine.csv", Body=wine_data())

@@ -10,7 +10,7 @@ import pytest
 from ci.errors import TriggerError
 from ci.trigger.changes import changed_paths, relative_to
 from ci.trigger.detect import detect_trigger
-from ci.trigger.laptop import read_checkout
+from ci.trigger.laptop import read_checkout, resolve_commit
 from ci.trigger.model import Door, Event, Trigger
 from ci.trigger.values import parse_host, parse_repository
 
@@ -69,6 +69,17 @@ def test_a_clean_default_branch(work: Path) -> None:
         repository="acme/mlops",
         subject="First",
     )
+
+
+def test_a_commit_may_be_named_as_git_names_it(work: Path) -> None:
+    first, second = commit(work, "a"), commit(work, "b")
+    git(work, "tag", "-a", "v1", "-m", "one", first)
+    for name, found in (("HEAD", second), ("HEAD~1", first), ("main", second), ("v1", first)):
+        assert resolve_commit(work, name) == found
+    assert resolve_commit(work, second[:5]) == second
+    for name in ("", "HEAD~9", "nope", "--all", "HEAD:a", "a\0b", "HEAD..main", "HEAD^@"):
+        assert resolve_commit(work, name) is None, name
+    assert resolve_commit(work.parent, "HEAD") is None
 
 
 @pytest.mark.parametrize("name", ["feature/$(touch${IFS}x)", "日本", "-dash", "a'b\"c", "x" * 200])

@@ -1,11 +1,12 @@
 """`local`: the endpoint that answers in place of AWS on this machine."""
 
 import argparse
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ci.cli.shell import Shell
-from ci.errors import ExitCode
+from ci.errors import ExitCode, LocalError, UsageError
 
 _HOME = Path(".sagemaker-gitops") / "local"
 _REGION = "us-east-1"
@@ -52,7 +53,7 @@ def _up(arguments: argparse.Namespace, shell: Shell) -> int:
     from ci.local.lifecycle import up
 
     project = shell.load_project()
-    given = [(pattern, shell.cwd / folder) for pattern, folder in arguments.image]
+    given = [(pattern, _environment(shell.cwd / folder)) for pattern, folder in arguments.image]
     endpoint = up(
         project.root / _HOME,
         port=arguments.port,
@@ -61,7 +62,7 @@ def _up(arguments: argparse.Namespace, shell: Shell) -> int:
         environ=shell.environ,
     )
     shell.say(f"the local endpoint {'is up' if endpoint.started else 'was up'}: {endpoint.address}")
-    shell.say(f"  export AWS_ENDPOINT_URL={endpoint.address}")
+    shell.say('AWS tools of this shell go there with:  eval "$(sagemaker-gitops local env)"')
     shell.emit(
         {
             "address": endpoint.address,
@@ -71,6 +72,32 @@ def _up(arguments: argparse.Namespace, shell: Shell) -> int:
             "started": endpoint.started,
         }
     )
+    return ExitCode.OK
+
+
+def _environment(folder: Path) -> Path:
+    if not (folder / "bin" / "python").exists():
+        raise UsageError(
+            "the folder of an image is no Python environment",
+            where=f"--image {folder}",
+            why="it holds no bin/python",
+            fix=f"python3 -m venv {shlex.quote(str(folder))}",
+        )
+    return folder
+
+
+def _env(_: argparse.Namespace, shell: Shell) -> int:
+    """What points AWS tools at the endpoint, as lines that a shell can read."""
+    from ci.local.lifecycle import status
+    from ci.session.session import client_environment
+
+    endpoint = status(local_home(shell)).endpoint
+    if endpoint is None:
+        raise LocalError("no local endpoint is running", fix="sagemaker-gitops local up")
+    variables = client_environment(endpoint.address, endpoint.region)
+    for name, value in variables.items():
+        shell.say(f"export {name}={shlex.quote(value)}")
+    shell.emit(variables)
     return ExitCode.OK
 
 
@@ -121,6 +148,7 @@ def _reset(_: argparse.Namespace, shell: Shell) -> int:
 
 _ACTIONS: Mapping[str, Callable[[argparse.Namespace, Shell], int]] = {
     "up": _up,
+    "env": _env,
     "down": _down,
     "status": _status,
     "reset": _reset,
