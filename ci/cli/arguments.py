@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -30,12 +31,14 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, *, output: IO[str] | None = None, **settled: Any) -> None:
         self.output = output
         self.destinations: set[str] = set()
+        self.options: list[str] = []
         self.choices: dict[str, tuple[str, ...]] = {}
         super().__init__(**{"allow_abbrev": False, **settled})
 
     def add_argument(self, *names: str, **settled: Any) -> argparse.Action:
         action = super().add_argument(*names, **settled)
         self.destinations.add(action.dest)
+        self.options.extend(action.option_strings)
         if action.choices:
             self.choices[action.dest] = tuple(map(str, action.choices))
         return action
@@ -44,7 +47,16 @@ class Parser(argparse.ArgumentParser):
         super().print_help(file or self.output)
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(message, fix=f"{self.prog} --help")
+        raise UsageError(message + self._guess(message), fix=f"{self.prog} --help")
+
+    def _guess(self, message: str) -> str:
+        _, unknown, words = message.partition("unrecognized arguments: ")
+        for word in words.split() if unknown else ():
+            name = word.partition("=")[0]
+            close = difflib.get_close_matches(name, self.options, n=1)
+            if name.startswith("--") and close:
+                return f"; did you mean `{close[0]}`?"
+        return ""
 
 
 def parse_arguments(
@@ -60,8 +72,10 @@ def parse_arguments(
         output.write(f"{PROGRAM} {__version__}\n")
         return None, first
     if first.help or not name:
-        output.write(_overview())
-        if not (first.help or name or not argv):
+        output.write(
+            json.dumps({"commands": COMMANDS}, indent=2) + "\n" if first.json else _overview()
+        )
+        if first.project_file and not (first.help or name):
             raise UsageError("a command is missing", fix=f"{PROGRAM} --help")
         return None, first
     command = load_command(name)

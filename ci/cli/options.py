@@ -38,7 +38,7 @@ def add_place_options(parser: argparse.ArgumentParser) -> None:
     """Where to: the environment, the pull request, the endpoint."""
     parser.add_argument("--environment", help="default: what the commit is for")
     parser.add_argument(
-        "--pull-request", type=int, metavar="NUMBER", help="the pull request the commit is on"
+        "--pull-request", type=_number, metavar="NUMBER", help="the pull request the commit is on"
     )
     parser.add_argument("--region", help="AWS region where the project file names none")
     parser.add_argument(
@@ -76,6 +76,13 @@ def add_follow_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--comment", choices=("true", "false"), default="true", help="false posts no comment"
     )
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
 
 
 def _interval(text: str) -> float:

@@ -1,6 +1,7 @@
 """Which Python a pipeline module is compiled with, and what it sees of the environment."""
 
 import os
+import re
 import shlex
 import shutil
 from collections.abc import Mapping
@@ -35,15 +36,28 @@ def find_python(setting: str | None, *, root: Path, environ: Mapping[str, str]) 
         command = shlex.split(setting)
     except ValueError:  # a quotation without an end
         command = []
+    if command and "/" in command[0]:
+        command[0] = str(root / command[0])  # from the root, wherever this process stands
     found = shutil.which(command[0], path=environ.get("PATH")) if command else None
     if found is None:
         raise CompileError(
             f"There is no Python {setting!r}.",
             where=str(path),
-            why="`python` of the pipeline is a path from the project's root, or a command on PATH",
-            fix="python: .venv/bin/python",
+            why="`python` of the pipeline is a path from the project's root, or a command on PATH;"
+            " neither is there",
+            fix=_ways_to(setting),
         )
     return [found, *command[1:]]
+
+
+def _ways_to(setting: str) -> str:
+    """How to make the Python that is not there, or to name another; never that one again."""
+    folder = re.sub(r"/bin/python[0-9.]*$|/$", "", setting)
+    if re.search(r"\s", setting) or not re.search(r"/|^\.", setting):
+        return "install it, or name another: python: .venv/bin/python"
+    shown = shlex.quote(folder)
+    make = f"python3 -m venv {shown} && {shown}/bin/pip install sagemaker"
+    return f"{make}\nor name another: python: python3"
 
 
 def child_environment(

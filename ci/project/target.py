@@ -76,8 +76,16 @@ def choose_environment(project: Project, trigger: Trigger, named: str | None = N
     raise UsageError(
         f"no environment follows from {_described(trigger)}",
         why="only the default branch and pull requests have one of their own",
-        fix=f"--environment {' | '.join(project.environments)}",
+        fix=_ways_to(project),
     )
+
+
+def _ways_to(project: Project) -> str:
+    """The options that name each environment."""
+    apart = [name for name, each in project.environments.items() if is_isolated(each)]
+    shared = [name for name in project.environments if name not in apart]
+    ways = [f"--environment {' | '.join(shared)}"] if shared else []
+    return "\nor ".join([*ways, *(f"--environment {name} --pull-request NUMBER" for name in apart)])
 
 
 _OF_PULL_REQUESTS = frozenset({Event.PULL_REQUEST, Event.PULL_REQUEST_CLOSED})
@@ -128,7 +136,8 @@ def deployed_name(pipeline: Pipeline, environment: Environment, trigger: Trigger
                 f"the environment `{environment.name}` needs a {field.replace('_', ' ')}, "
                 "and this run has none",
                 why=f"its pipeline_name is {environment.pipeline_name!r}",
-                fix="name another environment: --environment main",
+                fix=("--pull-request NUMBER\nor " if field == "pull_request" else "")
+                + "name another environment: --environment main",
             )
     return fill_template(environment.pipeline_name, values)
 

@@ -51,6 +51,8 @@ def test_help_and_version(tmp_path: Path) -> None:
         run = Run(tmp_path, *argv)
         assert run.code == 0
         assert all(f"  {name} " in run.out for name in COMMANDS)
+    assert json.loads(Run(tmp_path, "--json").out)["commands"] == dict(COMMANDS)
+    assert Run(tmp_path, "--json").code == 0
     assert Run(tmp_path, "--version").out == f"sagemaker-gitops {__version__}\n"
 
 
@@ -71,7 +73,12 @@ def test_every_command_is_there_and_helps(tmp_path: Path, name: str) -> None:
         (["validate", "--js"], "unrecognized arguments"),
         (["local", "sideways"], "invalid choice"),
         (["local", "up", "--port", "99999"], "not a port"),
-        (["--json"], "a command is missing"),
+        (["--project-file", "x"], "a command is missing"),
+        (["deploy", "--lokal"], "unrecognized arguments: --lokal; did you mean `--local`?"),
+        (["deploy", "--enviroment=main"], "did you mean `--environment`?"),
+        (["--jsno", "validate"], "did you mean `--json`?"),
+        (["deploy", "--pull-request", "x"], "'x' is no number"),
+        (["local", "up", "--port", "x"], "'x' is not a port"),
         (["local", "up", "--image", "*=nowhere"], "holds no bin/python"),
         (["local", "env", "extra"], "unrecognized arguments: extra"),
         (["attach", PIPELINE_ARN], "this is not the ARN of an execution"),
@@ -93,6 +100,24 @@ def test_variables_for_aws_tools_need_an_endpoint(root: Path) -> None:
     run = Run(root, "local", "env")
     assert (run.code, run.out) == (6, "")
     assert "sagemaker-gitops local up" in run.err
+
+
+@pytest.mark.parametrize(
+    ("python", "fix"),
+    [
+        (".venv/bin/python", "python3 -m venv .venv && .venv/bin/pip install sagemaker"),
+        ("my envs/", "install it, or name another"),
+        ("envs/one/bin/python3.12", "python3 -m venv envs/one && envs/one/bin/pip"),
+        ("python9.99", "install it, or name another"),
+    ],
+)
+def test_a_python_that_is_not_there_is_told_with_a_way_to_make_it(
+    root: Path, python: str, fix: str
+) -> None:
+    run = Run(root, "validate", "written", "--compile", "--python", python)
+    assert run.code == 2
+    assert f"There is no Python {python!r}" in run.err
+    assert fix in run.err
 
 
 def test_json_is_one_document_also_for_errors(root: Path) -> None:

@@ -168,10 +168,14 @@ def test_what_was_stopped_goes_on_and_can_be_stopped_again(
     for _ in range(2):
         done = scratch.run("stop", arn, "--local", "--json", "--poll", "0.2")
         assert done.code == 0, done.err
+        assert "had ended before" not in done.err
         assert aws.executions.snapshot(arn).status is ExecutionStatus.STOPPED
         assert retry_failed(aws.executions, arn, tell=lambda _line: None, sleep=time.sleep)
     aws.executions.stop(arn, token=uuid.uuid4().hex)
     assert wait_ended(aws, arn).status is ExecutionStatus.STOPPED
+    late = scratch.run("stop", arn, "--local", "--json", "--poll", "0.2")
+    assert late.code == 0, late.err
+    assert "The execution had ended before: Stopped" in late.err
 
 
 def test_logs_are_shown_while_it_runs(scratch: Scratch) -> None:

@@ -36,9 +36,9 @@ def local_home(shell: Shell) -> Path:
 
 
 def _port(text: str) -> int:
-    number = int(text)
+    number = int(text) if text.isdecimal() and len(text) < 6 else 0
     if not 0 < number < 65536:
-        raise argparse.ArgumentTypeError(f"{number} is not a port")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port")
     return number
 
 

@@ -16,9 +16,13 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
     from ci.metrics.model import Outcome
 
     session, arn, job = picked = settle_execution(arguments, shell)
+    executions = session.adapter(job.target.region).executions
+    status = executions.snapshot(arn).status
+    if status.terminal:
+        shell.say(f"The execution had ended before: {status}")
     # Stopping twice is stopping once; a token of an earlier stop would answer for an execution
     # that was retried since.
-    session.adapter(job.target.region).executions.stop(arn, token=uuid.uuid4().hex)
+    executions.stop(arn, token=uuid.uuid4().hex)
     ended, reporter = follow_picked(arguments, shell, picked)
     stopped = [
         report.verdict and report.verdict.outcome is Outcome.STOPPED for report in ended.reports
