@@ -1,11 +1,13 @@
 """What a commit changes. On a pull request: what merging it would change on `main`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ci.compile.bundle import Bundle
 from ci.errors import AwsError
+from ci.execution.identity import execution_parameters, parameter_text
 from ci.plan.diff import plan_changes
 from ci.plan.model import Baseline, Files, FunctionState, PipelineState, Plan
 from ci.plan.render import render_markdown
@@ -57,17 +59,38 @@ def plan_pipeline(session: Session, adapter: SageMaker, job: Job) -> Planned:
         job = prepare_job(planned_session(session), job.name, {})
     if not adapter.clients.has_credentials():
         return plan_against(job.target, job.bundle, None, baseline=Baseline.NOTHING)
-    return plan_against_deployed(adapter, job.target, job.bundle)
+    return plan_against_deployed(
+        adapter, job.target, job.bundle, given=partial(_given_anew, session, job)
+    )
 
 
-def plan_against_deployed(adapter: SageMaker, target: Target, bundle: Bundle) -> Planned:
-    """The plan for one target, against what the service holds."""
+def _given_anew(session: Session, job: Job, before: PipelineState) -> frozenset[str]:
+    """The parameters that this execution is given another value for than one without options of
+    the commit that is deployed. A deploy that names values on its own command line is not known."""
+    usual = planned_session(session).target(job.name).parameters
+    commit = before.tags.get(f"{OWN}commit", "")
+    declared = job.definition.parameters
+    was = execution_parameters(declared, usual, commit=commit)
+    default = {name: declared[name].default for name in declared if name not in was}
+    was |= {name: parameter_text(value) for name, value in default.items() if value is not None}
+    return frozenset(n for n, value in job.identity.parameters.items() if was.get(n) != value)
+
+
+def plan_against_deployed(
+    adapter: SageMaker,
+    target: Target,
+    bundle: Bundle,
+    *,
+    given: Callable[[PipelineState], frozenset[str]] = lambda _: frozenset(),
+) -> Planned:
+    """The plan for one target, against what the service holds. `given` names the parameters that
+    the next execution is given another value for, by what is deployed."""
     deployed = adapter.pipelines.find(target.pipeline_name)
     if deployed is None:
         return plan_against(target, bundle, None)
     functions, unread = _held_functions(adapter, bundle, project=target.tags.get(f"{OWN}project"))
     before = deployed_state(deployed, files=_files(adapter, target, functions), functions=functions)
-    return plan_against(target, bundle, before, unread=unread)
+    return plan_against(target, bundle, before, unread=unread, given=given(before))
 
 
 def plan_against(
@@ -77,6 +100,7 @@ def plan_against(
     *,
     baseline: Baseline = Baseline.DEPLOYED,
     unread: Iterable[str] = (),
+    given: frozenset[str] = frozenset(),
 ) -> Planned:
     """Pure but for artifacts, which a difference reads. `unread` names functions whose state
     could not be read: they are told, and not compared."""
@@ -97,6 +121,7 @@ def plan_against(
         volatile=bundle.volatile,
         baseline=baseline,
         unread=tuple(f"function {name}" for name in skipped),
+        given=given,
     )
     return Planned(target=target, bundle=bundle, plan=plan, before=before)
 

@@ -14,8 +14,8 @@ from ci.trigger.model import Trigger
 # GitHub cuts nothing: a longer description is refused with 422.
 DESCRIPTION = 140
 _CONTEXT = 200
-# What a plan's headline begins with (`ci.report.words.headline`), and no verdict's sentence.
-_PLAN = "Plan: "
+# What a plan's headline begins with (`ci.report.words.plan_title`), and no verdict's sentence.
+_PLAN = ("Plan: ", "Plan for main: ")
 
 
 def status_of(

@@ -40,12 +40,14 @@ def plan_changes(
     volatile: tuple[str, ...] = (),
     baseline: Baseline = Baseline.DEPLOYED,
     unread: tuple[str, ...] = (),
+    given: frozenset[str] = frozenset(),
 ) -> Plan:
     """The difference between what is wanted and what is deployed (None: the pipeline is not there).
 
     `volatile` names what cannot be the same twice (a bundle's `volatile`), for the reader.
     `baseline` says what `deployed` is; against NOTHING no next execution can be foretold.
-    `unread` names what could not be read and is left out of both sides.
+    `unread` names what could not be read and is left out of both sides. `given` names parameters
+    that the next execution is given another value for than the one before.
     """
     flat = _flat_steps(new.definition)
     earlier = {} if deployed is None else _flat_steps(deployed.definition, flat)
@@ -64,6 +66,7 @@ def plan_changes(
         defaults=frozenset(change.name for change in parameters if change.kind is Kind.CHANGED),
         exists=deployed is not None,
         changes={change.name: change for change in steps},
+        given=given,
     )
     settings = tuple(_settings(new, deployed))
     functions = tuple(_functions(new, deployed))

@@ -150,10 +150,11 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepRun:
-    """What the next execution does with a step: RUN because of `reasons`, CACHE (taken from an
-    earlier execution, while that is not older than the cache's expiry), ALWAYS (no cache is
-    configured). `stale` names upstream steps that run again and write to the same place as before:
-    this step's arguments stay equal, so the cache spares it although its input is new.
+    """What the next execution does with a step: RUN because of `reasons`, CACHE (can be taken
+    from an earlier execution that succeeded, while that is not older than the cache's expiry),
+    ALWAYS (no cache is configured). `stale` names upstream steps that run again and write to the
+    same place as before: this step's arguments stay equal, so the cache spares it although its
+    input is new.
     `branch_of` names the condition step that decides whether it is reached at all. `instances`
     and `image` are what it runs on (`ci.plan.compute`).
     """

@@ -5,6 +5,9 @@ attributes count depends on the step's type ("Default cache key attributes by pi
 in the SageMaker developer guide): a Processing step's instance type and outputs do not. The values
 are compared after references are resolved, so a step whose input is a fixed S3 URI is spared even
 when the step that writes there runs again.
+
+What an earlier execution left in the cache is not read: it may have failed, or its results may be
+too old. So a step is never said to come from the cache, only that it can.
 """
 
 from collections.abc import Iterator, Mapping
@@ -64,13 +67,15 @@ _EACH_ANEW = frozenset(
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Before:
     """What is known of the steps as deployed: flat, under their new names; the old name of each
-    renamed step, the parameters whose default moved, and what changed of each step."""
+    renamed step, the parameters whose default moved, what changed of each step, and the
+    parameters that the next execution is given another value for than the one before."""
 
     steps: Mapping[str, FlatStep]
     renamed: Mapping[str, str]
     defaults: frozenset[str]
     exists: bool
     changes: Mapping[str, StepChange] = field(default_factory=dict)
+    given: frozenset[str] = frozenset()
 
 
 def predict_runs(
@@ -178,6 +183,8 @@ def _reasons(
     targets = {r.target for r in references if r.kind is ReferenceKind.PARAMETER}
     for name in sorted(targets & before.defaults):
         yield f"default of {name} changed"
+    for name in sorted(targets & before.given - before.defaults):
+        yield f"{name} is given another value"
     if _is_cached(step):
         variables = {r.target for r in references if r.kind is ReferenceKind.EXECUTION}
         for name in sorted(variables & _EACH_ANEW):

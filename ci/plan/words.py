@@ -110,8 +110,7 @@ def _runs(plan: Plan) -> str:
     if again:
         parts.append(f"{names(again)} will run" + (" again" if plan.exists else ""))
     if spared:
-        comes = "comes" if len(spared) == 1 else "come"
-        parts.append(f"{names(spared)} {comes} from the cache")
+        parts.append(f"{names(spared)} can come from the cache")
     return ", ".join(parts)
 
 
@@ -148,7 +147,7 @@ def why(run: StepRun) -> str:
 def verdict(run: StepRun) -> str:
     texts = {
         Verdict.RUN: "runs",
-        Verdict.CACHE: "from the cache",
+        Verdict.CACHE: "can come from the cache",
         Verdict.ALWAYS: "runs every time",
     }
     text = texts[run.verdict]

@@ -197,7 +197,7 @@ def _plan(report: Report) -> str:
     if report.plan is None:
         return ""
     body = _pre(report.plan.terminal) if report.plan.terminal.strip() else ""
-    return f"<h2>Plan: {html_text(report.plan.headline)}</h2>\n{body}"
+    return f"<h2>{html_text(words.plan_title(report))}</h2>\n{body}"
 
 
 def _parameters(report: Report) -> str:

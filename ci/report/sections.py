@@ -62,7 +62,7 @@ def _plan(report: Report) -> Section | None:
     plan = report.plan
     if plan is None:
         return None
-    title = f"Plan: {text(plan.headline, limit=300)}"
+    title = text(words.plan_title(report), limit=320)
     if not plan.markdown.strip():
         return make_section("plan", (60, title))
     shown = partial(_opened if report.state is State.PLANNED else folded, title)

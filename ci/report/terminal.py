@@ -179,7 +179,7 @@ def _plan(console: "Console", report: Report) -> None:
     if report.plan is None:
         return
     console.print()
-    console.print(f"Plan: {_line(report.plan.headline)}", style="bold")
+    console.print(_line(words.plan_title(report)), style="bold")
     if report.plan.terminal.strip():
         body = clean(report.plan.terminal, lines=True)
         console.print(

@@ -60,7 +60,7 @@ def headline(report: Report) -> str:
     sentence = report.verdict.sentence if report.verdict else None
     match report.state:
         case State.PLANNED:
-            return sentence or f"Plan: {report.plan.headline if report.plan else 'no changes told'}"
+            return sentence or (plan_title(report) if report.plan else "Plan: no changes told")
         case State.RUNNING:
             return sentence or "Running"
         case State.SUPERSEDED:
@@ -68,6 +68,13 @@ def headline(report: Report) -> str:
             return f"Superseded by {newer}" + (f"; {_lower(sentence)}" if sentence else "")
         case State.FINAL:
             return sentence or "Ended"
+
+
+def plan_title(report: Report) -> str:
+    """The plan in one line. A pull request's is about what merging it changes, and not about the
+    execution that the rest of its report tells of."""
+    subject = "Plan for main" if report.environment == "pull_request" else "Plan"
+    return f"{subject}: {report.plan.headline if report.plan else 'none'}"
 
 
 def _lower(sentence: str) -> str:

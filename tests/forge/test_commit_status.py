@@ -52,7 +52,7 @@ def test_states(github: FakeGitHub, name: str, state: str, where_required: str) 
 def test_a_plan_never_takes_the_place_of_an_execution(host: str, name: str) -> None:
     """A failed status that a branch protection rule asks for would become a success."""
     executed, planned = status_of(REPORTS[name]), status_of(REPORTS["planned"])
-    changed = replace(planned, description="Plan: something else")
+    changed = replace(planned, description="Plan for main: something else")
     with open_bench(host) as bench:
         forge = bench.forge()
         assert isinstance(forge, Statuses)

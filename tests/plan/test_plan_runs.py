@@ -2,10 +2,11 @@
 
 import copy
 
-from support.definitions import s3_output, small_pipeline
+from support.definitions import parsed, s3_output, small_pipeline
 from support.planning import plan, runs
 
-from ci.plan.model import Kind, Verdict
+from ci.plan.diff import plan_changes
+from ci.plan.model import Kind, PipelineState, Verdict
 
 
 def test_a_changed_argument_runs_the_step_and_all_that_its_values_reach() -> None:
@@ -49,6 +50,14 @@ def test_a_moved_default_runs_the_steps_that_read_it() -> None:
     assert (change.name, change.kind) == ("Data", Kind.CHANGED)
     assert runs(result)["Prepare"].reasons == ("default of Data changed",)
     assert runs(result)["Train"].verdict is Verdict.RUN
+
+
+def test_a_parameter_that_is_given_another_value_runs_the_steps_that_read_it() -> None:
+    side = PipelineState(definition=parsed(small_pipeline()))
+    result = plan_changes(side, side, pipeline="p", given=frozenset({"Data"}))
+    assert result.empty
+    assert runs(result)["Prepare"].reasons == ("Data is given another value",)
+    assert runs(result)["Train"].reasons == ("Prepare runs",)
 
 
 def test_a_value_of_each_execution_defeats_the_cache() -> None:

@@ -121,7 +121,7 @@ def test_renderings(case: str, golden: Callable[[str, str], None]) -> None:
 def test_the_summary_is_one_line() -> None:
     assert summary(reviewed()) == (
         "1 step changed, 1 added, 1 parameter changed, 1 setting changed, 1 function changed;"
-        " Train, Evaluate and Audit will run again, Prepare comes from the cache."
+        " Train, Evaluate and Audit will run again, Prepare can come from the cache."
     )
     assert "\n" not in summary(created())
 

@@ -134,6 +134,14 @@ def test_where_nothing_is_known_of_main_there_is_no_column_for_it() -> None:
         assert "On main" in render(there)
 
 
+def test_a_plan_of_a_pull_request_is_not_taken_for_its_run() -> None:
+    there = replace(REPORTS["success"], environment="main")
+    here = replace(there, environment="pull_request")
+    for render in (render_terminal, render_html, render_comment):
+        assert "Plan for main: 1 step changed" in render(here)
+        assert "Plan: 1 step changed" in render(there)
+
+
 def test_color_only_where_it_is_wanted() -> None:
     assert "\x1b[" not in render_terminal(REPORTS["success"])
     assert "\x1b[" in render_terminal(REPORTS["success"], color=True)
