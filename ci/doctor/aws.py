@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import product
 
-from ci.bootstrap.model import Duty, RoleNeed, Setup
+from ci.bootstrap.model import Duty, RoleNeed, Setup, Statement
 from ci.bootstrap.policies import statements_of
 from ci.bootstrap.resources import BUCKET, fill_resource
 from ci.bootstrap.scope import default_name, plan_setup
@@ -105,6 +106,7 @@ def check_permissions(site: Site) -> Iterator[Finding]:
             raise
         yield from _tried(identity)
         return
+    refused = list(dict.fromkeys(refused))
     for action, resource in refused[:_SHOWN]:
         yield fail(f"{action} is not allowed", where=resource, fix=_allow(setup, need))
     if len(refused) > _SHOWN:
@@ -118,10 +120,16 @@ def _refused(
     identity: Identity, caller: Caller, need: RoleNeed, setup: Setup, site: Site
 ) -> Iterator[tuple[str, str]]:
     for statement in statements_of(need):
-        if statement.condition:
-            continue  # its keys are told with the call alone
         resources = [_filled(each, caller, setup, site) for each in statement.resources]
-        yield from identity.refused(caller.principal, statement.actions, resources)
+        for context in contexts_of(statement):
+            yield from identity.refused(caller.principal, statement.actions, resources, context)
+
+
+def contexts_of(statement: Statement) -> Iterator[dict[str, str]]:
+    """What calls bring that the statement's conditions let through: each value by itself."""
+    keys = [key for _, key, _ in statement.condition]
+    for values in product(*(values for _, _, values in statement.condition)):
+        yield dict(zip(keys, values, strict=True))
 
 
 def _filled(resource: str, caller: Caller, setup: Setup, site: Site) -> str:

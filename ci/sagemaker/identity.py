@@ -60,16 +60,26 @@ class Identity:
         return Caller(account=str(answer["Account"]), arn=arn, principal=principal_of(arn))
 
     def refused(
-        self, principal: str, actions: Sequence[str], resources: Sequence[str]
+        self,
+        principal: str,
+        actions: Sequence[str],
+        resources: Sequence[str],
+        context: Mapping[str, str] | None = None,
     ) -> Iterator[tuple[str, str]]:
         """Actions and resources that the principal's policies do not allow, as IAM simulates
-        them. AwsError where it may not be asked."""
+        them. `context` are keys of conditions, with what the call would bring. AwsError where it
+        may not be asked."""
         for first in range(0, len(actions), _SIMULATED):
             request: dict[str, object] = {
                 "PolicySourceArn": principal,
                 "ActionNames": list(actions[first : first + _SIMULATED]),
                 "ResourceArns": list(resources),
             }
+            if context:
+                request["ContextEntries"] = [
+                    {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
+                    for key, value in context.items()
+                ]
             while True:
                 answer = self._clients.once.call("iam", "SimulatePrincipalPolicy", request)
                 for result in answer.get("EvaluationResults") or ():

@@ -20,11 +20,12 @@ from support.github_job import aws_environ
 from support.scratch import Scratch, new_scratch, quality_definition
 
 from ci.bootstrap.documents import policy_document
+from ci.bootstrap.model import Statement
 from ci.bootstrap.policies import statements_of
 from ci.bootstrap.resources import fill_resource
 from ci.bootstrap.scope import plan_setup
 from ci.compile.isolation import IsolationLevel, isolation_level
-from ci.doctor.aws import judge_lifetime
+from ci.doctor.aws import contexts_of, judge_lifetime
 from ci.doctor.checks import CHECKS
 from ci.doctor.machine import judge_aliases, judge_isolation, judge_local
 from ci.doctor.model import Check, Finding, Site, State, Topic, fail, ok
@@ -285,10 +286,11 @@ class Account:
         made = [
             replace(each, actions=tuple(name for name in each.actions if name != without))
             for each in statements_of(need)
-            if not each.condition
         ]
-        policy = policy_document(made)
+        policy = policy_document([each for each in made if each.actions])
         for statement in policy["Statement"]:  # type: ignore[attr-defined]
+            # The emulator's simulator takes no context.
+            statement.pop("Condition", None)
             statement["Resource"] = [
                 fill_resource(
                     getattr(each, "text", each),
@@ -329,6 +331,7 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
         made = Account(folder, endpoint.address)
         made.role("whole")
         made.role("lacking", without="sagemaker:UpdatePipeline")
+        made.role("passing", without="iam:PassRole")
         made.role("foreign", trusts="lambda")
         yield made
 
@@ -348,12 +351,24 @@ def test_permissions(account: Account) -> None:
     assert found.state is State.FAIL
     assert found.what == "sagemaker:UpdatePipeline is not allowed"
     assert found.where == "arn:aws:sagemaker:us-east-1:000000000000:pipeline/quality"
+    # Asked with each service that the role is passed to, and told once.
+    found = only("permissions", account.site("passing"))
+    assert (found.state, found.what) == (State.FAIL, "iam:PassRole is not allowed")
+    assert (found.where or "").endswith(":role/sagemaker-gitops-local")
     assert "bootstrap github-oidc" in (found.fix or "")
     # What main may do is not what a pull request's role has to do.
     isolated = load_project(account.scratch.root / "sagemaker-gitops.yaml").environments
     refused = findings("permissions", account.site("whole", environment=isolated["pull_request"]))
     assert all(each.state is State.FAIL for each in refused)
     assert "more are not allowed" in refused[-1].what
+
+
+def test_a_condition_is_asked_with_what_the_call_brings() -> None:
+    condition = (("StringEquals", "iam:PassedToService", ("lambda", "sagemaker")),)
+    statement = Statement(sid="S", actions=("a:B",), resources=("*",), condition=condition)
+    key = "iam:PassedToService"
+    assert list(contexts_of(statement)) == [{key: "lambda"}, {key: "sagemaker"}]
+    assert list(contexts_of(replace(statement, condition=()))) == [{}]
 
 
 @pytest.mark.endpoint
