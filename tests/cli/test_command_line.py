@@ -42,7 +42,9 @@ def root(tmp_path: Path) -> Path:
         "  ready: {definition: good.json}\n  written: {source: 'pipeline.py:get_pipeline'}\n"
     )
     (tmp_path / "good.json").write_text(json.dumps({**GOOD, "Steps": [FAIL]}))
-    (tmp_path / "pipeline.py").write_text("raise SystemExit('never imported')")
+    (tmp_path / "pipeline.py").write_text(
+        "raise SystemExit('never imported')\ndef get_pipeline(): ..."
+    )
     return tmp_path
 
 
@@ -103,6 +105,41 @@ def test_variables_for_aws_tools_need_an_endpoint(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x = 1\ndef get_pipeline(:\n", "pipeline.py:2"),
+        ("def other(): ...\ndef make(): ...", "fix:   source: pipeline.py:make"),
+        ("a = get_pipeline", "The module has no function 'get_pipeline'"),
+        ("\0", "is no Python"),
+    ],
+)
+def test_what_a_module_text_shows_is_told_without_running_it(
+    root: Path, text: str, said: str
+) -> None:
+    (root / "pipeline.py").write_text(text)
+    run = Run(root, "validate", environ={"PATH": os.environ["PATH"]})
+    assert run.code == 2
+    assert said in run.err
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from made import get_pipeline",
+        "import made as get_pipeline",
+        "from made import *",
+        "if True:\n  get_pipeline = print",
+        "globals().update(made)",
+        "class get_pipeline: ...",
+        "def __getattr__(name): ...",
+    ],
+)
+def test_a_module_that_may_have_the_function_passes(root: Path, text: str) -> None:
+    (root / "pipeline.py").write_text(text)
+    assert Run(root, "validate").code == 0
+
+
+@pytest.mark.parametrize(
     ("python", "fix"),
     [
         (".venv/bin/python", "python3 -m venv .venv && .venv/bin/pip install sagemaker"),
@@ -114,7 +151,7 @@ def test_variables_for_aws_tools_need_an_endpoint(root: Path) -> None:
 def test_a_python_that_is_not_there_is_told_with_a_way_to_make_it(
     root: Path, python: str, fix: str
 ) -> None:
-    run = Run(root, "validate", "written", "--compile", "--python", python)
+    run = Run(root, "validate", "written", "--python", python)
     assert run.code == 2
     assert f"There is no Python {python!r}" in run.err
     assert fix in run.err

@@ -26,5 +26,5 @@ COMMANDS: Mapping[str, str] = {
     "package": "make the zip of a Lambda function that CodePipeline invokes",
     "doctor": "look for what would fail later, each with its fix; change nothing",
     "bootstrap": "print or deploy what the account needs: roles, bucket, events, builds",
-    "local": "the local endpoint: up, down, status, reset",
+    "local": "the local endpoint: up, env, down, status, reset",
 }

@@ -72,6 +72,9 @@ def _definition(
 
         return definition_of(read_definition_file(source.file), where=str(source.file))
     if not compiles:
+        from ci.compile.unread import check_unread
+
+        check_unread(pipeline, source, root=project.root, environ=shell.environ)
         return None
     from ci.compile.compile import compile_pipeline
     from ci.project.target import resolve_target
