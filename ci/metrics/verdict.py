@@ -27,7 +27,7 @@ _REASON = 300
 # fmt: off
 _OPENINGS = frozenset({
     "all", "completed", "every", "failed", "gate", "in", "nothing", "registered", "running",
-    "step", "stopped", "stopping", "succeeded",
+    "step", "stopped", "stopping", "succeeded", "the",
 })
 # fmt: on
 
@@ -104,13 +104,11 @@ def _failed(facts: Facts) -> tuple[Outcome, str]:
     if gate is None:
         return Outcome.FAILED, _sentence(f"{_first_failure(facts)}; {_left_behind(facts)}")
     step, conditions = gate
-    deciding = else_branches(facts.execution) or conditions
+    deciding = [c.name for c in else_branches(facts.execution) or conditions]
+    noun = "condition" if len(deciding) == 1 else "conditions"
+    told = f"the pipeline's {noun} {_some(deciding)} refused it"
     message = failure_text(step)
-    told = (
-        f"gate failed: {_short(message)}"
-        if message
-        else (f"gate failed: {_some([c.name for c in deciding])} led to {step.name}")
-    )
+    told += f": {_short(message)}" if message else f", leading to {step.name}"
     parts = [*_metric_words(facts), told, _left_behind(facts)]
     return Outcome.GATE_FAILED, _sentence("; ".join(parts))
 

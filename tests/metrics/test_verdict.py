@@ -140,8 +140,8 @@ def test_a_fail_step_behind_a_condition_is_a_gate(message: dict[str, object]) ->
     )
     assert verdict.outcome is Outcome.GATE_FAILED
     assert verdict.sentence == (
-        "rmse 2.31, 6.9 % worse than production v12; gate failed: RMSE 2.31 above 2.2;"
-        " nothing was registered, nothing was deployed"
+        "rmse 2.31, 6.9 % worse than production v12; the pipeline's condition CheckQuality"
+        " refused it: RMSE 2.31 above 2.2; nothing was registered, nothing was deployed"
     )
 
 
