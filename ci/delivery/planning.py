@@ -126,6 +126,26 @@ def plan_against(
     return Planned(target=target, bundle=bundle, plan=plan, before=before)
 
 
+def describe_subject(session: Session, target: Target) -> str:
+    """Where a plan is for and what of, as one line. `session` is `planned_session`'s."""
+    trigger, name = session.trigger, session.environment
+    subject = f"What merging would change on {name}" if session.proposed else f"For {name}"
+    changed = " (work tree changed)" if trigger.dirty else ""
+    place = f"as {target.pipeline_name} in {target.region}"
+    return f"{subject}, {place}, at commit {trigger.commit[:12]}{changed}"
+
+
+def subject_to_json(session: Session, target: Target) -> dict[str, object]:
+    """The same for programs; `merged` says that it is what merging a pull request would change."""
+    return {
+        "environment": session.environment,
+        "region": target.region,
+        "commit": session.trigger.commit,
+        "dirty": session.trigger.dirty,
+        "merged": session.proposed,
+    }
+
+
 def describe_plan(plan: Plan) -> "PlanSection":
     """The plan as a report carries it. A terminal gets the headline: `plan` shows it whole."""
     from ci.report.model import PlanSection

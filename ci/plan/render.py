@@ -37,8 +37,11 @@ _HEADING, _SENTENCE = "heading", "sentence"
 _COLORS = {"+": "32", "-": "31", "~": "33", "@": "36", _HEADING: "1"}
 
 
-def render_markdown(plan: Plan, *, title: str | None = None, limit: int = 60_000) -> str:
+def render_markdown(
+    plan: Plan, *, title: str | None = None, subject: str | None = None, limit: int = 60_000
+) -> str:
     """The plan as GitHub Markdown of at most `limit` characters (a comment holds 65,536).
+    `subject` is a line below the title that says where the plan is for.
 
     What does not fit goes in this order: code diffs beyond 80 lines a file, all code diffs,
     the arguments of each step, the steps beyond the first that fit.
@@ -46,6 +49,8 @@ def render_markdown(plan: Plan, *, title: str | None = None, limit: int = 60_000
     text = ""
     for code_lines, argument_lines in ((400, 400), (80, 80), (0, 40), (0, 0)):
         sections = list(_markdown(plan, title, code_lines, argument_lines))
+        if subject:
+            sections.insert(1, _text(subject))
         text = "\n\n".join(sections) + "\n"
         if len(text) <= limit:
             return text

@@ -1,6 +1,7 @@
 """`plan`: what a commit changes, and what will run again because of it. Changes nothing."""
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, shell: Shell) -> int:
-    from ci.delivery.planning import planned_session
+    from ci.delivery.planning import describe_subject, planned_session, subject_to_json
     from ci.plan.document import plan_to_json
     from ci.plan.render import render_markdown, render_terminal
     from ci.session.preparing import prepare_jobs
@@ -47,6 +48,7 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
     jobs = prepare_jobs(session, names, parse_overrides(arguments.parameter))
     plans = _make_plans(arguments, shell, session, jobs)
     for planned in plans:
+        shell.say(describe_subject(session, planned.target))
         shell.say(
             render_terminal(planned.plan, width=shell.columns, color=shell.color).rstrip("\n")
         )
@@ -54,11 +56,33 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
             from ci.delivery.recorded import write_plan
 
             write_plan(planned, shell.cwd / arguments.out / planned.target.pipeline.name)
+    if arguments.out:
+        count = "the plan" if len(plans) == 1 else f"{len(plans)} plans"
+        when = "once merged" if session.proposed else "and nothing else"
+        shell.say(f"Wrote {count} to {arguments.out}. To apply it, {when}:")
+        shell.say(f"  {_deploy_command(arguments)}")
     if arguments.markdown:
-        texts = [render_markdown(planned.plan) for planned in plans]
+        texts = [
+            render_markdown(planned.plan, subject=describe_subject(session, planned.target))
+            for planned in plans
+        ]
         _write(shell.cwd / arguments.markdown, "\n".join(texts))
-    shell.emit({"plans": [plan_to_json(planned.plan) for planned in plans]})
+    documents = [
+        {**plan_to_json(planned.plan), **subject_to_json(session, planned.target)}
+        for planned in plans
+    ]
+    shell.emit({"plans": documents})
     return ExitCode.OK
+
+
+def _deploy_command(arguments: argparse.Namespace) -> str:
+    """What applies the plans that `--out` wrote, as a line for a shell."""
+    words = ["sagemaker-gitops", "deploy", *arguments.pipelines, "--plan", arguments.out]
+    if arguments.environment:
+        words += ["--environment", arguments.environment]
+    for pair in arguments.parameter:
+        words += ["--parameter", pair]
+    return shlex.join([*words, *(["--local"] if arguments.local else [])])
 
 
 def _make_plans(
