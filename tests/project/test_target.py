@@ -189,6 +189,15 @@ def test_where_no_environment_follows_it_is_asked_for() -> None:
         choose_environment(project(), trigger(), "stagin")
 
 
+def test_an_environment_of_pull_requests_is_told_with_its_number() -> None:
+    with pytest.raises(UsageError) as refused:
+        choose_environment(project(), trigger(branch="topic"))
+    fix = str(refused.value.fix).splitlines()
+    assert "--environment main" in fix[0]
+    assert "pull_request" not in fix[0]
+    assert fix[1] == "or --environment pull_request --pull-request NUMBER"
+
+
 @pytest.mark.parametrize(
     ("changed", "chosen"),
     [
