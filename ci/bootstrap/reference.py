@@ -54,6 +54,8 @@ that roles trust first, and restrict them to the default branch.
 - Roles are passed to SageMaker and Lambda alone, and only the execution role is.
 - Pull requests write their artifacts below a prefix of their own, `<prefix>/pull_request`, and
   their role can write nowhere else: what production runs was put there by production's role.
+- Both roles that run take events from the one queue, and may delete them. Events only hasten a
+  look: where they are gone, executions are looked at within ten minutes ([polling](polling.md)).
 - A pull request's pipeline runs as its environment's execution role. Where that is production's,
   its steps may do what production's may.
 - Jobs of a pipeline with `use_custom_job_prefix` have other names than `pipelines-*`: add theirs.

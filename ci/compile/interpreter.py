@@ -60,13 +60,19 @@ def _ways_to(setting: str) -> str:
     return f"{make}\nor name another: python: python3"
 
 
+def program_environment(
+    environ: Mapping[str, str], *, passed: tuple[str, ...] = ()
+) -> dict[str, str]:
+    """What a program of the user's needs to run at all, and the names that are passed to it."""
+    return {name: environ[name] for name in (*_KEPT, *passed) if name in environ}
+
+
 def child_environment(
     environ: Mapping[str, str], *, passed: tuple[str, ...], scratch: Path, region: str
 ) -> dict[str, str]:
     """The whole environment of the child of a hermetic compile, but for the endpoint's address."""
-    kept = {name: environ[name] for name in (*_KEPT, *passed) if name in environ}
     return {
-        **kept,
+        **program_environment(environ, passed=passed),
         **_settings(scratch, region),
         # The SDK takes defaults from config.yaml in these folders, of this machine or user.
         "HOME": str(scratch / "home"),

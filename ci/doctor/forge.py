@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ci.doctor.model import Finding, Site, fail, ok, warn
+from ci.doctor.model import Finding, Site, State, fail, ok, warn
 from ci.forge.answers import permissions_block
 from ci.posting.marking import PULL_REQUEST
 from ci.posting.refusals import wanted_permissions
-from ci.project.model import ReportSettings
+from ci.project.model import ForgeKind, ReportSettings
 
 _SECONDS = 10.0
 _API = "https://api.github.com"
@@ -17,6 +17,11 @@ _SCOPES = frozenset({"repo", "public_repo"})
 
 def check_token(site: Site) -> Iterator[Finding]:
     """Whether there is a token, whether it reads this repository, and what it says it may."""
+    kind = _kind(site)
+    if kind is not None and kind is not ForgeKind.GITHUB:
+        what = f"the token for {kind.value} is not looked at: GitHub's alone is"
+        yield Finding(state=State.SKIPPED, what=what)
+        return
     token = (site.environ.get("GITHUB_TOKEN") or site.environ.get("GH_TOKEN") or "").strip()
     if not site.repository:
         yield warn("which repository this is cannot be told: no comment is posted")
@@ -28,6 +33,14 @@ def check_token(site: Site) -> Iterator[Finding]:
         )
         return
     yield from _ask(site, token)
+
+
+def _kind(site: Site) -> ForgeKind | None:
+    from ci.forge.opening import kind_of
+
+    if site.project is not None and site.project.forge.kind is not None:
+        return site.project.forge.kind
+    return None if site.trigger is None else kind_of(site.trigger, site.environ)
 
 
 def _ask(site: Site, token: str) -> Iterator[Finding]:

@@ -6,10 +6,9 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ci.compile.interpreter import find_python
+from ci.compile.interpreter import find_python, program_environment
 from ci.compile.isolation import Isolation, IsolationLevel, isolation_level
 from ci.doctor.model import Finding, Site, fail, ok, warn
 from ci.errors import CompileError
@@ -26,6 +25,16 @@ _ASK = (
     "try:\n    sdk = version('sagemaker')\n"
     "except PackageNotFoundError:\n    sdk = None\n"
     "print(json.dumps([platform.python_version(), sdk]))\n"
+)
+
+_MOUNTS, _USER_AND_MOUNTS = 0x00020000, 0x10020000  # flags of unshare(2)
+_ENTER = (
+    "import ctypes, os, sys\n"
+    "libc, user, flags = ctypes.CDLL(None), os.getuid(), int(sys.argv[1])\n"
+    "if libc.unshare(flags): sys.exit(1)\n"
+    "if flags & 0x10000000: open('/proc/self/uid_map', 'w').write(f'{user} {user} 1')\n"
+    "slave = ctypes.c_ulong((1 << 14) | (1 << 19))\n"
+    "sys.exit(libc.mount(b'none', b'/', None, slave, None) != 0)\n"
 )
 
 
@@ -88,7 +97,8 @@ def _interpreter(command: Sequence[str], names: str, site: Site) -> Finding:
         done = subprocess.run(
             [*command, "-c", _ASK],
             cwd=site.root,
-            env=dict(site.environ),
+            # It is the checkout's to say which program this is: no token is for it.
+            env=program_environment(site.environ, passed=("HOME",)),
             capture_output=True,
             text=True,
             timeout=_SECONDS,
@@ -160,9 +170,7 @@ def check_local(site: Site) -> Iterator[Finding]:
         missing.append("aiohttp")
     if find_spec("uv") is None and shutil.which("uv", path=site.environ.get("PATH")) is None:
         missing.append("uv")
-    spaces = (Path("/proc/self/ns") / name for name in ("user", "mnt"))
-    namespaces = all(each.exists() for each in spaces)
-    yield judge_local(platform=sys.platform, missing=missing, namespaces=namespaces)
+    yield judge_local(platform=sys.platform, missing=missing, namespaces=can_isolate_steps())
 
 
 def judge_local(*, platform: str, missing: Sequence[str], namespaces: bool) -> Finding:
@@ -178,8 +186,23 @@ def judge_local(*, platform: str, missing: Sequence[str], namespaces: bool) -> F
             fix="pip install 'sagemaker-gitops[local]'",
         )
     if not namespaces:
-        return warn("this kernel has no namespaces: steps see each other's /opt/ml")
+        return warn(
+            "no mount namespace can be made here: steps see each other's /opt/ml",
+            fix="sysctl -w kernel.unprivileged_userns_clone=1",
+        )
     return ok("the local endpoint can run here")
+
+
+def can_isolate_steps() -> bool:
+    """Whether a process may make the namespace that a step runs in: many systems have them, and
+    forbid them, or what can be done in them."""
+    return any(_enters(flags) for flags in (_USER_AND_MOUNTS, _MOUNTS))
+
+
+def _enters(flags: int) -> bool:
+    command = [sys.executable, "-I", "-c", _ENTER, str(flags)]
+    done = subprocess.run(command, capture_output=True, timeout=_SECONDS, check=False)
+    return done.returncode == 0
 
 
 def check_history(site: Site) -> Iterator[Finding]:

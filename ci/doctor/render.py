@@ -22,7 +22,7 @@ most (`--seconds`).
 
     sagemaker-gitops doctor                         # for main
     sagemaker-gitops doctor --environment pull_request
-    sagemaker-gitops doctor --local                 # with the local endpoint in AWS's place
+    sagemaker-gitops doctor --local                 # starts the local endpoint, in AWS's place
 
 Each finding is `ok`, `warn` or `fail`, with the way out as YAML or a command. The exit code is 0
 where nothing fails, 2 where the project, this machine or its CI has to be mended, and 6 where AWS

@@ -132,8 +132,17 @@ def test_python_with_an_sdk(tmp_path: Path) -> None:
         "definition: definition.json", f"source: pipeline.py:f, python: {sys.executable}"
     )
     scratch.write("sagemaker-gitops.yaml", text)
-    scratch.environ["PYTHONPATH"] = str(packages.parent)
+    # Its packages stand in its environment, and nothing of the job's reaches it.
+    wrapper = tmp_path / "python"
+    wrapper.write_text(
+        f"#!/bin/sh\nenv > {tmp_path}/seen\n"
+        f'PYTHONPATH={packages.parent} exec {sys.executable} "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    scratch.write("sagemaker-gitops.yaml", text.replace(sys.executable, str(wrapper)))
+    scratch.environ["GITHUB_TOKEN"] = "t0ken"
     found = only("python", site(scratch))
+    assert "t0ken" not in (tmp_path / "seen").read_text()
     assert (found.state, "SageMaker SDK 9.8.7" in found.what) == (State.OK, True)
 
 
@@ -192,7 +201,7 @@ def test_a_botocore_that_knows_no_aliases() -> None:
     [
         ("darwin", [], True, "this is darwin"),
         ("linux", ["aiohttp", "uv"], True, "needs aiohttp and uv"),
-        ("linux", [], False, "no namespaces"),
+        ("linux", [], False, "no mount namespace"),
     ],
 )
 def test_a_machine_that_cannot_hold_the_local_endpoint(
@@ -459,6 +468,9 @@ def test_no_token_no_forge_and_no_repository(tmp_path: Path) -> None:
     away = replace(here, environ={"GH_TOKEN": "t", "GITHUB_API_URL": "http://127.0.0.1:9"})
     assert "cannot be reached" in only("token", away).what
     assert only("token", replace(away, repository=None)).state is State.WARN
+    elsewhere = repository(tmp_path, PROJECT + "forge: {kind: gitlab}\n")
+    found = only("token", replace(site(elsewhere), environ={"GITHUB_TOKEN": "t"}))
+    assert (found.state, "gitlab is not looked at" in found.what) == (State.SKIPPED, True)
 
 
 # The runner of checks, and the command
