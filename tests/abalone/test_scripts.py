@@ -319,6 +319,8 @@ NAN_MODEL = (
         (model_archive({"model.joblib": b""}), "no code/inference.py"),
         (model_archive({"../evil.py": b""}), "refuses to unpack"),
     ],
+    # An archive holds the time it was made at, which no test's name may.
+    ids=("no archive", "not finite", "too few", "no code", "outside"),
 )
 def test_a_model_that_cannot_be_measured_gets_no_report(
     endpoint: Endpoint, sets: Path, tmp_path: Path, challenger: bytes, says: str
