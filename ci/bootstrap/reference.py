@@ -60,8 +60,8 @@ that roles trust first, and restrict them to the default branch.
   its steps may do what production's may.
 - Jobs of a pipeline with `use_custom_job_prefix` have other names than `pipelines-*`: add theirs.
 - Orders in comments are obeyed with main's role, which may neither stop a pull request's execution
-  nor decide on its packages: `/sagemaker stop` and `approve` there need
-  `sagemaker:StopPipelineExecution` and `sagemaker:UpdateModelPackage` on pull requests' names added.
+  nor decide on its packages. For `/sagemaker stop` and `approve` there, add
+  `sagemaker:StopPipelineExecution` and `sagemaker:UpdateModelPackage` on pull requests' names.
 - Nothing here was run against AWS itself yet.
 """
 _EXECUTION = """\
