@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ci.approval.subject import Foreign, Subject
     from ci.cli.reporting import Reporter
     from ci.delivery.deploy import Ended
+    from ci.registry.decisions import Decision
     from ci.report.model import Report
     from ci.sagemaker.model import ApprovalStatus, ModelPackage
     from ci.session.session import Session
@@ -36,6 +37,23 @@ class Settled:
     @property
     def code(self) -> ExitCode:
         return ExitCode.OK if self.error is None else self.error.exit_code
+
+
+def carry_out(
+    arguments: argparse.Namespace, shell: Shell, session: "Session", decision: "Decision"
+) -> int:
+    """Decide, then do what follows: the environment's policy, the report, the comment. Nothing is
+    written to a package that is not this project's."""
+    from ci.approval.subject import Foreign
+    from ci.registry.decisions import decide
+
+    subject = own_subject(session, decision.package)
+    if isinstance(subject, Foreign):
+        raise refused(subject)
+    package = decide(subject.adapter.packages, decision)
+    shell.say(f"{package.group} v{package.version}: {package.approval_description}")
+    settled = settle_subject(arguments, shell, replace(subject, package=package))
+    return conclude_one(shell, overtaken(settled, decision.approval))
 
 
 def own_subject(session: "Session", package: str) -> "Subject | Foreign":

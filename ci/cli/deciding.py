@@ -1,7 +1,6 @@
 """The two commands that decide on a model package: `approve` and `reject`."""
 
 import argparse
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -41,36 +40,24 @@ def add_decision_arguments(parser: argparse.ArgumentParser) -> None:
 def decide_on_package(
     arguments: argparse.Namespace, shell: Shell, approval: "ApprovalStatus"
 ) -> int:
-    """Decide, then do what follows: the environment's policy, the report, the comment. Nothing is
-    written to a package that is not this project's."""
-    from ci.approval.subject import Foreign
-    from ci.cli.approving import conclude_one, overtaken, own_subject, refused, settle_subject
-    from ci.registry.decisions import Decision, decide
-    from ci.sagemaker.arn import region_of
+    """Decide on the package that is named, or that is reported."""
+    from ci.cli.approving import carry_out
+    from ci.registry.decisions import Decision
     from ci.sagemaker.model import ApprovalStatus
 
     arguments.commit = settle_commit(arguments.commit, shell)
     session = settle_session(arguments, shell, anywhere=True)
-    arn = _settle_arn(arguments, shell, session, approval)
-    subject = own_subject(session, arn)
-    if isinstance(subject, Foreign):
-        raise refused(subject)
-    package = decide(
-        session.adapter(region_of(arn) or "").packages,
-        Decision(
-            package=arn,
-            approval=approval,
-            expected=ApprovalStatus(arguments.expected),
-            actor=_actor(shell, session),
-            at=datetime.fromtimestamp(shell.clock(), UTC),
-            reason=arguments.reason,
-            pull_request=session.trigger.pull_request,
-            commit=arguments.commit,
-        ),
+    decision = Decision(
+        package=_settle_arn(arguments, shell, session, approval),
+        approval=approval,
+        expected=ApprovalStatus(arguments.expected),
+        actor=_actor(shell, session),
+        at=datetime.fromtimestamp(shell.clock(), UTC),
+        reason=arguments.reason,
+        pull_request=session.trigger.pull_request,
+        commit=arguments.commit,
     )
-    shell.say(f"{package.group} v{package.version}: {package.approval_description}")
-    settled = settle_subject(arguments, shell, replace(subject, package=package))
-    return conclude_one(shell, overtaken(settled, approval))
+    return carry_out(arguments, shell, session, decision)
 
 
 def _settle_arn(

@@ -97,10 +97,9 @@ def _decide(
     pull: "PullRequest",
     forge: "Forge",
 ) -> int:
-    from ci.cli.approving import conclude_one, settle_package
+    from ci.cli.approving import carry_out
     from ci.delivery.chat import Verb
-    from ci.registry.decisions import Decision, decide
-    from ci.sagemaker.arn import region_of
+    from ci.registry.decisions import Decision
     from ci.sagemaker.model import ApprovalStatus
 
     approving = order.verb is Verb.APPROVE
@@ -108,21 +107,17 @@ def _decide(
     arguments.environment = None
     session = settle_session(arguments, shell, anywhere=True)
     chosen = _reported(session, order, approval, pull=pull, forge=forge)
-    package = decide(
-        session.adapter(region_of(chosen.package.arn) or "").packages,
-        Decision(
-            package=chosen.package.arn,
-            approval=approval,
-            expected=ApprovalStatus.PENDING,
-            actor=session.trigger.actor or "unknown",
-            at=datetime.fromtimestamp(shell.clock(), UTC),
-            reason=order.reason,
-            pull_request=pull.number,
-            commit=chosen.commit,
-        ),
+    decision = Decision(
+        package=chosen.package.arn,
+        approval=approval,
+        expected=ApprovalStatus.PENDING,
+        actor=session.trigger.actor or "unknown",
+        at=datetime.fromtimestamp(shell.clock(), UTC),
+        reason=order.reason,
+        pull_request=pull.number,
+        commit=chosen.commit,
     )
-    shell.say(f"{package.group} v{package.version}: {package.approval_description}")
-    return conclude_one(shell, settle_package(arguments, shell, session, package.arn))
+    return carry_out(arguments, shell, session, decision)
 
 
 def _reported(
