@@ -11,11 +11,9 @@ from typing import Any
 
 import pytest
 import yaml
-from support.approving import APPROVALS, DEPLOY, ApprovalLab
-from support.endpoint import client, running_endpoint
+from support.approving import DEPLOY, ApprovalLab, open_lab
+from support.endpoint import client
 from support.forking import warm_process
-from support.github import serve_github
-from support.scratch import new_scratch
 
 pytestmark = pytest.mark.endpoint
 QUICK = ("--poll", "0.1")
@@ -33,20 +31,7 @@ def handler(event, context):
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApprovalLab]:
     folder: Path = tmp_path_factory.mktemp("approvals")
-    (folder / "job").mkdir()
-    with (
-        running_endpoint(folder / "endpoint", images=()) as endpoint,
-        serve_github() as github,
-        warm_process(folder / "forks") as forks,
-    ):
-        lab = ApprovalLab(
-            scratch=new_scratch(folder / "repository", APPROVALS),
-            github=github,
-            address=endpoint.address,
-            forks=forks,
-            folder=folder / "job",
-        )
-        lab.begin()
+    with open_lab(folder) as lab:
         yield lab
 
 

@@ -4,11 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.approving import APPROVALS, ApprovalLab
-from support.endpoint import running_endpoint
-from support.forking import warm_process
-from support.github import serve_github
-from support.scratch import new_scratch
+from support.approving import APPROVALS, ApprovalLab, open_lab
 
 pytestmark = pytest.mark.endpoint
 QUICK = ("--poll", "0.1")
@@ -22,22 +18,9 @@ SECOND = """\
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApprovalLab]:
     folder: Path = tmp_path_factory.mktemp("approve")
-    (folder / "job").mkdir()
     project = APPROVALS.replace("environments:\n", SECOND + "environments:\n")
-    with (
-        running_endpoint(folder / "endpoint", images=()) as endpoint,
-        serve_github() as github,
-        warm_process(folder / "forks") as forks,
-    ):
-        lab = ApprovalLab(
-            scratch=new_scratch(folder / "repository", project),
-            github=github,
-            address=endpoint.address,
-            forks=forks,
-            folder=folder / "job",
-        )
-        lab.begin()
-        github.page = 50
+    with open_lab(folder, project) as lab:
+        lab.github.page = 50
         yield lab
 
 

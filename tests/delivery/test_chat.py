@@ -5,11 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.approving import APPROVALS, ApprovalLab
-from support.endpoint import running_endpoint
-from support.forking import warm_process
-from support.github import ACTIONS, serve_github
-from support.scratch import new_scratch
+from support.approving import ApprovalLab, open_lab
+from support.github import ACTIONS
 
 pytestmark = pytest.mark.endpoint
 
@@ -17,22 +14,9 @@ pytestmark = pytest.mark.endpoint
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApprovalLab]:
     folder: Path = tmp_path_factory.mktemp("chat")
-    (folder / "job").mkdir()
-    with (
-        running_endpoint(folder / "endpoint", images=()) as endpoint,
-        serve_github() as github,
-        warm_process(folder / "forks") as forks,
-    ):
-        lab = ApprovalLab(
-            scratch=new_scratch(folder / "repository", APPROVALS),
-            github=github,
-            address=endpoint.address,
-            forks=forks,
-            folder=folder / "job",
-        )
-        lab.begin()
-        github.page = 50
-        github.roles |= {"anna": "write", "reader": "read", "triager": "triage"}
+    with open_lab(folder) as lab:
+        lab.github.page = 50
+        lab.github.roles |= {"anna": "write", "reader": "read", "triager": "triage"}
         yield lab
 
 
@@ -199,6 +183,9 @@ def test_stop(lab: ApprovalLab) -> None:
     assert (done.code, signs) == (0, ["eyes", "+1"]), done.err
     assert executions(lab, "quality-pr-14")[0]["PipelineExecutionStatus"] == "Stopped"
     assert "stopped" in lab.reports(14)[0].splitlines()[1].lower()
-    nothing, signs = lab.say(9, "/sagemaker stop")
+    head = lab.scratch.git("rev-parse", "HEAD")
+    lab.github.add_pull(15, head)
+    lab.github.push("topic-15", head, "2026-03-02T09:00:00Z")
+    nothing, signs = lab.say(15, "/sagemaker stop")
     assert (nothing.code, signs) == (2, ["eyes", "-1"])
-    assert "there is no execution of" in lab.answers(9)[0]
+    assert "there is no execution of" in lab.answers(15)[0]

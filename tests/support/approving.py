@@ -4,19 +4,20 @@ import io
 import json
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from support.acting import comment_event, pull_request_event
 from support.archives import model_archive
-from support.endpoint import client
-from support.forking import Forks
-from support.github import REPOSITORY, FakeGitHub
+from support.endpoint import client, running_endpoint
+from support.forking import Forks, warm_process
+from support.github import REPOSITORY, FakeGitHub, serve_github
 from support.github_job import aws_environ
 from support.jobs import ROLE
-from support.scratch import PROJECT, Result, Scratch, quality_definition
+from support.scratch import PROJECT, Result, Scratch, new_scratch, quality_definition
 
 DEPLOY = Path(__file__).parents[2] / "pipelines" / "abalone" / "deploy.py"
 ROLE_ARN = ROLE.partition(": ")[2].strip()
@@ -236,3 +237,23 @@ class ApprovalLab:
         body = runtime.invoke_endpoint(EndpointName="quality", Body=b"x", ContentType="text/plain")
         text: str = body["Body"].read().decode()
         return text
+
+
+@contextmanager
+def open_lab(folder: Path, project: str = APPROVALS) -> Iterator[ApprovalLab]:
+    """A lab of its own under `folder`: a repository with `project`, its first commit made."""
+    (folder / "job").mkdir()
+    with (
+        running_endpoint(folder / "endpoint", images=()) as endpoint,
+        serve_github() as github,
+        warm_process(folder / "forks") as forks,
+    ):
+        lab = ApprovalLab(
+            scratch=new_scratch(folder / "repository", project),
+            github=github,
+            address=endpoint.address,
+            forks=forks,
+            folder=folder / "job",
+        )
+        lab.begin()
+        yield lab
