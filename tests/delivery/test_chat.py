@@ -183,7 +183,8 @@ def test_stop(lab: ApprovalLab) -> None:
     assert (done.code, signs) == (0, ["eyes", "+1"]), done.err
     assert executions(lab, "quality-pr-14")[0]["PipelineExecutionStatus"] == "Stopped"
     assert "stopped" in lab.reports(14)[0].splitlines()[1].lower()
-    head = lab.scratch.git("rev-parse", "HEAD")
+    head = lab.commit("fifteen", branch="topic-15")
+    lab.scratch.git("checkout", "-q", "main")
     lab.github.add_pull(15, head)
     lab.github.push("topic-15", head, "2026-03-02T09:00:00Z")
     nothing, signs = lab.say(15, "/sagemaker stop")
