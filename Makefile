@@ -53,13 +53,14 @@ endef
 
 $(BUILD)/envs/sdk-v3/.ready $(BUILD)/envs/sdk-v2/.ready $(BUILD)/envs/model/.ready: | $(filter $(BUILD)/%,$(UV))
 
-# What the tests hold the loopback GitHub to: 400 MB of descriptions, cut down to 120 KB.
-$(BUILD)/github/description.json: requirements/github/package-lock.json tests/support/github_contract.py
-	@echo "installing GitHub's description of its API ($@)"
+# What the tests hold the loopback GitHub to: 400 MB of descriptions, cut down to 130 KB.
+$(BUILD)/github/description.json: requirements/github/package-lock.json tests/support/github_contract.py tests/support/github_graphql.py | .venv/.ready
+	@echo "installing GitHub's description of its API ($(@D))"
 	@command -v npm >/dev/null || { echo "npm is needed. On Debian: apt-get install npm" >&2; exit 2; }
 	@rm -rf $(@D) && mkdir -p $(@D)/npm && cp requirements/github/package*.json requirements/github/.npmrc $(@D)/npm
 	@cd $(@D)/npm && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
-	@$(PYTHON) tests/support/github_contract.py $(@D)/npm/node_modules/@octokit/openapi/generated $@
+	@$(BIN)/python tests/support/github_graphql.py $(@D)/npm/node_modules/@octokit/graphql-schema/schema.graphql $(@D)/schema.graphql
+	@$(BIN)/python tests/support/github_contract.py $(@D)/npm/node_modules/@octokit/openapi/generated $@
 	@rm -rf $(@D)/npm
 
 lock: | $(filter $(BUILD)/%,$(UV))

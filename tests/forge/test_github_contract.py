@@ -8,6 +8,7 @@ import pytest
 from support import github_contract
 from support.github import REPOSITORY, FakeGitHub, Fault, serve_github
 from support.github_contract import EDITIONS, OPERATIONS, Contract, contract, shapes
+from support.github_graphql import questions
 from support.reports import COMMIT, REPORTS
 
 from ci.errors import ForgeError
@@ -140,6 +141,50 @@ def test_what_is_wrong_is_found(
     found = description.complaints(method, f"/repos/o/r{path}", query, body, status, answer)
     assert bool(found) is (complaint is not None), found
     assert complaint is None or complaint in found[0]
+
+
+VIEWER = "query { viewer { login } }"
+FOLD = (
+    "mutation($id: ID!) { minimizeComment(input: {subjectId: $id, classifier: OUTDATED})"
+    " { minimizedComment { isMinimized } } }"
+)
+FOLDED = {"minimizeComment": {"minimizedComment": {"isMinimized": True}}}
+
+
+@pytest.mark.parametrize(
+    ("query", "variables", "data", "complaint"),
+    [
+        (VIEWER, {}, {"viewer": {"login": "octocat"}}, None),
+        (FOLD, {"id": "IC_1"}, FOLDED, None),
+        (VIEWER.replace("login", "logins"), {}, {}, "Cannot query field 'logins'"),
+        (VIEWER.replace("login", "login("), {}, {}, "Syntax Error"),
+        (VIEWER, {}, {"viewer": {"name": "octocat"}}, "User.login"),
+        (VIEWER, {}, {"viewer": {"login": "octocat", "id": "1"}}, "the answer"),
+        (FOLD, {}, FOLDED, "'$id' has invalid value"),
+        (FOLD.replace("OUTDATED", "OLD"), {"id": "IC_1"}, FOLDED, "'OLD' does not exist"),
+        (FOLD.replace("subjectId", "id"), {"id": "IC_1"}, FOLDED, "unknown field 'id'"),
+        (FOLD.replace("ID!", "Int!"), {"id": 1}, FOLDED, "expecting type 'ID!'"),
+        (FOLD, {"id": "IC_1"}, {"minimizeComment": {"minimizedComment": {}}}, "isMinimized"),
+    ],
+)
+def test_what_is_wrong_with_a_question_is_found(
+    query: str, variables: object, data: object, complaint: str | None
+) -> None:
+    held = questions()
+    assert held is not None, INSTALL
+    found = held.complaints({"query": query, "variables": variables}, {"data": data})
+    assert bool(found) is (complaint is not None), found
+    assert complaint is None or complaint in " ".join(found)
+
+
+def test_a_question_that_github_does_not_know_is_told() -> None:
+    def ask() -> None:
+        with serve_github() as github:
+            body = {"query": "query { viewer { nickname } }"}
+            Client(github.address, "t0ken").request("POST", "/graphql", body=body, purpose="ask")
+
+    with pytest.raises(AssertionError, match="nickname"):
+        ask()
 
 
 def test_a_loopback_that_drifts_is_told() -> None:
