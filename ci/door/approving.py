@@ -97,7 +97,8 @@ def _on_package(detail: Mapping[str, Any], world: World) -> dict[str, object]:
     arn = checked_package(detail.get("ModelPackageArn"), "ModelPackageArn")
     clients = world.clients()
     packages = Packages(clients)
-    package = packages.describe(arn)
+    # Its reason is repeated to CodePipeline.
+    package = world.redactor.value(packages.describe(arn))
     places = _places(world)
     answered = answer_waiting(CodePipeline(clients), packages, package, places, world.say)
     return {"package": arn, "approval": package.approval.value, "answered": answered}

@@ -18,7 +18,7 @@ from ci.delivery.polling import is_passing
 from ci.door.answer import Answer, answer_bug, answer_error, answer_late, answer_trouble
 from ci.door.approving import answer_approval, follow_event
 from ci.door.delivering import Delivering
-from ci.door.invocation import Invocation, job_of, parse_invocation
+from ci.door.invocation import Invocation, job_of, parse_invocation, secrets_of
 from ci.door.once import Once
 from ci.door.progress import Progress, decode
 from ci.door.settings import Command, parse_settings
@@ -34,6 +34,10 @@ class Context(Protocol):
     def get_remaining_time_in_millis(self) -> int: ...
 
 
+class Unanswered(Exception):
+    """An event came to no answer. Its words are masked."""
+
+
 def handler(event: Mapping[str, Any], context: Context) -> dict[str, object]:
     """Answer one event. It returns what was answered; it raises where no answer could be given,
     so that Lambda invokes it again."""
@@ -41,10 +45,22 @@ def handler(event: Mapping[str, Any], context: Context) -> dict[str, object]:
     def left() -> float:
         return context.get_remaining_time_in_millis() / 1000
 
+    world = open_world(os.environ, left, secrets_of(event))
     sweep(Path(tempfile.gettempdir()), now=time.time())
-    world = open_world(os.environ, left, _secrets_of(event))
+    return answer_event(event, world)
+
+
+def answer_event(event: Mapping[str, Any], world: World) -> dict[str, object]:
+    """As `handler`, in this world. What Lambda writes into the log by itself, the last words of an
+    invocation that failed, holds no secret either: Unanswered."""
     job = job_of(event)
-    return follow_event(event, world) if job is None else answer_job(job, event, world)
+    try:
+        done = follow_event(event, world) if job is None else answer_job(job, event, world)
+        return world.redactor.value(done)
+    except Exception as error:  # noqa: BLE001  # whatever it is, its words are masked
+        if not isinstance(error, GitOpsError):
+            world.say(traceback.format_exc())
+        raise Unanswered(world.hidden(f"{type(error).__name__}: {error}")) from None
 
 
 def answer_job(job: str, event: Mapping[str, Any], world: World) -> dict[str, object]:
@@ -54,9 +70,9 @@ def answer_job(job: str, event: Mapping[str, Any], world: World) -> dict[str, ob
     hide = world.redactor.text
     with Once(service, job, left=world.left(), late=work.late, hide=hide) as once:
         taken = once.give(work.answer(event))
-    told = once.given
-    world.say(f"Job {job}: {_shown(told)}" + ("" if taken else " (answered before)"))
-    return {"job": job, "answer": _shown(told), "taken": taken}
+    told = world.hidden(_shown(once.given))
+    world.say(f"Job {job}: {told}" + ("" if taken else " (answered before)"))
+    return {"job": job, "answer": told, "taken": taken}
 
 
 class _Work:
@@ -105,13 +121,6 @@ class _Work:
         if self._delivering is None or not self._delivering.started:
             return self._progress
         return replace(self._progress, executions=tuple(self._delivering.started))
-
-
-def _secrets_of(event: Mapping[str, Any]) -> tuple[str, ...]:
-    try:
-        return tuple(parse_invocation(event).credentials.values())
-    except GitOpsError:
-        return ()
 
 
 def _shown(answer: Answer | None) -> str:

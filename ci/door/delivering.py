@@ -103,6 +103,8 @@ class Delivering:
                 fix='Name the artifact that holds the repository: {"source": "SourceArtifact"}',
             )
         project = load_project(file)
+        if project.report.mask_accounts:
+            self.world.mask_accounts()
         return self._with_python(project), trigger, folder
 
     def _with_python(self, project: Project) -> Project:

@@ -4,12 +4,14 @@ The event's form: docs.aws.amazon.com/codepipeline, "Invoke an AWS Lambda functi
 and the shapes Job and JobData of the API.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ci.errors import UsageError
+from ci.text.environment import secrets_in
 
 JOB = "CodePipeline.job"
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -48,6 +50,28 @@ def job_of(event: object) -> str | None:
     job = event.get(JOB) if isinstance(event, Mapping) else None
     found = job.get("id") if isinstance(job, Mapping) else None
     return found if isinstance(found, str) and _ID.fullmatch(found) else None
+
+
+def secrets_of(event: object) -> tuple[str, ...]:
+    """A job's credentials, and the values of pipeline parameters whose names say that they are
+    secret. Also those of an event that is broken elsewhere: they are hidden before anything is
+    said of it."""
+    data = _within(event, JOB, "data")
+    credentials = _within(data, "artifactCredentials").values()
+    given = _within(data, "actionConfiguration", "configuration").get("UserParameters")
+    try:
+        parameters = _within(json.loads(str(given)), "parameters")
+    except (ValueError, RecursionError):
+        parameters = {}
+    named = {name: value for name, value in parameters.items() if isinstance(value, str)}
+    return (*(each for each in credentials if isinstance(each, str)), *secrets_in(named))
+
+
+def _within(value: object, *names: str) -> Mapping[str, Any]:
+    """The mapping at the end of this path; an empty one where there is none."""
+    for name in names:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value if isinstance(value, Mapping) else {}
 
 
 def parse_invocation(event: Mapping[str, Any]) -> Invocation:

@@ -176,4 +176,5 @@ def _flag(value: object) -> bool:
 
 def _wrong(name: str, value: object, wanted: str) -> UsageError:
     shown = json.dumps(value, ensure_ascii=False)
-    return UsageError(f"{shown[:80]} is not {wanted}", where=f"{WHERE}: {name}")
+    # Not cut: half a secret is not known for one, and all parameters are 1,000 characters at most.
+    return UsageError(f"{shown} is not {wanted}", where=f"{WHERE}: {name}")

@@ -29,6 +29,7 @@ class World:
     redactor: Redactor
     write: Callable[[str], None]
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    _masks: list[Redactor] = field(default_factory=list, repr=False)
     _clients: dict[str, Clients] = field(default_factory=dict, repr=False)
 
     @property
@@ -49,7 +50,17 @@ class World:
         return open_clients(self.region, {**own, **credentials}, sleep=self.sleep)
 
     def say(self, text: str) -> None:
-        self.write(self.redactor.text(text))
+        self.write(self.hidden(text))
+
+    def hidden(self, text: str) -> str:
+        """`text` as the log may hold it: without secrets, and without accounts where those are
+        masked. CodePipeline itself is told the accounts: it names the execution's ARN anyway."""
+        text = self.redactor.text(text)
+        return self._masks[0].text(text) if self._masks else text
+
+    def mask_accounts(self) -> None:
+        """The log holds no account id from now on."""
+        self._masks[:] = [Redactor(mask_accounts=True)]
 
 
 def open_world(

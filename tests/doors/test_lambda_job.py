@@ -1,56 +1,33 @@
-"""A job of CodePipeline, call by call: to its verdict, through faults, twice, and refused."""
+"""A job of CodePipeline, call by call: to its verdict, through faults, and twice."""
 
 import io
 import json
-import os
 import threading
 import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from support.codepipeline import BUCKET, OWN_KEY, Job, Refused, serve_codepipeline
-from support.endpoint import client, running_endpoint
+from support.codepipeline import BUCKET, OWN_KEY, Job, Refused
+from support.endpoint import client
 from support.github import REPOSITORY, serve_github
-from support.lambda_job import Stage, zipped
-from support.scratch import PROJECT, new_scratch, quality_definition
+from support.lambda_job import OURS, Stage, open_stage
+from support.scratch import quality_definition
 
 from ci.door.codepipeline import _Work
-from ci.door.invocation import job_of
-from ci.door.progress import LIMIT, Progress, decode, encode
-from ci.door.source import sweep
-from ci.errors import AwsError, UsageError
+from ci.errors import AwsError
 from ci.sagemaker.codepipeline import Failure, FailureType, Success
 from ci.text.redact import Redactor
 
-OURS = {"repository": REPOSITORY}
 DOWN = "http://127.0.0.1:9"
-ROLE = "arn:aws:iam::000000000000:role/sagemaker-gitops-local"
 pytestmark = pytest.mark.endpoint
 
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    folder = tmp_path_factory.mktemp("lambda")
-    project = PROJECT.replace("region: us-east-1", f"region: us-east-1\nrole: {ROLE}")
-    scratch = new_scratch(folder / "repository", project)
-    scratch.git("remote", "add", "origin", f"https://github.com/{REPOSITORY}.git")
-    with (
-        running_endpoint(folder / "endpoint") as endpoint,
-        serve_codepipeline(endpoint.address) as service,
-    ):
-        client(endpoint, "s3").create_bucket(Bucket=BUCKET)
-        yield Stage(scratch=scratch, service=service, folder=folder)
-
-
-def deliver(stage: Stage, rmse: float, **settings: object) -> tuple[str, str]:
-    """A commit whose model has this error, as an artifact: the commit and the artifact's key."""
-    stage.scratch.define(quality_definition(rmse))
-    return stage.scratch.commit(f"rmse {rmse}"), stage.upload()
+    with open_stage(tmp_path_factory.mktemp("lambda")) as opened:
+        yield opened
 
 
 def executions(stage: Stage) -> list[str]:
@@ -63,7 +40,7 @@ def executions(stage: Stage) -> list[str]:
 
 
 def test_a_job_from_its_first_call_to_its_verdict(stage: Stage) -> None:
-    commit, key = deliver(stage, 2.5)
+    commit, key = stage.deliver(2.5)
     job = stage.service.start(
         {"commit": commit, "branch": "main", "repository": REPOSITORY},
         inputs={"Source": key},
@@ -98,7 +75,7 @@ def test_a_job_from_its_first_call_to_its_verdict(stage: Stage) -> None:
 
 
 def test_the_pull_request_that_was_merged_gets_its_comment(stage: Stage) -> None:
-    commit, key = deliver(stage, 2.45)
+    commit, key = stage.deliver(2.45)
     secret = "t0ken-of-the-function"
     with serve_github() as github:
         github.tokens[secret] = "github-actions[bot]"
@@ -117,7 +94,7 @@ def test_the_pull_request_that_was_merged_gets_its_comment(stage: Stage) -> None
 
 
 def test_what_is_never_started_is_told_beside_the_commit(stage: Stage) -> None:
-    commit, key = deliver(stage, 2.44)
+    commit, key = stage.deliver(2.44)
     broken = stage.upload({**_files(stage), "definition.json": "{"})
     with serve_github() as github:
         watched = replace(stage, more={"GITHUB_TOKEN": "t0ken", "GITHUB_API_URL": github.address})
@@ -136,7 +113,7 @@ def _files(stage: Stage) -> dict[str, bytes | str]:
 
 
 def test_a_first_call_that_comes_twice_is_one_execution(stage: Stage) -> None:
-    commit, key = deliver(stage, 2.4)
+    commit, key = stage.deliver(2.4)
     before = len(executions(stage))
     job = stage.service.start({**OURS, "commit": commit}, inputs={"Source": key})
     assert stage.invoke(job)["taken"] is True
@@ -145,7 +122,7 @@ def test_a_first_call_that_comes_twice_is_one_execution(stage: Stage) -> None:
 
 
 def test_a_gate_that_fails_fails_the_job_with_its_sentence(stage: Stage) -> None:
-    commit, key = deliver(stage, 4.5)
+    commit, key = stage.deliver(4.5)
     job = stage.service.start({**OURS, "commit": commit}, inputs={"Source": key})
     operation, last, _ = stage.run(job)
     assert operation == "PutJobFailureResult"
@@ -156,7 +133,7 @@ def test_a_gate_that_fails_fails_the_job_with_its_sentence(stage: Stage) -> None
 
 
 def test_work_that_is_cut_short_goes_on_and_a_timeout_too_short_is_told(stage: Stage) -> None:
-    commit, key = deliver(stage, 2.3)
+    commit, key = stage.deliver(2.3)
     job: Job | None = stage.service.start({**OURS, "commit": commit}, inputs={"Source": key})
     before, answers = len(executions(stage)), []
     while job is not None:
@@ -195,7 +172,7 @@ class Stuck(Redactor):
 
 
 def test_an_aws_that_is_away_is_waited_for_and_not_for_ever(stage: Stage) -> None:
-    commit, key = deliver(stage, 2.2)
+    commit, key = stage.deliver(2.2)
     job = stage.service.start({**OURS, "commit": commit}, inputs={"Source": key})
     away = replace(stage.world(), environ={**stage.environ, "AWS_ENDPOINT_URL": DOWN})
     work = _Work(away)
@@ -214,7 +191,7 @@ def test_an_aws_that_is_away_is_waited_for_and_not_for_ever(stage: Stage) -> Non
 
 
 def test_an_answer_that_does_not_arrive_makes_lambda_call_again(stage: Stage) -> None:
-    commit, key = deliver(stage, 2.1)
+    commit, key = stage.deliver(2.1)
     job = stage.service.start({**OURS, "commit": commit}, inputs={"Source": key})
 
     def away(_operation: str) -> None:
@@ -263,7 +240,7 @@ def test_a_deadline_fails_the_job_and_leaves_the_execution_running(stage: Stage)
 
 
 def test_a_plan_of_an_earlier_stage_is_applied_and_nothing_else(stage: Stage) -> None:
-    commit, key = deliver(stage, 1.9)
+    commit, key = stage.deliver(1.9)
     recorded = stage.folder / "planned"
     environ = {**stage.environ, "AWS_ACCESS_KEY_ID": OWN_KEY}
     stage.scratch.environ.update(environ)
@@ -294,178 +271,10 @@ def test_a_plan_of_an_earlier_stage_is_applied_and_nothing_else(stage: Stage) ->
     name = "externalExecutionId"
     assert again["executionDetails"][name] == last["executionDetails"][name]
     # Something else was deployed since: what was reviewed is not what would be changed.
-    other, key = deliver(stage, 1.85)
+    other, key = stage.deliver(1.85)
     assert stage.run(stage.service.start({**OURS, "commit": other}, inputs={"Source": key}))[0] == (
         "PutJobSuccessResult"
     )
     operation, moved, _ = stage.run(stage.service.start(given, inputs=inputs))
     assert operation == "PutJobFailureResult"
     assert moved["failureDetails"]["type"] == "RevisionOutOfSync"
-
-
-@pytest.fixture(scope="module")
-def artifact(stage: Stage) -> str:
-    """The repository, for jobs that never come to deploy it."""
-    return deliver(stage, 1.8)[1]
-
-
-REFUSED = [
-    ({"commit": "1" * 40, "repository": ""}, "which repository", "ConfigurationError"),
-    ({"comit": "x"}, "did you mean `commit`", "ConfigurationError"),
-    ("{", "not JSON", "ConfigurationError"),
-    ('{"commit": "a", "commit": "b"}', "there twice", "ConfigurationError"),
-    ({"commit": "main"}, "not the hash of a commit", "ConfigurationError"),
-    ({}, "nothing tells which commit", "ConfigurationError"),
-    ({"commit": "1" * 40, "pipelines": ["qualty"]}, "quality", "ConfigurationError"),
-    ({"commit": "1" * 40, "source": "Other"}, "no input artifact", "ConfigurationError"),
-    ({"commit": "1" * 40, "plan": "Source:../.."}, "leads out", "ConfigurationError"),
-    ({"commit": "1" * 40, "project-file": "/etc/passwd"}, "leads out", "ConfigurationError"),
-    ({"commit": "1" * 40, "deadline": "soon"}, "duration", "ConfigurationError"),
-    ({"commit": "1" * 40, "parameters": {"A": [1]}}, "is not a text", "ConfigurationError"),
-]
-
-
-@pytest.mark.parametrize(("given", "told", "kind"), REFUSED, ids=lambda value: str(value)[:24])
-def test_what_cannot_be_done_is_told_once(
-    stage: Stage, artifact: str, given: object, told: str, kind: str
-) -> None:
-    whole = {**OURS, **given} if isinstance(given, dict) else given
-    job = stage.service.start(whole, inputs={"Source": artifact})
-    stage.invoke(job)
-    assert job.answer is not None
-    operation, request = job.answer
-    assert operation == "PutJobFailureResult"
-    assert told in request["failureDetails"]["message"]
-    assert request["failureDetails"]["type"] == kind
-
-
-CLONE = json.dumps({"repository": "https://github.com/acme/mlops", "commit": "x"}).encode()
-ARCHIVES = [
-    (zipped({"../../evil": "x"}), "reaches out"),
-    (zipped({"/tmp/evil": "x"}), "reaches out"),
-    (zipped({"a": "x"}, {"link": "/etc"}), "reaches out"),
-    (zipped({"d/x": "x"}, {"d/up": "..", "d/out": "up/../.."}), "reaches out"),
-    (zipped({"link/x": "x"}, {"link": "d"}), "cannot be unpacked"),
-    (zipped({"a": "x"}, {"loop": "loop"}), "cannot be unpacked"),
-    (zipped({"a": "x"})[:-30], "no zip file"),
-    (zipped({"a": "x" * 9999})[:40] + zipped({"a": "x" * 9999})[60:], "cannot be unpacked"),
-    (CLONE, "full clone"),
-    (b"", "no zip file"),
-    (zipped({"README.md": "x"}), "there is no sagemaker-gitops.yaml"),
-]
-
-
-@pytest.mark.parametrize(("data", "told"), ARCHIVES, ids=lambda value: str(value)[-24:])
-def test_archives_that_nobody_vouches_for(stage: Stage, data: bytes, told: str) -> None:
-    outside = set(Path("/tmp").iterdir())
-    job = stage.service.start({**OURS, "commit": "1" * 40}, inputs={"Source": stage.put(data)})
-    stage.invoke(job)
-    assert job.answer is not None
-    assert told in job.answer[1]["failureDetails"]["message"]
-    assert not [each for each in set(Path("/tmp").iterdir()) - outside if each.name == "evil"]
-
-
-def test_links_that_stay_inside_are_kept(stage: Stage) -> None:
-    commit, _ = deliver(stage, 1.75)
-    files = {
-        name: (stage.scratch.root / name).read_bytes()
-        for name in ("sagemaker-gitops.yaml", "definition.json")
-    }
-    held = {
-        "sagemaker-gitops.yaml": files["sagemaker-gitops.yaml"],
-        "d/real": files["definition.json"],
-    }
-    key = stage.put(zipped(held, {"definition.json": "d/real"}))
-    job = stage.service.start({**OURS, "commit": commit}, inputs={"Source": key})
-    stage.invoke(job)
-    assert job.answer is not None
-    assert job.answer[0] == "PutJobSuccessResult", job.answer
-
-
-def test_an_artifact_that_is_gone_and_one_that_is_closed(stage: Stage) -> None:
-    gone = stage.service.start({**OURS, "commit": "1" * 40}, inputs={"Source": "mlops/none"})
-    stage.invoke(gone)
-    assert gone.answer is not None
-    assert gone.answer[1]["failureDetails"]["type"] == "RevisionUnavailable"
-    _, key = deliver(stage, 1.7)
-    closed = stage.service.start({**OURS, "commit": "1" * 40}, inputs={"Source": key})
-    closed.data["artifactCredentials"]["accessKeyId"] = "ASIASOMEBODY"
-    stage.invoke(closed)
-    assert closed.answer is not None
-    details = closed.answer[1]["failureDetails"]
-    assert details["type"] == "PermissionError"
-    assert "s3:GetObject" in details["message"]
-    assert "artifact-secret-key" not in details["message"]
-
-
-def test_a_token_of_somebody_else_is_refused(stage: Stage) -> None:
-    commit, key = deliver(stage, 1.65)
-    first = stage.service.start({**OURS, "commit": commit}, inputs={"Source": key})
-    stage.invoke(first)
-    following = stage.service.following(first)
-    assert following is not None
-    other, key = deliver(stage, 1.6)
-    token = following.data["continuationToken"]
-    for text, told in ((token, "of another commit"), ("{}", "was not written by"), ("zzz", "not")):
-        job = stage.service.start({**OURS, "commit": other}, inputs={"Source": key})
-        job.data["continuationToken"] = text
-        stage.invoke(job)
-        assert job.answer is not None
-        assert told in job.answer[1]["failureDetails"]["message"]
-
-
-def test_a_bug_fails_the_job_once_and_hides_what_is_secret(stage: Stage) -> None:
-    commit, key = deliver(stage, 1.55)
-    job = stage.service.start({**OURS, "commit": commit}, inputs={"Source": key})
-    blocked = stage.folder / "file"
-    blocked.write_text("in the way")
-    world = replace(stage.world(), scratch=blocked)
-    stage.invoke(job, world)
-    assert job.answer is not None
-    operation, request = job.answer
-    assert operation == "PutJobFailureResult"
-    assert "a bug in this program" in request["failureDetails"]["message"]
-    assert not [line for line in stage.said if "artifact-session-token" in line]
-
-
-def test_an_event_without_a_job_is_no_job() -> None:
-    for event in ({}, {"CodePipeline.job": None}, {"CodePipeline.job": {"id": "x"}}):
-        assert job_of(event) is None
-
-
-@given(st.lists(st.integers(0, 16**12 - 1), max_size=60), st.floats(0, 2e9))
-def test_progress_comes_back_as_it_was(ids: list[int], began: float) -> None:
-    place = "arn:aws:sagemaker:eu-west-1:111122223333:pipeline/some-pipeline-name/execution"
-    progress = Progress(
-        began=round(began, 3),
-        executions=tuple(f"{place}/{each:012x}" for each in ids),
-        seen="0" * 8,
-    )
-    try:
-        token = encode(progress)
-    except UsageError:
-        assert len(ids) > 25
-        return
-    assert len(token) <= LIMIT
-    assert decode(token, now=0.0) == progress
-
-
-@given(st.text())
-def test_no_token_breaks_the_program(text: str) -> None:
-    try:
-        decode(text, now=1.0)
-    except UsageError:
-        return
-    assert not text
-
-
-def test_what_earlier_calls_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
-    names = ("sagemaker-gitops-old", "sagemaker-gitops-new", "other-old", "sagemaker-gitops")
-    for name in names:
-        (tmp_path / name).mkdir()
-        if not name.endswith("new"):
-            os.utime(tmp_path / name, (0, 0))
-    (tmp_path / "sagemaker-gitops-bug.txt").write_text("a file")
-    sweep(tmp_path, now=time.time())
-    left = {each.name for each in tmp_path.iterdir()}
-    assert left == {*names[1:], "sagemaker-gitops-bug.txt"}

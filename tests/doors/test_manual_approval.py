@@ -207,6 +207,27 @@ def sync(world: World, package: str) -> None:
 
 
 @pytest.mark.endpoint
+def test_a_reason_that_holds_a_secret_reaches_neither_the_log_nor_codepipeline(
+    world: World,
+) -> None:
+    _, package = world.register()
+    secret = "key-of-the-function"
+    world.sagemaker.update_model_package(
+        ModelPackageArn=package,
+        ModelApprovalStatus="Rejected",
+        ApprovalDescription=f"biased, see https://x/?k={secret}",
+    )
+    world.stage.more["MODEL_API_KEY"] = secret
+    assert world.follow(package_event(package))["answered"] == 1
+    del world.stage.more["MODEL_API_KEY"]
+    summary = world.service.pipelines["mlops"].decided[PLACE]["summary"]
+    assert "biased" in summary
+    assert secret not in summary
+    assert "biased" in world.stage.said[-1]
+    assert secret not in "\n".join(world.stage.said)
+
+
+@pytest.mark.endpoint
 def test_an_answer_comes_to_the_package_and_twice_is_once(world: World) -> None:
     execution, package = world.register()
     world.answered(execution, "Succeeded", by=ALICE, summary="looks good\x00")

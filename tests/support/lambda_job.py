@@ -4,16 +4,22 @@ their end by the handler's own code."""
 import io
 import time
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ci.door.codepipeline import answer_job
+from ci.door.invocation import secrets_of
 from ci.door.world import World, open_world
-from support.codepipeline import BUCKET, ENVIRONMENT, FakeCodePipeline, Job
-from support.endpoint import client
-from support.scratch import Scratch
+from support.codepipeline import BUCKET, ENVIRONMENT, FakeCodePipeline, Job, serve_codepipeline
+from support.endpoint import client, running_endpoint
+from support.github import REPOSITORY
+from support.scratch import PROJECT, Scratch, new_scratch, quality_definition
+
+OURS = {"repository": REPOSITORY}
+ROLE = "arn:aws:iam::000000000000:role/sagemaker-gitops-local"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,9 +41,16 @@ class Stage:
         aws = {"AWS_ENDPOINT_URL": address, "AWS_REGION": "us-east-1"}
         return {**ENVIRONMENT, **aws, **self.more}
 
-    def world(self, *, seconds: float = 300.0, left: Callable[[], float] | None = None) -> World:
+    def world(
+        self,
+        *,
+        seconds: float = 300.0,
+        left: Callable[[], float] | None = None,
+        event: object = None,
+    ) -> World:
         ends = time.monotonic() + seconds
-        world = open_world(self.environ, left or (lambda: ends - time.monotonic()))
+        left = left or (lambda: ends - time.monotonic())
+        world = open_world(self.environ, left, secrets_of(event))
         return replace(
             world,
             clock=lambda: time.time() + self.clock,
@@ -45,6 +58,12 @@ class Stage:
             scratch=self.folder / "scratch",
             write=self.said.append,
         )
+
+    def deliver(self, rmse: float) -> tuple[str, str]:
+        """A commit whose model has this error, as an artifact: the commit and the artifact's
+        key."""
+        self.scratch.define(quality_definition(rmse))
+        return self.scratch.commit(f"rmse {rmse}"), self.upload()
 
     def upload(self, files: Mapping[str, bytes | str] | None = None) -> str:
         """An artifact of the repository as it is, or of `files`; its key."""
@@ -66,7 +85,7 @@ class Stage:
         return body
 
     def invoke(self, job: Job, world: World | None = None) -> dict[str, object]:
-        return answer_job(job.id, job.event, world or self.world())
+        return answer_job(job.id, job.event, world or self.world(event=job.event))
 
     def run(self, job: Job, *, seconds: float = 90.0) -> tuple[str, dict[str, Any], int]:
         """Call after call until the job is done: the last answer, and how many calls it took."""
@@ -81,6 +100,20 @@ class Stage:
             job = following
             time.sleep(0.2)
         raise AssertionError("the job did not end")
+
+
+@contextmanager
+def open_stage(folder: Path, more: str = "") -> Iterator[Stage]:
+    """A stage of the project of `support.scratch`, with `more` in its project file."""
+    project = PROJECT.replace("region: us-east-1", f"region: us-east-1\nrole: {ROLE}") + more
+    scratch = new_scratch(folder / "repository", project)
+    scratch.git("remote", "add", "origin", f"https://github.com/{REPOSITORY}.git")
+    with (
+        running_endpoint(folder / "endpoint") as endpoint,
+        serve_codepipeline(endpoint.address) as service,
+    ):
+        client(endpoint, "s3").create_bucket(Bucket=BUCKET)
+        yield Stage(scratch=scratch, service=service, folder=folder)
 
 
 def zipped(files: Mapping[str, bytes | str], links: Mapping[str, str] | None = None) -> bytes:
