@@ -235,11 +235,15 @@ def open_bitbucket(
     address: str, token: str, repository: str, *, sleep: Callable[[float], None] = time.sleep
 ) -> Bitbucket:
     """`token` is an access token, or `account:password` with an app password or API token."""
-    prefix = "Bearer "
-    if ":" in token:
-        prefix, token = "Basic ", base64.b64encode(token.encode()).decode()
-    manners = Manners(prefix=prefix, advice=_ADVICE)
-    return Bitbucket(Client(address, token, manners=manners, sleep=sleep), repository)
+    manners, shown = manners_of(token)
+    return Bitbucket(Client(address, shown, manners=manners, sleep=sleep), repository)
+
+
+def manners_of(token: str) -> tuple[Manners, str]:
+    """How this token is shown, and as what."""
+    if ":" not in token:
+        return Manners(advice=_ADVICE), token
+    return Manners(prefix="Basic ", advice=_ADVICE), base64.b64encode(token.encode()).decode()
 
 
 def _key(context: str) -> str:

@@ -28,14 +28,15 @@ _NEXT = re.compile(r'<([^>]+)>\s*;[^,]*\brel="?next"?')
 
 
 @dataclass(frozen=True, slots=True)
-class _HeaderAuth(requests.auth.AuthBase):
-    """Given as `auth`, so that a .netrc file can not put another password in its place."""
+class HeaderAuth(requests.auth.AuthBase):
+    """A token in a header. Given as `auth`, so that a .netrc file can not put another password in
+    its place."""
 
     header: str
     value: str
 
     def __repr__(self) -> str:
-        return f"_HeaderAuth({self.header!r}, ...)"
+        return f"HeaderAuth({self.header!r}, ...)"
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers[self.header] = self.value
@@ -90,7 +91,7 @@ class Client:
         manners: Manners = GITHUB,
     ) -> None:
         self.base_url = base_url.rstrip("/")
-        self._auth = _HeaderAuth(manners.header, f"{manners.prefix}{token}")
+        self._auth = HeaderAuth(manners.header, f"{manners.prefix}{token}")
         self._advice = manners.advice
         self._sleep = sleep
         self._clock = clock

@@ -9,7 +9,7 @@ neither.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from ci.errors import AwsError, ForgeError
@@ -60,6 +60,17 @@ HOSTS = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """A repository on its forge, and what opens it. `address` and `token` are empty for
+    CodeCommit, which takes the job's AWS credentials."""
+
+    kind: ForgeKind
+    repository: str
+    address: str = ""
+    token: str = field(default="", repr=False)
+
+
 def open_forge(
     trigger: Trigger,
     environ: Mapping[str, str],
@@ -73,15 +84,33 @@ def open_forge(
     `learn` is told a token that was read from where the project file says, before it is used.
     ForgeError where what the environment or the file says of it cannot be right.
     """
+    access = find_access(trigger, environ, sleep=sleep, project=project, learn=learn)
+    if access is None:
+        return None
+    if access.kind is ForgeKind.CODECOMMIT:
+        region = project.region if project is not None else None
+        return _codecommit(trigger, environ, access.repository, region, sleep)
+    return _open(access, environ, sleep)
+
+
+def find_access(
+    trigger: Trigger,
+    environ: Mapping[str, str],
+    *,
+    sleep: Callable[[float], None],
+    project: Project | None = None,
+    learn: Callable[[str], None] = lambda _: None,
+) -> Access | None:
+    """As `open_forge`: which forge it opens, where, and with what."""
     trusted = project is not None and not trigger.from_fork and trigger.door is not Door.LAPTOP
     settings = project.forge if project is not None and trusted else ForgeSettings()
     repository = trigger.repository or settings.repository
     kind = settings.kind or kind_of(trigger, environ)
     if repository is None or kind is None:
         return None
-    region = project.region if project is not None else None
     if kind is ForgeKind.CODECOMMIT:
-        return _codecommit(trigger, environ, repository, region, sleep)
+        return Access(kind=kind, repository=repository)
+    region = project.region if project is not None else None
     address = _address(kind, trigger, environ)
     token = _at_hand(kind, environ)
     if token is not None:
@@ -92,7 +121,7 @@ def open_forge(
         learn(token or "")
     if token is None or address is None:
         return None
-    return _open(kind, address, token, repository, environ, sleep)
+    return Access(kind=kind, repository=repository, address=address, token=token)
 
 
 def _at_hand(kind: ForgeKind, environ: Mapping[str, str]) -> str | None:
@@ -163,14 +192,10 @@ def _address(kind: ForgeKind, trigger: Trigger, environ: Mapping[str, str]) -> s
 
 
 def _open(
-    kind: ForgeKind,
-    address: str,
-    token: str,
-    repository: str,
-    environ: Mapping[str, str],
-    sleep: Callable[[float], None],
+    access: Access, environ: Mapping[str, str], sleep: Callable[[float], None]
 ) -> Forge | None:
-    match kind:
+    address, token, repository = access.address, access.token, access.repository
+    match access.kind:
         case ForgeKind.GITLAB:
             return gitlab.open_gitlab(address, token, repository, sleep=sleep)
         case ForgeKind.BITBUCKET:
