@@ -17,7 +17,7 @@ from ci.execution.identity import (
     execution_parameters,
     execution_token,
 )
-from ci.execution.start import Run, ownership_tags
+from ci.execution.upsert import Run, ownership_tags
 from ci.project.model import CompileMode, Target
 from ci.project.names import OWN
 from ci.session.parameters import refuse_parameters

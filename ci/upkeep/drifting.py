@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from ci.delivery.planning import PULL_REQUEST, plan_against_deployed
-from ci.execution.start import deploy
+from ci.execution.upsert import deploy
 from ci.plan.model import Kind, NamedChange, Plan
 from ci.plan.words import differences
 from ci.project.names import OWN, template_fields

@@ -15,8 +15,9 @@ from support.faults import Fault, Phase, Rule, faulty_proxy
 
 from ci.execution.find import find_executions, next_again, superseded_executions
 from ci.execution.follow import Surroundings, follow
-from ci.execution.identity import Identity
-from ci.execution.start import UpsertKind, deploy, ensure_execution, plan_upsert
+from ci.execution.identity import Identity, parse_description
+from ci.execution.start import ensure_execution
+from ci.execution.upsert import UpsertKind, deploy, plan_upsert, same_definition
 from ci.sagemaker.adapter import SageMaker
 from ci.sagemaker.model import ExecutionStatus
 
@@ -73,6 +74,35 @@ def test_unchanged_is_not_updated_but_its_tags_are_repaired(aws: SageMaker, tmp_
     assert held.version_id == again.version_id == 1
     assert held.tags["sagemaker-gitops:commit"] == "e" * 40
     assert plan_upsert(bundle, held, make_run(bundle, name="same", commit="e" * 40)).tags == {}
+
+
+def test_numbers_that_python_takes_for_equal_are_another_definition(
+    aws: SageMaker, tmp_path: Path
+) -> None:
+    whole = condition_definition().replace(b'"go"', b'"1"').replace(b'"Mode"', b'"Mode","Max":1')
+    deploy(aws, bundle := make_bundle(whole, tmp_path), make_run(bundle, name="equal"))
+    for other in (b'"Max":1.0', b'"Max":true'):
+        moved = make_bundle(whole.replace(b'"Max":1', other), tmp_path)
+        assert not same_definition(whole, moved.definition)
+        assert deploy(aws, moved, make_run(moved, name="equal")).upsert.kind is UpsertKind.UPDATE
+    assert same_definition(whole, json.dumps(json.loads(whole), indent=2).encode())
+
+
+def test_a_label_that_could_not_be_written_is_written_by_the_next_run(
+    address: str, tmp_path: Path
+) -> None:
+    bundle = make_bundle(condition_definition(), tmp_path)
+    with faulty_proxy(address) as faults:
+        faults.rules = [Rule(fault=Fault.DENIED, operation="UpdatePipelineVersion")]
+        deploy(adapter(faults.address), bundle, make_run(bundle, name="label"))
+    aws = adapter(address)
+    assert [each.description for each in aws.pipelines.versions("label")] == [None]
+    deploy(aws, bundle, make_run(bundle, name="label"))
+    deploy(aws, bundle, make_run(bundle, name="label", commit="e" * 40))
+    [version] = aws.pipelines.versions("label")
+    record = parse_description(version.description)
+    assert record is not None
+    assert record.commit == COMMIT
 
 
 def test_two_jobs_at_once_make_one_execution(address: str, tmp_path: Path) -> None:
@@ -202,7 +232,8 @@ def test_killed_at_every_call_before_and_after_its_effect(address: str, tmp_path
             held = aws.pipelines.find(name)
             assert arns == [again.arn], (phase, number)
             assert held is not None
-            assert len(aws.pipelines.versions(name)) == 1
+            [version] = aws.pipelines.versions(name)
+            assert parse_description(version.description) is not None, (phase, number)
             if not killed:
                 assert child.returncode == 0
                 break

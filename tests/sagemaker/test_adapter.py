@@ -14,7 +14,8 @@ from support.faults import Fault, Rule, faulty_proxy
 
 from ci.compile.bundle import Function
 from ci.errors import AwsError
-from ci.execution.start import deploy, ensure_execution
+from ci.execution.start import ensure_execution
+from ci.execution.upsert import deploy
 from ci.registry.packages import (
     Provenance,
     champion,
@@ -74,7 +75,8 @@ def test_listings_are_read_to_the_last_page(aws: SageMaker, tmp_path: Path) -> N
 
 
 def ensure_execution_quickly(aws: SageMaker, run: object) -> str:
-    from ci.execution.start import Run, start
+    from ci.execution.start import start
+    from ci.execution.upsert import Run
 
     assert isinstance(run, Run)
     return start(aws.executions, run, version_id=1)

@@ -10,7 +10,7 @@ import pytest
 from ci.compile.bundle import Artifact, Bundle, Function
 from ci.errors import DefinitionError
 from ci.execution.ownership import claim, owner_tags
-from ci.execution.start import Run, deploy
+from ci.execution.upsert import Run, deploy
 from ci.sagemaker.adapter import SageMaker
 from ci.sagemaker.functions import Put
 

@@ -13,7 +13,7 @@ from ci.execution.identity import (
     display_name,
     execution_token,
 )
-from ci.execution.start import Run, ownership_tags
+from ci.execution.upsert import Run, ownership_tags
 from ci.sagemaker.adapter import SageMaker
 from ci.sagemaker.clients import open_clients
 
