@@ -8,6 +8,7 @@ from dataclasses import replace
 from ci.definition.canonical import canonical_bytes
 from ci.definition.model import Definition, Parameter
 from ci.plan.artifacts import Side, split_code
+from ci.plan.compute import describe_image, describe_instances
 from ci.plan.model import (
     MISSING,
     Baseline,
@@ -98,7 +99,6 @@ def _compared(deployed: PipelineState, new: PipelineState) -> PipelineState:
         deployed,
         role=None if new.role is None else deployed.role,
         parallelism=None if new.parallelism is None else deployed.parallelism,
-        description=None if new.description is None else deployed.description,
         tags={key: value for key, value in deployed.tags.items() if key in new.tags},
     )
 
@@ -137,7 +137,14 @@ def _step_changes(
     for name, step in flat.items():
         before = earlier.get(name)
         if before is None or deployed is None:
-            yield StepChange(name=name, type=step.step.type, kind=Kind.ADDED, content=step.document)
+            yield StepChange(
+                name=name,
+                type=step.step.type,
+                kind=Kind.ADDED,
+                content=step.document,
+                instances=describe_instances(step.step, new.definition),
+                image=describe_image(step.step, new.definition),
+            )
             continue
         if before is step or (name not in old_names and _equal(before.document, step.document)):
             continue
@@ -200,13 +207,12 @@ def _parameter(parameter: Parameter | None) -> object:
 
 
 def _settings(new: PipelineState, deployed: PipelineState | None) -> Iterator[NamedChange]:
-    """Role, parallelism, description, tags, and what stands beside the steps in the definition."""
+    """Role, parallelism, tags, and what stands beside the steps in the definition."""
     if deployed is None:
         return
     for name, old, now in (
         ("role", deployed.role, new.role),
         ("parallelism", deployed.parallelism, new.parallelism),
-        ("description", deployed.description, new.description),
     ):
         if now is not None:
             yield from _named(name, MISSING if old is None else old, now)
@@ -294,7 +300,6 @@ def _digest(state: PipelineState) -> str:
         or hashlib.sha256(canonical_bytes(state.definition.raw)).hexdigest(),
         "role": state.role,
         "parallelism": state.parallelism,
-        "description": state.description,
         "tags": {k: v for k, v in state.tags.items() if k not in VOLATILE_TAGS},
         "functions": functions,
     }

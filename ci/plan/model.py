@@ -37,7 +37,6 @@ class PipelineState:
     files: Files = no_files
     role: str | None = None
     parallelism: int | None = None
-    description: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     functions: Mapping[str, FunctionState] | None = None
     identity: str | None = None
@@ -120,7 +119,8 @@ class CodeChange:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepChange:
     """What becomes of a step. `old_name` is set where it was renamed. For an added or removed step
-    `changes` is empty: `content` has its arguments."""
+    `changes` is empty: `content` has its arguments; of an added one `instances` and `image` are
+    what it runs on."""
 
     name: str
     type: str
@@ -129,6 +129,8 @@ class StepChange:
     changes: tuple[Change, ...] = ()
     code: tuple[CodeChange, ...] = ()
     content: Mapping[str, object] = field(default_factory=dict)
+    instances: str | None = None
+    image: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

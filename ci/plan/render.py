@@ -1,16 +1,18 @@
 """The plan for people: Markdown for a pull request, lines for a terminal, JSON for programs.
 
 Everything that comes from a definition or a file is shown as it is and does nothing: no Markdown,
-no HTML, no mention, no escape sequence in it takes effect.
+no HTML, no mention, no escape sequence in it takes effect. A change is told whole, a new pipeline
+by its outline (`ci.plan.outline`) with all arguments folded, or left to `--verbose`.
 """
 
 import html
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ci.plan.document import plan_to_json
 from ci.plan.model import CodeChange, Kind, NamedChange, Plan, StepChange, StepRun, Verdict
+from ci.plan.outline import Outline, outline
 from ci.plan.words import (
     BASELINES,
     SIGNS,
@@ -32,23 +34,30 @@ _LONGEST_VALUE = 160
 _RUNS_SHOWN = 60
 _LONGEST_PLACE = 80
 _FOLDED_FROM = 12  # lines of an added or removed step
+_NOTHING_GIVEN: Mapping[str, object] = {}
 _NO_WIDTH = "\u200b"
 _HEADING, _SENTENCE = "heading", "sentence"
 _COLORS = {"+": "32", "-": "31", "~": "33", "@": "36", _HEADING: "1"}
 
 
 def render_markdown(
-    plan: Plan, *, title: str | None = None, subject: str | None = None, limit: int = 60_000
+    plan: Plan,
+    *,
+    title: str | None = None,
+    subject: str | None = None,
+    given: Mapping[str, object] = _NOTHING_GIVEN,
+    limit: int = 60_000,
 ) -> str:
     """The plan as GitHub Markdown of at most `limit` characters (a comment holds 65,536).
-    `subject` is a line below the title that says where the plan is for.
+    `subject` is a line below the title that says where the plan is for, `given` holds the values
+    that executions are given in place of the parameters' defaults.
 
     What does not fit goes in this order: code diffs beyond 80 lines a file, all code diffs,
     the arguments of each step, the steps beyond the first that fit.
     """
     text = ""
     for code_lines, argument_lines in ((400, 400), (80, 80), (0, 40), (0, 0)):
-        sections = list(_markdown(plan, title, code_lines, argument_lines))
+        sections = list(_markdown(plan, title, given, code_lines, argument_lines))
         if subject:
             sections.insert(1, _text(subject))
         text = "\n\n".join(sections) + "\n"
@@ -61,14 +70,22 @@ def render_markdown(
     return "\n\n".join(sections[:kept]) + note
 
 
-def render_terminal(plan: Plan, *, width: int | None = None, color: bool = False) -> str:
-    """The plan as lines, with ANSI colors if `color`.
+def render_terminal(
+    plan: Plan,
+    *,
+    given: Mapping[str, object] = _NOTHING_GIVEN,
+    verbose: bool = False,
+    width: int | None = None,
+    color: bool = False,
+) -> str:
+    """The plan as lines, with ANSI colors if `color`; `verbose` tells all arguments of a new
+    pipeline too.
 
     Sentences are wrapped at `width` columns (None: not at all). Lines of values and code stay
     whole: where they are cut, what differs may be what is gone.
     """
     lines: list[str] = []
-    for style, line in _terminal(plan):
+    for style, line in _terminal(plan, given, verbose=verbose):
         if style == _SENTENCE:
             lines.extend(_wrapped(line, width))
             continue
@@ -107,7 +124,13 @@ def fenced(lines: Sequence[str], language: str = "diff") -> str:
     return f"{'`' * ticks}{language}\n{body}\n{'`' * ticks}"
 
 
-def _markdown(plan: Plan, title: str | None, code_lines: int, argument_lines: int) -> Iterator[str]:
+def _markdown(
+    plan: Plan,
+    title: str | None,
+    given: Mapping[str, object],
+    code_lines: int,
+    argument_lines: int,
+) -> Iterator[str]:
     yield f"### {_text(title) if title else 'Plan for ' + inline(plan.pipeline)}"
     yield f"**{_text(summary(plan))}**"
     if BASELINES[plan.baseline]:
@@ -118,16 +141,51 @@ def _markdown(plan: Plan, title: str | None, code_lines: int, argument_lines: in
     if plan.unread:
         listed = ", ".join(inline(name) for name in plan.unread)
         yield f"Not compared, since what is deployed could not be read: {listed}."
-    named = [*_named_lines(plan.settings), *_parameter_lines(plan.parameters)]
+    named = [*_named_lines(plan.settings), *_parameter_lines(plan.parameters, given)]
     if named:
         yield fenced(_cut(named, 200))
-    for function in plan.functions:
-        yield from _function_markdown(function, code_lines)
-    for step in plan.steps:
-        yield from _step_markdown(step, plan, code_lines, argument_lines)
-    if plan.runs and not (plan.empty and all(r.verdict is Verdict.CACHE for r in plan.runs)):
-        yield _runs_table(plan)
+    if plan.exists:
+        for function in plan.functions:
+            yield from _function_markdown(function, code_lines)
+        for step in plan.steps:
+            yield from _step_markdown(step, plan, code_lines, argument_lines)
+        if plan.runs and not (plan.empty and all(r.verdict is Verdict.CACHE for r in plan.runs)):
+            yield _runs_table(plan)
+    else:
+        yield _outline_table(outline(plan))
+        yield _folded_arguments(plan, argument_lines)
     yield f"<sub>Plan {inline(plan.digest)}</sub>"
+
+
+def _outline_table(outlined: Sequence[Outline]) -> str:
+    rows = ["| step | type | on | what it does |", "|---|---|---|---|"]
+    for each in outlined[:_RUNS_SHOWN]:
+        does = _text("; ".join(part for part in (each.when, *each.does) if part))
+        on = inline(each.on[:_LONGEST_PLACE]) if each.on else ""
+        rows.append(f"| {inline(each.name)} | {_text(each.type)} | {on} | {does} |")
+    if len(outlined) > _RUNS_SHOWN:
+        rows.append(f"| {len(outlined) - _RUNS_SHOWN} more | | | |")
+    return "\n".join(rows)
+
+
+def _folded_arguments(plan: Plan, argument_lines: int) -> str:
+    blocks, count = [], 0
+    for name, lines in _whole(plan):
+        count += len(lines)
+        blocks.append(f"{inline(name)}\n\n{fenced(_cut(lines, argument_lines))}")
+    if not argument_lines:
+        return f"{count} lines of arguments are left out here."
+    body = "\n\n".join(blocks)
+    head = f"All {count} lines of arguments"
+    return f"<details><summary>{head}</summary>\n\n{body}\n\n</details>"
+
+
+def _whole(plan: Plan) -> Iterator[tuple[str, list[str]]]:
+    """Functions and steps that have arguments, with a line for each."""
+    for function in plan.functions:
+        yield function.name, list(_function_lines(function))
+    for step in plan.steps:
+        yield step.name, list(_step_lines(step))
 
 
 def _step_markdown(
@@ -199,13 +257,15 @@ def _named_lines(changes: Sequence[NamedChange]) -> Iterator[str]:
             yield f"+ {name}: {shown(change.new, _LONGEST_VALUE)}"
 
 
-def _parameter_lines(changes: Sequence[NamedChange]) -> Iterator[str]:
+def _parameter_lines(changes: Sequence[NamedChange], given: Mapping[str, object]) -> Iterator[str]:
     for change in changes:
         name = f"parameter {visible(change.name)}"
         if change.kind is not Kind.ADDED:
             yield f"- {name}: {_parameter(change.old)}"
         if change.kind is not Kind.REMOVED:
-            yield f"+ {name}: {_parameter(change.new)}"
+            value = given.get(change.name)
+            then = "" if value is None else f"; given {shown(value, _LONGEST_VALUE)}"
+            yield f"+ {name}: {_parameter(change.new)}{then}"
 
 
 def _parameter(value: object) -> str:
@@ -234,7 +294,9 @@ def _place(run: StepRun) -> str:
     return ", ".join(inline(part[:_LONGEST_PLACE]) for part in (run.instances, run.image) if part)
 
 
-def _terminal(plan: Plan) -> Iterator[tuple[str, str]]:
+def _terminal(
+    plan: Plan, given: Mapping[str, object], *, verbose: bool
+) -> Iterator[tuple[str, str]]:
     """Lines with their style: a heading, a sentence, or plain (colored by its sign)."""
     yield _HEADING, f"Plan for {visible(plan.pipeline)}"
     yield _SENTENCE, summary(plan)
@@ -246,8 +308,28 @@ def _terminal(plan: Plan) -> Iterator[tuple[str, str]]:
     if plan.unread:
         listed = ", ".join(visible(name) for name in plan.unread)
         yield _SENTENCE, f"Not compared, since what is deployed could not be read: {listed}"
-    named = [*_named_lines(plan.settings), *_parameter_lines(plan.parameters)]
+    named = [*_named_lines(plan.settings), *_parameter_lines(plan.parameters, given)]
     yield from _block("", named)
+    yield from _whole_terminal(plan) if plan.exists or verbose else _outline_terminal(plan)
+    yield "", ""
+    yield "", f"Plan {plan.digest}"
+
+
+def _outline_terminal(plan: Plan) -> Iterator[tuple[str, str]]:
+    yield "", ""
+    for each in outline(plan):
+        then = f", {visible(each.when)}" if each.when else ""
+        yield "", f"+ {visible(each.name)} ({visible(each.type)}){then}"
+        on = f"on {each.on[:_LONGEST_PLACE]}" if each.on else ""
+        does = "; ".join(part for part in (on, *each.does) if part)
+        if does:
+            yield _SENTENCE, f"    {visible(does)}"
+    yield "", ""
+    count = sum(len(lines) for _, lines in _whole(plan))
+    yield _SENTENCE, f"plan --verbose shows all {count} lines of arguments."
+
+
+def _whole_terminal(plan: Plan) -> Iterator[tuple[str, str]]:
     for function in plan.functions:
         code = [] if function.code is None else list(_code_terminal(function.code))
         head = f"{SIGNS[function.kind]} {visible(function.name)} (Lambda function) {function.kind}"
@@ -265,8 +347,6 @@ def _terminal(plan: Plan) -> Iterator[tuple[str, str]]:
             told = f"  {visible(run.name):<{wide}}  {verdict(run)}: {why(run)}"
             place = [visible(part[:_LONGEST_PLACE]) for part in (run.instances, run.image) if part]
             yield _SENTENCE, f"{told} [{', '.join(place)}]" if place else told
-    yield "", ""
-    yield "", f"Plan {plan.digest}"
 
 
 def _block(head: str, lines: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -16,7 +16,6 @@ def wanted_state(
     *,
     role: str | None = None,
     parallelism: int | None = None,
-    description: str | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> PipelineState:
     """What a bundle would deploy. Its artifacts are read from disk when a change needs them."""
@@ -25,7 +24,6 @@ def wanted_state(
         files=bundle_files(bundle),
         role=role,
         parallelism=parallelism,
-        description=description,
         tags={} if tags is None else tags,
         functions={
             function.name: FunctionState(
@@ -51,7 +49,6 @@ def deployed_state(
         files=files,
         role=pipeline.role,
         parallelism=pipeline.parallelism,
-        description=pipeline.description,
         tags=pipeline.tags,
         functions=functions,
     )

@@ -6,6 +6,7 @@ last. A section that grows with its input is shortened at little loss before a s
 docs/report.md has the order as a table.
 """
 
+import re
 from functools import partial
 
 from ci.report import words
@@ -77,8 +78,10 @@ def _plan(report: Report) -> Section | None:
 
 
 def _opened(title: str, body: str) -> str:
-    """Where the plan is all there is to read, it is not hidden while it is short."""
-    return body if body.count("\n") < _OPEN_PLAN else folded(title, body)
+    """Where the plan is all there is to read, it is not hidden while it is short but for its
+    folds."""
+    shown = re.sub(r"<details>.*?</details>", "", body, flags=re.DOTALL)
+    return body if shown.count("\n") < _OPEN_PLAN else folded(title, body)
 
 
 def _parameters(report: Report) -> Section | None:

@@ -44,6 +44,17 @@ def test_applying_a_plan_makes_the_next_plan_empty(scratch: Scratch) -> None:
     assert only_plan(plan(scratch))["digest"] == after["digest"]
 
 
+def test_scripts_can_ask_whether_anything_changes(scratch: Scratch) -> None:
+    scratch.define(quality_definition(1.95))
+    scratch.commit("asked")
+    ask = ("plan", "--local", "--detailed-exitcode")
+    assert scratch.run(*ask).code == 1
+    assert scratch.run(*ask[:2]).code == 0
+    assert start(scratch).code == 0
+    assert scratch.run(*ask).code == 0
+    assert scratch.run(*ask, "--parameter", "nameless").code == 2
+
+
 def test_settings_of_the_environment_are_planned_and_deployed(scratch: Scratch) -> None:
     scratch.define(quality_definition(2.0))
     scratch.commit("settings")

@@ -1,6 +1,7 @@
 """How a plan reads: golden renderings, and hostile text that does nothing."""
 
 import copy
+import dataclasses
 import html.parser
 import json
 import re
@@ -15,7 +16,8 @@ from support.definitions import parsed, processing, s3_input, small_pipeline
 
 from ci.plan.diff import plan_changes
 from ci.plan.document import plan_to_json
-from ci.plan.model import Files, FunctionState, PipelineState, Plan
+from ci.plan.model import Files, FunctionState, Kind, PipelineState, Plan, StepChange
+from ci.plan.outline import outline
 from ci.plan.render import fenced, inline, render_markdown, render_terminal
 from ci.plan.words import summary, visible
 
@@ -126,6 +128,69 @@ def test_the_summary_is_one_line() -> None:
     assert "\n" not in summary(created())
 
 
+def test_a_new_pipeline_is_outlined_and_all_of_it_is_a_flag_away() -> None:
+    plan = created()
+    short, whole = render_terminal(plan), render_terminal(plan, verbose=True)
+    lines = [line for line in whole.splitlines() if line.startswith("    + ")]
+    assert len(short.splitlines()) < len(whole.splitlines()) / 3
+    assert f"all {len(lines)} lines" in short
+    for step in plan.steps:
+        assert f"+ {step.name} ({step.type})" in short
+    markdown = render_markdown(plan)
+    shown, _, folded = markdown.partition("<details>")
+    assert not any(line.strip() in shown for line in lines)
+    assert all(line.strip() in folded for line in lines)
+
+
+def test_a_change_is_whole_with_and_without_the_flag() -> None:
+    assert render_terminal(reviewed(), verbose=True) == render_terminal(reviewed())
+
+
+def test_a_parameter_tells_the_value_it_is_given() -> None:
+    line = "parameter Bound: Float = 6.0; given 2.5"
+    assert line in render_terminal(created(), given={"Bound": 2.5})
+    assert line in render_markdown(created(), given={"Bound": 2.5})
+
+
+def outlined(*steps: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    document = small_pipeline()
+    document["Steps"].extend(steps)
+    plan = plan_changes(PipelineState(definition=parsed(document)), None, pipeline="p")
+    return {each.name: each.does for each in outline(plan)}
+
+
+def test_conditions_read_as_sentences() -> None:
+    bound = {"Get": "Parameters.Bound"}
+    below = {"Type": "LessThan", "LeftValue": bound, "RightValue": 1}
+    either = {"Type": "Or", "Conditions": [below, {"Type": "Not", "Condition": below}]}
+    inside = {"Type": "In", "QueryValue": bound, "Values": ["a", 2]}
+    arguments = {"Conditions": [either, inside], "IfSteps": [], "ElseSteps": []}
+    found = outlined({"Name": "Odd", "Type": "Condition", "Arguments": arguments})
+    assert found["Odd"] == ("asks (Bound < 1 or not (Bound < 1)) and Bound in a, 2",)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=8,
+)
+MEMBERS = ("Conditions", "ProcessingOutputConfig", "HyperParameters", "TransformOutput")
+
+
+@given(
+    st.sampled_from(["Condition", "Processing", "Training", "Transform", "Lambda", "Fail", "New"]),
+    st.dictionaries(st.sampled_from((*MEMBERS, "ErrorMessage", "Outputs")), JSON),
+)
+@settings(max_examples=60, deadline=None)
+def test_no_shape_of_arguments_breaks_an_outline(kind: str, arguments: dict[str, Any]) -> None:
+    step = StepChange(
+        name="x", type=kind, kind=Kind.ADDED, content={"Type": kind, "Arguments": arguments}
+    )
+    plan = dataclasses.replace(created(), steps=(step,))
+    assert render_terminal(plan).count("+ x (") == 1
+    render_markdown(plan)
+
+
 def test_color_is_the_only_difference_of_a_colored_terminal() -> None:
     plain = render_terminal(reviewed())
     colored = render_terminal(reviewed(), color=True)
@@ -214,6 +279,11 @@ def test_hostile_text_is_inert(text: str) -> None:
     assert page.tags <= TAGS
     assert not re.search(r"@\w|#\d|www\.|https?://", page.text)
     json.dumps(plan_to_json(plan))
+    new = dataclasses.replace(plan, exists=False, runs=())
+    page = Rendered(render_markdown(new))
+    assert page.tags <= TAGS
+    assert not re.search(r"@\w|#\d|www\.|https?://", page.text)
+    assert not re.search(r"[\x1b\u202e\r\0\u2028]", render_terminal(new))
 
 
 @given(st.text(max_size=40))

@@ -34,6 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="compare with what --out wrote, and not with what is deployed",
     )
     parser.add_argument("--markdown", metavar="FILE", help="write the plan as Markdown")
+    parser.add_argument(
+        "--verbose", action="store_true", help="all arguments of a new pipeline, not its outline"
+    )
+    parser.add_argument(
+        "--detailed-exitcode", action="store_true", help="end in 1 where anything changes"
+    )
 
 
 def run(arguments: argparse.Namespace, shell: Shell) -> int:
@@ -49,9 +55,14 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
     plans = _make_plans(arguments, shell, session, jobs)
     for planned in plans:
         shell.say(describe_subject(session, planned.target))
-        shell.say(
-            render_terminal(planned.plan, width=shell.columns, color=shell.color).rstrip("\n")
+        shown = render_terminal(
+            planned.plan,
+            given=planned.target.parameters,
+            verbose=arguments.verbose,
+            width=shell.columns,
+            color=shell.color,
         )
+        shell.say(shown.rstrip("\n"))
         if arguments.out:
             from ci.delivery.recorded import write_plan
 
@@ -63,7 +74,11 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
         shell.say(f"  {_deploy_command(arguments)}")
     if arguments.markdown:
         texts = [
-            render_markdown(planned.plan, subject=describe_subject(session, planned.target))
+            render_markdown(
+                planned.plan,
+                subject=describe_subject(session, planned.target),
+                given=planned.target.parameters,
+            )
             for planned in plans
         ]
         _write(shell.cwd / arguments.markdown, "\n".join(texts))
@@ -72,7 +87,8 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
         for planned in plans
     ]
     shell.emit({"plans": documents})
-    return ExitCode.OK
+    changes = any(not planned.plan.empty for planned in plans)
+    return ExitCode.FAILED if changes and arguments.detailed_exitcode else ExitCode.OK
 
 
 def _deploy_command(arguments: argparse.Namespace) -> str:
