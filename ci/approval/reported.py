@@ -6,6 +6,7 @@ that could be meant is refused: nobody approves by chance.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from ci.delivery.evidence import fetch_package
 from ci.errors import AwsError
@@ -22,32 +23,44 @@ from ci.text.redact import ACCOUNT_MASK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What a comment of ours is about. `changed` is the time of its text, by the forge's clock."""
+
+    marker: Marker
+    changed: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reported:
-    """A package that a report names. `commit` is the report's."""
+    """A package that a report names. `commit` is the report's, `shown` the comment that names it;
+    None where the executions told."""
 
     pipeline: str
     environment: str
     commit: str
     execution: str
     package: ModelPackage
+    shown: Shown | None = None
 
 
-def shown_markers(forge: Forge, number: int, place: str | None) -> tuple[Marker, ...]:
+def shown_reports(forge: Forge, number: int, place: str | None) -> tuple[Shown, ...]:
     """What our comments on a pull request are about: of each pipeline and environment the last
     comment's. Another author's comment counts for nothing, nor does one of another project file
     than that at `place` (None: the root's)."""
     login = forge.whoami().lower()
-    found: dict[tuple[str, str], Marker] = {}
+    found: dict[tuple[str, str], Shown] = {}
     for comment in forge.comments(number):
         marker = parse_marker(comment.body) if comment.author.lower() == login else None
         if marker is not None and marker.project == short_project(place):
-            found[marker.pipeline, marker.environment] = marker
+            shown = Shown(marker=marker, changed=comment.changed)
+            found[marker.pipeline, marker.environment] = shown
     return tuple(found.values())
 
 
-def from_markers(session: Session, markers: Iterable[Marker]) -> Iterator[Reported]:
-    """The packages of the executions that markers name."""
-    for marker in markers:
+def from_reports(session: Session, reports: Iterable[Shown]) -> Iterator[Reported]:
+    """The packages of the executions that comments name."""
+    for shown in reports:
+        marker = shown.marker
         if marker.execution is None or marker.pipeline not in session.project.pipelines:
             continue
         package = _registered(session, marker.execution)
@@ -58,6 +71,7 @@ def from_markers(session: Session, markers: Iterable[Marker]) -> Iterator[Report
                 commit=marker.commit,
                 execution=marker.execution,
                 package=package,
+                shown=shown,
             )
 
 

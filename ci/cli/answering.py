@@ -24,12 +24,6 @@ if TYPE_CHECKING:
     from ci.trigger.model import Remark, Trigger
 
 
-class Refused(GitOpsError):
-    """An order that is not obeyed."""
-
-    exit_code = ExitCode.USAGE
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Talk:
     """Where an order was given: `forge` twice, as what keeps comments and as what knows people."""
@@ -142,6 +136,7 @@ def _obey(talk: _Talk, project: "Project", order: "Order") -> int:
 def _perform(talk: _Talk, project: "Project", order: "Order") -> int | None:
     """The exit code; None where the order was handed on to another job."""
     from ci.cli import ordered
+    from ci.cli.ordered import Refused
     from ci.delivery.chat import HELP, Verb, needs_time, refusal, runs_code
     from ci.forge.model import Reviewed
     from ci.project.target import find_environment, find_pipeline
@@ -176,7 +171,13 @@ def _perform(talk: _Talk, project: "Project", order: "Order") -> int | None:
             fix="Check out the default branch in the job that answers comments.",
         )
     return ordered.decide_or_stop(
-        talk.arguments, talk.shell, trigger, order, pull=pull, forge=talk.forge
+        talk.arguments,
+        talk.shell,
+        trigger,
+        order,
+        remark=talk.remark,
+        pull=pull,
+        forge=talk.forge,
     )
 
 

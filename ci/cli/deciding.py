@@ -112,19 +112,20 @@ def _how(session: "Session", each: "Reported") -> str:
 
 def _shown(arguments: argparse.Namespace, shell: Shell, session: "Session") -> "list[Reported]":
     """What the pull request's comments name; nothing where the forge cannot be asked."""
-    from ci.approval.reported import from_markers, shown_markers
+    from ci.approval.reported import from_reports, shown_reports
     from ci.posting.place import find_place
 
     number = session.trigger.pull_request
     place = find_place(session.project.file, session.environ).project
     try:
         forge = session.forge(sleep=shell.pause, learn=shell.learn)
-        markers = () if forge is None or number is None else shown_markers(forge, number, place)
+        shown = () if forge is None or number is None else shown_reports(forge, number, place)
     except ForgeError as error:
         shell.warn(f"warning: {error}")
         return []
     wanted = arguments.environment
-    return list(from_markers(session, (m for m in markers if wanted in {None, "", m.environment})))
+    meant = (each for each in shown if wanted in {None, "", each.marker.environment})
+    return list(from_reports(session, meant))
 
 
 def _actor(shell: Shell, session: "Session") -> str:

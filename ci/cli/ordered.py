@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ci.cli.options import settle_session
 from ci.cli.shell import Shell
-from ci.errors import UsageError
+from ci.errors import ExitCode, GitOpsError, UsageError
 
 if TYPE_CHECKING:
     from ci.approval.reported import Reported
@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from ci.report.marker import Marker
     from ci.sagemaker.model import ApprovalStatus
     from ci.session.session import Session
-    from ci.trigger.model import Trigger
+    from ci.trigger.model import Remark, Trigger
+
+
+class Refused(GitOpsError):
+    """An order that is not obeyed."""
+
+    exit_code = ExitCode.USAGE
 
 
 def run_code(
@@ -60,11 +66,11 @@ def run_code(
 
 
 def _was_run(shell: Shell, forge: "Forge", project: "Project", trigger: "Trigger") -> bool:
-    from ci.approval.reported import shown_markers
+    from ci.approval.reported import shown_reports
     from ci.posting.place import find_place
 
     place = find_place(project.file, shell.environ).project
-    markers = shown_markers(forge, trigger.pull_request or 0, place)
+    markers = (each.marker for each in shown_reports(forge, trigger.pull_request or 0, place))
     return any(m.commit == trigger.commit and m.execution is not None for m in markers)
 
 
@@ -74,6 +80,7 @@ def decide_or_stop(
     trigger: "Trigger",
     order: "Order",
     *,
+    remark: "Remark",
     pull: "PullRequest",
     forge: "Forge",
 ) -> int:
@@ -86,7 +93,7 @@ def decide_or_stop(
         arguments.environment = order.environment or "pull_request"
         arguments.execution, arguments.commit = order.pipeline, order.commit
         return stop.run(arguments, shell)
-    return _decide(arguments, shell, order, pull=pull, forge=forge)
+    return _decide(arguments, shell, order, remark=remark, pull=pull, forge=forge)
 
 
 def _decide(
@@ -94,6 +101,7 @@ def _decide(
     shell: Shell,
     order: "Order",
     *,
+    remark: "Remark",
     pull: "PullRequest",
     forge: "Forge",
 ) -> int:
@@ -107,6 +115,8 @@ def _decide(
     arguments.environment = None
     session = settle_session(arguments, shell, anywhere=True)
     chosen = _reported(session, order, approval, pull=pull, forge=forge)
+    if chosen.package.approval is not approval:
+        _refuse_unseen(chosen, remark)
     decision = Decision(
         package=chosen.package.arn,
         approval=approval,
@@ -130,20 +140,20 @@ def _reported(
 ) -> "Reported":
     """The package that this pull request's comments report, of the commit that is its head or, once
     it was merged, of the commit that came of it."""
-    from ci.approval.reported import choose_reported, from_markers, shown_markers
+    from ci.approval.reported import choose_reported, from_reports, shown_reports
     from ci.posting.place import find_place
     from ci.sagemaker.model import ApprovalStatus
 
     place = find_place(session.project.file, session.environ).project
-    markers = [
-        marker
-        for marker in shown_markers(forge, pull.number, place)
-        if order.pipeline in {None, marker.pipeline}
-        and order.environment in {None, marker.environment}
-        and _is_of(marker, pull, forge)
+    meant = [
+        each
+        for each in shown_reports(forge, pull.number, place)
+        if order.pipeline in {None, each.marker.pipeline}
+        and order.environment in {None, each.marker.environment}
+        and _is_of(each.marker, pull, forge)
     ]
     return choose_reported(
-        list(from_markers(session, markers)),
+        list(from_reports(session, meant)),
         expected=ApprovalStatus.PENDING,
         approval=approval,
         how=lambda each: (
@@ -151,6 +161,21 @@ def _reported(
             f"{' REASON' if order.reason else ''}"
         ),
     )
+
+
+def _refuse_unseen(chosen: "Reported", remark: "Remark") -> None:
+    from ci.delivery.chat import unseen
+    from ci.report.model import State
+
+    shown = chosen.shown
+    running = shown is not None and shown.marker.state in {State.PLANNED, State.RUNNING}
+    changed = None if shown is None else shown.changed
+    reason = unseen(remark, changed=changed, final=not running)
+    if reason is not None:
+        raise Refused(
+            f"not done: of {chosen.pipeline} in {chosen.environment}, {reason}",
+            where=chosen.package.arn,
+        )
 
 
 def _is_of(marker: "Marker", pull: "PullRequest", forge: "Forge") -> bool:

@@ -3,7 +3,8 @@
 An order is the first line of a comment that begins with `/sagemaker`; nothing else of a comment is
 ever read. Who gives it must be able to write to the repository, as the forge tells, and it counts
 for the commit that was the pull request's head when it was written: what was pushed later is
-another's doing.
+another's doing. A decision counts for the report that stood there when it was written: nobody
+approves what was not shown yet.
 """
 
 import re
@@ -110,6 +111,28 @@ def _stale(remark: Remark, pull: PullRequest, pushed: datetime | None) -> str | 
         )
     if pushed >= remark.written:
         return f"{pull.head[:12]} was pushed after this was written. {name}"
+    return None
+
+
+def unseen(remark: Remark, *, changed: datetime | None, final: bool) -> str | None:
+    """Why a decision is not made on the model that a report names; None where its author can have
+    seen it. `changed` is when the report's text was written last, `final` whether it is the last
+    word on its execution.
+
+    A report is only rewritten where it says something else than before: another execution of the
+    same commit, another comparison with production. While it follows its execution it offers no
+    model, so that what it says of the progress keeps nobody from deciding. GitHub's times are of
+    whole seconds: within one it cannot be told which came first, and the order counts as earlier.
+    """
+    if not final:
+        return "its execution is still followed, and its model is not reported yet"
+    if changed is None or remark.written is None:
+        return "it cannot be told whether its report came before this. Give the order again"
+    if changed >= remark.written:
+        return (
+            f"its report is of {changed:%H:%M:%S}, and this was written at"
+            f" {remark.written:%H:%M:%S}. Look at the report, then give the order again"
+        )
     return None
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from ci.errors import ForgeError
 from ci.forge.model import Comment, CommitStatus, PullRequest, StatusState
 from ci.forge.payload import member_in, number_in, text_in
+from ci.trigger.values import moment_of
 
 _DEPENDABOT = "dependabot[bot]"
 # Of a user who is gone: https://github.com/ghost.
@@ -22,6 +23,7 @@ def read_comment(item: Any) -> Comment:
         author=text_in(member_in(item, "user"), "login") or _GHOST,
         url=text_in(item, "html_url") or "",
         node=text_in(item, "node_id"),
+        changed=moment_of(text_in(item, "updated_at")),
     )
 
 

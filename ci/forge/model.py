@@ -11,13 +11,16 @@ from ci.errors import ForgeError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comment:
-    """`node` is the forge's other name of the comment, where it has two (GitHub's node id)."""
+    """`node` is the forge's other name of the comment, where it has two (GitHub's node id).
+    `changed` is when it was written, or rewritten last, by the forge's own clock; None where that
+    is not asked of the forge (those whose comments give no orders)."""
 
     id: int
     body: str
     author: str
     url: str
     node: str | None = None
+    changed: datetime | None = None
 
 
 class PermissionMissing(ForgeError):

@@ -1,14 +1,17 @@
 """Orders on a pull request as they come: approved, refused, handed on, answered once."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.acting import pull_request_event
 from support.approving import ApprovalLab, open_lab
 from support.github import ACTIONS
 
 pytestmark = pytest.mark.endpoint
+QUICK = ("--poll", "0.1")
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +112,53 @@ def test_a_commit_that_came_later_is_not_approved(lab: ApprovalLab) -> None:
     assert approval(lab, package)[0] == "PendingManualApproval"
 
 
+def test_a_report_that_was_rewritten_after_the_order_was_not_seen(lab: ApprovalLab) -> None:
+    head = lab.propose(16, "sixteen")
+    unread = lab.github.add_comment(16, "anna", "/sagemaker approve")
+    lab.scratch.git("checkout", "-q", "--detach", head)
+    event = pull_request_event("synchronize", 16, head=head, base="0" * 40)
+    again = lab.run("deploy", "--again", *QUICK, event=event, name="pull_request")
+    assert again.code == 0, again.err
+    lab.scratch.git("checkout", "-q", "main")
+    newer = package_of(lab, "quality-pr-16", 2)
+    assert approval(lab, newer)[0] == "PendingManualApproval"
+    done, signs = lab.obey(16, unread)
+    assert (done.code, signs) == (2, ["eyes", "-1"]), done.err
+    assert "Look at the report, then give the order again" in lab.answers(16)[0]
+    assert newer in done.err
+    assert {approval(lab, package_of(lab, "quality-pr-16", n))[0] for n in (1, 2)} == {
+        "PendingManualApproval"
+    }
+    seen, signs = lab.say(16, "/sagemaker approve")
+    assert (seen.code, signs) == (0, ["eyes", "+1"]), seen.err
+    assert approval(lab, newer)[0] == "Approved"
+    # The report was rewritten by that: who meant the same as well has done nothing wrong.
+    late, signs = lab.obey(16, unread)
+    assert late.code == 0, late.err
+
+
+def test_a_model_is_not_approved_before_it_is_reported(lab: ApprovalLab) -> None:
+    lab.propose(17, "seventeen", follow=False)
+    package = package_of(lab, "quality-pr-17")
+    ends = time.monotonic() + 30
+    while not executions_ended(lab, "quality-pr-17"):
+        assert time.monotonic() < ends
+        time.sleep(0.1)
+    done, signs = lab.say(17, "/sagemaker approve")
+    assert (done.code, signs) == (2, ["eyes", "-1"]), done.err
+    assert "its model is not reported yet" in lab.answers(17)[0]
+    assert approval(lab, package)[0] == "PendingManualApproval"
+
+
+def test_an_order_whose_report_is_gone(lab: ApprovalLab) -> None:
+    lab.propose(18, "eighteen")
+    for number in [n for n, each in lab.github.comments.items() if each["pull"] == 18]:
+        del lab.github.comments[number]
+    done, signs = lab.say(18, "/sagemaker approve")
+    assert (done.code, signs) == (5, ["eyes", "-1"])
+    assert "no model package that is reported here" in lab.answers(18)[0]
+
+
 def test_run_is_handed_on_to_a_checkout_of_the_head(lab: ApprovalLab) -> None:
     head = lab.propose(11, "eleven")
     before = len(executions(lab, "quality-pr-11"))
@@ -140,6 +190,11 @@ def test_run_is_handed_on_to_a_checkout_of_the_head(lab: ApprovalLab) -> None:
     assert approved.code == 0, approved.err
     assert approval(lab, package_of(lab, "quality-pr-11", 1))[0] == "PendingManualApproval"
     assert approval(lab, package_of(lab, "quality-pr-11", 2))[0] == "Approved"
+
+
+def executions_ended(lab: ApprovalLab, name: str) -> bool:
+    found = executions(lab, name)
+    return bool(found) and found[0]["PipelineExecutionStatus"] == "Succeeded"
 
 
 def executions(lab: ApprovalLab, name: str) -> list[dict[str, Any]]:

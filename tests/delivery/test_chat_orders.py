@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ci.delivery.chat import Order, Unclear, Verb, parse_order, refusal
+from ci.delivery.chat import Order, Unclear, Verb, parse_order, refusal, unseen
 from ci.forge.model import PullRequest
 from ci.trigger.model import Remark
 
@@ -146,6 +146,19 @@ def test_what_was_pushed_after_the_comment_is_not_meant_by_it(verb: Verb) -> Non
 def test_a_merged_pull_request_moves_no_more() -> None:
     merged = replace(PULL, open=False, merged=True)
     assert refusal(Order(verb=Verb.APPROVE), REMARK, merged, pushed=None) is None
+
+
+def test_a_decision_counts_for_the_report_that_stood_there() -> None:
+    assert unseen(REMARK, changed=BEFORE, final=True) is None
+    for changed in (WRITTEN, WRITTEN + timedelta(seconds=1)):
+        told = unseen(REMARK, changed=changed, final=True)
+        assert told is not None
+        assert "then give the order again" in told
+    running = unseen(REMARK, changed=BEFORE, final=False)
+    assert running is not None
+    assert "not reported yet" in running
+    assert unseen(REMARK, changed=None, final=True) is not None
+    assert unseen(replace(REMARK, written=None), changed=BEFORE, final=True) is not None
 
 
 def test_stopping_needs_no_commit() -> None:

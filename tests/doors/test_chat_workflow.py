@@ -24,7 +24,7 @@ class World:
     def say(self, number: int, body: str) -> tuple[int, str, list[str]]:
         """Someone comments; the job's code, its log, and the reactions that the comment got."""
         comment = self.github.add_comment(number, "anna", body)
-        event = comment_event(number, comment, body)
+        event = comment_event(number, self.github.comments[comment])
         ran = self.runner.run("chat", "issue_comment", event)
         signs = [content for _, content in self.github.reactions.get(comment, [])]
         return ran.code, ran.log, signs

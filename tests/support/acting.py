@@ -220,17 +220,15 @@ def workflow_run_event(*, head: str, branch: str) -> dict[str, Any]:
 
 
 def comment_event(
-    number: int, comment: int, body: str, *, author: str = "anna", **more: Any
+    number: int, comment: Mapping[str, Any], *, author: str = "anna", **more: Any
 ) -> dict[str, Any]:
-    """Someone has written a comment on a pull request."""
+    """Someone has written a comment, as GitHub keeps it, on a pull request."""
     return {
         "action": "created",
         "issue": {"number": number, "title": "A $(better) `model`", "pull_request": {"url": "x"}},
         "comment": {
-            "id": comment,
-            "body": body,
+            **{key: comment[key] for key in ("id", "body", "created_at")},
             "user": {"login": author, "type": "User"},
-            "created_at": "2026-03-02T09:25:00Z",
             **more,
         },
         "repository": {"id": 1, "full_name": REPOSITORY, "default_branch": "main"},

@@ -206,8 +206,13 @@ class ApprovalLab:
         self, number: int, body: str, *, author: str = "anna", **more: Any
     ) -> tuple[Result, list[str]]:
         """Someone comments; what the job did, and the reactions that the comment got."""
-        comment = self.github.add_comment(number, author, body)
-        event = comment_event(number, comment, body, author=author, **more)
+        return self.obey(number, self.github.add_comment(number, author, body), author, **more)
+
+    def obey(
+        self, number: int, comment: int, author: str = "anna", **more: Any
+    ) -> tuple[Result, list[str]]:
+        """The job of a comment that stands there."""
+        event = comment_event(number, self.github.comments[comment], author=author, **more)
         done = self.run("auto", "--json", "--poll", "0.1", event=event, name="issue_comment")
         return done, [content for _, content in self.github.reactions.get(comment, [])]
 

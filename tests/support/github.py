@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -59,7 +60,8 @@ class FakeGitHub:
     `commits` are those of a pull request, `pulls` the pull requests of a commit or of a head
     (`owner:branch`), `requested` those that are read by number, `roles` what people may do,
     `pushes` what branches were brought to, `reviews` who let a run into an environment or not
-    (`(login, "approved", environment, ...)`; `production` where none is named).
+    (`(login, "approved", environment, ...)`; `production` where none is named). `now` is its
+    clock: it goes on by a second with each comment that is written or rewritten.
     """
 
     address: str = ""
@@ -88,6 +90,7 @@ class FakeGitHub:
     hooks: dict[str, Callable[[], None]] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
     number: int = 100
+    now: datetime = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
     def next_number(self) -> int:
         with self.lock:
@@ -105,7 +108,18 @@ class FakeGitHub:
             f"#issuecomment-{number}",
             "pull": pull_request,
         }
+        self.date(number)
         return number
+
+    def date(self, number: int) -> None:
+        """A comment is written or rewritten: now, a second after whatever was written before."""
+        with self.lock:
+            self.now += timedelta(seconds=1)
+            stamp = self.now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        self.comments[number] |= {
+            "created_at": self.comments[number].get("created_at", stamp),
+            "updated_at": stamp,
+        }
 
     def add_pull(
         self, number: int, head: str, *, fork: str | None = None, author: str = "octocat"

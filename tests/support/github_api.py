@@ -109,6 +109,7 @@ def update_comment(request: Request, number: str) -> Answer:
     if len(request.body["body"]) > BODY_LIMIT:
         return _too_long()
     found["body"] = request.body["body"]
+    request.github.date(int(number))
     return 200, _comment(request.github, found)
 
 
@@ -117,8 +118,11 @@ def delete_comment(request: Request, number: str) -> Answer:
     return _absent() if gone is None else (204, None)
 
 
+_TOLD = ("id", "node_id", "body", "html_url", "created_at", "updated_at")
+
+
 def _comment(github: FakeGitHub, found: Json) -> Json:
-    told = {key: found[key] for key in ("id", "node_id", "body", "html_url")}
+    told = {key: found[key] for key in _TOLD}
     made: Json = _full("issue-comment", {**told, "user": _user(github, found["user"])})
     return made
 
