@@ -32,6 +32,8 @@ def run_process() -> int:
     # A job that is cancelled ends like one whose Ctrl-C is pressed: children gone, code 130.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     code = main(sys.argv[1:], os.environ, stdout=sys.stdout, stderr=sys.stderr)
+    # What is left ends with the process: Python's own last collections need not walk through it.
+    gc.freeze()
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.flush()
         return code
