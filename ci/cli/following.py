@@ -46,6 +46,7 @@ def make_stage(
             show=show,
             publish=reporter.publish,
             commit_order=reporter.commit_order,
+            hurry=reporter.hurry,
             queue=arguments.queue or None,
             logs=arguments.logs,
             now=lambda: datetime.fromtimestamp(shell.clock(), UTC),

@@ -25,7 +25,7 @@ class Reporter:
         self, arguments: argparse.Namespace, shell: Shell, session: "Session", *, several: bool
     ) -> None:
         from ci.cli.forging import open_session_forge
-        from ci.posting.board import marks_commits, open_board
+        from ci.posting.board import Time, marks_commits, open_board
         from ci.posting.place import find_place
         from ci.posting.publish import ReportFiles, default_base
         from ci.text.redact import Redactor
@@ -56,6 +56,7 @@ class Reporter:
                 warn=self._warn,
                 comment=comment,
                 oidc=bool(arguments.role_to_assume),
+                time=Time(left=shell.left, hurry=shell.hurry),
             )
         self._file: Path | None = None
         self._unwritten: GitOpsError | None = None
@@ -89,6 +90,10 @@ class Reporter:
             self._board.refuse(error, self._trigger, tuple(pipelines), planned=planned)
             self._board.close(self._warn)
 
+    def hurry(self) -> None:
+        """A signal asked this job to end: from now on posting has seconds."""
+        self._shell.hurry()
+
     def close(self) -> None:
         """Wait for what is being posted, and tell what was refused."""
         if self._board is not None:
@@ -106,8 +111,6 @@ class Reporter:
         from ci.report.document import report_to_json
         from ci.report.terminal import render_terminal
 
-        if isinstance(error, Interrupted):
-            self._shell.hurry()
         reports = [replace(report, project=self._place.project) for report in reports]
         for report in reports:
             shown = render_terminal(
@@ -116,7 +119,7 @@ class Reporter:
                 color=self._shell.color,
                 redactor=self._redactor,
             )
-            self._shell.say(shown.rstrip("\n"))
+            self._shell.show(shown.rstrip("\n"))
         try:
             self._write_job_files(reports)
         except OSError as broken:

@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 
 _SLICE = 0.25  # seconds
-# A runner that cancels a job kills it after ten seconds, and its comment comes last.
-_LAST_WAITS = 3.0
+# GitHub sends SIGTERM 7.5 s after SIGINT, which ends this program at once.
+_LAST_SECONDS = 6.0
 
 
 @dataclass(slots=True)
 class Learned:
-    """What became known while the command ran: secrets, whether accounts are masked, and how many
-    seconds are left for waits: without end until the job is ending."""
+    """What became known while the command ran: secrets, whether accounts are masked, and when
+    the job has to be over, by the shell's clock: never, until it is ending."""
 
     secrets: list[str] = field(default_factory=list)
     mask_accounts: bool = False
-    patience: float = math.inf
+    ends: float = math.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +37,9 @@ class Shell:
     """The outside world of one run.
 
     `clock` gives epoch seconds, `sleep` takes seconds. With `json` the one document on `stdout`
-    is `emit`'s, and everything said goes to `stderr`. `columns` is the terminal's width, None where
-    there is no terminal: then no line is wrapped. `project_file` is the option's value.
+    is `emit`'s: what is done on the way is said on `stderr`, and what came of it is not shown.
+    `columns` is the terminal's width, None where there is no terminal: then no line is wrapped.
+    `project_file` is the option's value.
     """
 
     environ: Mapping[str, str]
@@ -66,22 +67,26 @@ class Shell:
         self.learned.mask_accounts = True
 
     def hurry(self) -> None:
-        """This job is ending: from now on `pause` has seconds, all together."""
-        self.learned.patience = min(self.learned.patience, _LAST_WAITS)
+        """This job is ending: from now on the forge has seconds, for all that is still asked of
+        it together. May be called in a signal handler."""
+        self.learned.ends = min(self.learned.ends, self.clock() + _LAST_SECONDS)
+
+    def left(self) -> float:
+        """Seconds that the forge may still take; infinity until the job is ending."""
+        return max(0.0, self.learned.ends - self.clock())
 
     def pause(self, seconds: float) -> None:
         """Wait for a forge to take requests again. ForgeError, also in the middle of a wait, where
         that takes longer than this job has."""
         left = seconds
         while left > 0:
-            if left > self.learned.patience:
+            if left > self.left():
                 raise ForgeError(
                     f"the forge asks to wait {seconds:.0f} seconds", why="this job is ending"
                 )
             step = min(left, _SLICE)
             self.sleep(step)
             left -= step
-            self.learned.patience -= step
 
     @property
     def hidden(self) -> tuple[str, ...]:
@@ -89,8 +94,13 @@ class Shell:
         return (*self.secrets, *self.learned.secrets)
 
     def say(self, text: str = "") -> None:
-        """A line for people: masked, and inert where a runner reads commands."""
+        """What is done on the way, for people: masked, and inert where a runner reads commands."""
         self._write(self.stderr if self.json else self.stdout, text)
+
+    def show(self, text: str) -> None:
+        """What came of it, for people; `emit` tells it to programs."""
+        if not self.json:
+            self._write(self.stdout, text)
 
     def warn(self, text: str) -> None:
         self._write(self.stderr, text)

@@ -67,7 +67,8 @@ class Show(Protocol):
 class Stage:
     """The world around a deployment. `publish` is handed every report worth showing, the running
     ones included; `surroundings` are what `follow` waits with; `commit_order` gives the pull
-    request's commits, oldest first, as far as they are known."""
+    request's commits, oldest first, as far as they are known; `hurry` is called in the handler of
+    the signal that ends the run."""
 
     tell: Callable[[str], None]
     show: Show
@@ -75,6 +76,7 @@ class Stage:
     now: Callable[[], datetime]
     surroundings: Surroundings
     commit_order: Callable[[], Sequence[str]] = tuple
+    hurry: Callable[[], None] = lambda: None
     queue: str | None = None
     logs: bool = False
 
@@ -105,7 +107,7 @@ def deploy(
     adapter = session.adapter(jobs[0].target.region)
     policy = options.on_cancel or environment.on_cancel
     deadline = options.deadline if options.deadline is not None else environment.deadline
-    with Cancellation(policy, _stopper(adapter)) as cancellation:
+    with Cancellation(policy, _stopper(adapter), hurry=stage.hurry) as cancellation:
         delivery = Delivery(session, adapter, stage, cancellation, deadline=deadline)
         error: GitOpsError | None = None
         try:
@@ -138,7 +140,7 @@ def attach(
     A signal only ends the following: whoever attaches did not start them."""
     environment = session.project.environments[session.environment]
     adapter = session.adapter(next(iter(jobs.values())).target.region)
-    with Cancellation(OnCancel.DETACH, _stopper(adapter)) as cancellation:
+    with Cancellation(OnCancel.DETACH, _stopper(adapter), hurry=stage.hurry) as cancellation:
         delivery = Delivery(session, adapter, stage, cancellation, deadline=deadline)
         for arn, job in jobs.items():
             delivery.take_up(arn, job, notes=notes)

@@ -29,10 +29,18 @@ class Cancellation:
 
     `stop` is called with the ARN of each execution that was given to `watch`, where the policy
     is to stop; what it raises is kept in `problems`. `stopped` holds those it was sent for.
+    `hurry` is called in the handler of the first signal.
     """
 
-    def __init__(self, policy: OnCancel, stop: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        policy: OnCancel,
+        stop: Callable[[str, str], None],
+        *,
+        hurry: Callable[[], None] = lambda: None,
+    ) -> None:
         self.policy = policy
+        self._hurry = hurry
         self.stopped: list[str] = []
         self.problems: list[Exception] = []
         self._stop = stop
@@ -104,6 +112,7 @@ class Cancellation:
                 os._exit(ExitCode.INTERRUPTED)
             return
         self._first = now
+        self._hurry()
         self._requested = True
         os.write(self._wake, b".")
 

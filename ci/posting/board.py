@@ -1,16 +1,18 @@
 """Everything of a run that stands on the repository's host, posted beside it.
 
 A thread of its own posts, one report after the other: no start and no signal waits for the forge.
-The comment comes first: it is what people read, and a job that is cancelled has seconds.
+The comment comes first: it is what people read, and a job that is cancelled has seconds. What a
+forge has not taken by then is left, and said; the next run finds the comment and puts it right.
 """
 
+import math
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 
-from ci.errors import GitOpsError
+from ci.errors import ForgeError, GitOpsError
 from ci.forge.model import Forge
+from ci.posting.errands import Errands
 from ci.posting.forging import Comments, find_number
 from ci.posting.marking import PULL_REQUEST, Marks
 from ci.posting.place import Place
@@ -21,6 +23,15 @@ from ci.text.redact import Redactor
 from ci.trigger.model import Trigger
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Time:
+    """`left` gives the seconds that all of it may still take, infinity before the job is ending;
+    `hurry` says that it is ending."""
+
+    left: Callable[[], float] = lambda: math.inf
+    hurry: Callable[[], None] = lambda: None
+
+
 @dataclass(slots=True, kw_only=True)
 class Board:
     """`comments` and `marks` are None where there are none."""
@@ -28,21 +39,31 @@ class Board:
     comments: Comments | None
     marks: Marks | None
     refusals: Refusals
-    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(max_workers=1))
-    _begun: list[Future[None]] = field(default_factory=list)
+    time: Time = field(default_factory=Time)
+    _errands: Errands = field(init=False)
+    _newest: dict[str, Report] = field(default_factory=dict)
     _order: Sequence[str] | None = None
 
+    def __post_init__(self) -> None:
+        self._errands = Errands(self.time.left)
+
     def commit_order(self) -> Sequence[str]:
-        """As it was at the first question: the connection belongs to the thread afterwards."""
-        if self._order is None:
-            self._order = () if self.comments is None else self.comments.commit_order()
-        return self._order
+        """As it was at the first question; none where the forge does not tell in time."""
+        if self._order is None and self.comments is not None:
+            asked = self._errands.submit(self.comments.commit_order)
+            self._order = asked.result() if self._errands.wait() else ()
+        return self._order or ()
 
     def post(self, report: Report) -> None:
-        if self.comments is not None:
-            self._begun.append(self._pool.submit(self.comments.post, report))
-        if self.marks is not None:
-            self._begun.append(self._pool.submit(self.marks.post, report))
+        self._newest[report.pipeline] = report
+        for place in (self.comments, self.marks):
+            if place is not None:
+                self._errands.submit(partial(self._post, place, report))
+
+    def _post(self, place: Comments | Marks, report: Report) -> None:
+        """A job that is ending has time for the newest report alone."""
+        if self.time.left() == math.inf or self._newest[report.pipeline] is report:
+            place.post(report)
 
     def refuse(
         self,
@@ -56,16 +77,33 @@ class Board:
         be started."""
         if self.marks is not None:
             refuse = partial(self.marks.refuse, error, trigger, pipelines, planned=planned)
-            self._begun.append(self._pool.submit(refuse))
+            self._errands.submit(refuse)
 
     def close(self, tell: Callable[[str], None]) -> None:
         """Wait for what is being posted, then tell what the forge refused, and what went wrong
-        beside that. Nothing is raised: a run is about its model."""
-        self._pool.shutdown()
-        broken = [error for error in (done.exception() for done in self._begun) if error]
-        told = [*self.refusals.told(), *(_bug(error) for error in broken)]
+        beside that. Nothing is raised but a KeyboardInterrupt: a run is about its model."""
+        try:
+            self._close(tell)
+        except KeyboardInterrupt:
+            self.time.hurry()
+            self._close(tell)
+            raise
+
+    def _close(self, tell: Callable[[str], None]) -> None:
+        done = self._errands.wait()
+        told = [*self.refusals.told(), *(_bug(error) for error in self._errands.errors())]
+        if not done:
+            told.append(str(_unanswered()))
         for problem in dict.fromkeys(told):
             tell(problem)
+
+
+def _unanswered() -> ForgeError:
+    return ForgeError(
+        "the forge did not answer before this job had to end",
+        why="a runner that cancels a job kills it after seconds; what the forge shows may be old",
+        fix="Run again: the comment is found and brought up to date. The report is in the files.",
+    )
 
 
 def _bug(error: BaseException) -> str:
@@ -83,8 +121,10 @@ def open_board(
     warn: Callable[[str], None],
     comment: bool,
     oidc: bool,
+    time: Time | None = None,
 ) -> Board:
-    """`comment` False: none is wanted; `oidc` says that the job assumes a role with its token."""
+    """`comment` False: none is wanted; `oidc` says that the job assumes a role with its token;
+    `time` None: there is time without end."""
     settings, trigger = session.project.report, session.trigger
     deploys = session.environment != PULL_REQUEST
     refusals = Refusals(wanted_permissions(settings, comment=comment, deploys=deploys, oidc=oidc))
@@ -111,7 +151,7 @@ def open_board(
             redactor=redactor,
             refusals=refusals,
         )
-    return Board(comments=comments, marks=marks, refusals=refusals)
+    return Board(comments=comments, marks=marks, refusals=refusals, time=time or Time())
 
 
 def marks_commits(session: Session) -> bool:

@@ -1,6 +1,7 @@
 """What a command learns while it runs: tokens and accounts to hide, and that its time is up."""
 
 import io
+import math
 import threading
 import time
 from dataclasses import replace
@@ -62,16 +63,18 @@ def test_accounts_are_hidden_from_people_and_told_to_programs() -> None:
 
 def test_waits_have_seconds_left_once_the_job_is_ending() -> None:
     waited: list[float] = []
-    one = replace(shell(io.StringIO()), sleep=waited.append)
+    one = replace(shell(io.StringIO()), sleep=waited.append, clock=lambda: sum(waited))
     one.pause(60)
     assert sum(waited) == 60
+    assert one.left() == math.inf
     one.hurry()
-    one.pause(2)
+    one.pause(4)
+    one.hurry()
     one.pause(1)
-    assert sum(waited) == 63
-    with pytest.raises(ForgeError, match="asks to wait 1 seconds"):
-        one.pause(1)
-    assert sum(waited) == 63
+    assert one.left() == 1
+    with pytest.raises(ForgeError, match="asks to wait 2 seconds"):
+        one.pause(2)
+    assert sum(waited) == 65
 
 
 def test_a_wait_that_has_begun_ends_with_the_job() -> None:

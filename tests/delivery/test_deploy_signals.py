@@ -4,8 +4,10 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -100,6 +102,44 @@ def test_a_forge_that_asks_to_wait_does_not_hold_a_job_that_is_ending(site: Site
     assert "this job is ending" in done.err
     assert any("cancelled" in note for note in done.report["notes"])
     until(site, arn, "Stopped")
+
+
+@contextmanager
+def unanswering(site: Site) -> Iterator[None]:
+    """The forge accepts whatever it is asked, and answers nothing until the block ends."""
+    over = threading.Event()
+    site.forge.hook = lambda _number, _operation, _phase: bool(over.wait(60))
+    try:
+        yield
+    finally:
+        site.forge.hook = None
+        over.set()
+
+
+def test_a_forge_that_never_answers_does_not_hold_a_job_that_is_ending(site: Site) -> None:
+    """Files and outputs are whole, the code is right, and the next run finds the comment."""
+    pull_request = site.next_number()
+    child, arn = following(site, pull_request)
+    with unanswering(site):
+        sent = time.monotonic()
+        child.send_signal(signal.SIGINT)
+        done = ended(child)
+        assert time.monotonic() - sent < 7.0
+    assert done.code == 130, done.err
+    assert "did not answer before this job had to end" in done.err
+    shown = "cancelled, and asked the execution to stop"
+    [report] = site.scratch.root.glob(".sagemaker-gitops/reports/*.json")
+    home = site.folder / f"job-{pull_request}"
+    assert shown in report.read_text()
+    assert shown in (home / "summary.md").read_text()
+    assert arn in (home / "outputs").read_text()
+    until(site, arn, "Stopped")
+    [running] = site.github.bodies(pull_request)
+    assert "# ⏳" in running
+    again = site.deploy(site.job(pull_request, site.scratch.git("rev-parse", "HEAD").strip()))
+    assert again.code == 1, again.err
+    [body] = site.github.bodies(pull_request)
+    assert "# ⏹️" in body
 
 
 def test_main_is_detached_and_runs_on(site: Site) -> None:

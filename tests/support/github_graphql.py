@@ -1,8 +1,9 @@
 """GitHub's published GraphQL schema, cut down to what the project asks.
 
-Run as a script it makes the file that the tests read: `github_graphql.py SCHEMA TARGET`, where SCHEMA
-is schema.graphql of the npm package @octokit/graphql-schema. `Questions` then says of a document, its
-variables and its answer what they have against the schema. GitHub publishes that of github.com alone.
+Run as a script it makes the file that the tests read: `github_graphql.py SCHEMA TARGET`, where
+SCHEMA is schema.graphql of the npm package @octokit/graphql-schema. `Questions` then says of a
+document, its variables and its answer what they have against the schema. GitHub publishes that of
+github.com alone.
 """
 
 import sys

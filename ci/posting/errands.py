@@ -1,0 +1,56 @@
+"""Calls made one after the other on a thread of their own, which ends with the process.
+
+Whoever waits for them waits no longer than there is time: a call that hangs is left behind, also
+where it began when there was time enough.
+"""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_SLICE = 0.1  # seconds after which the time that is left is looked at again
+
+
+class Errands:
+    """`left` gives the seconds that may still be waited, infinity where there is no bound."""
+
+    def __init__(self, left: Callable[[], float]) -> None:
+        self._left = left
+        self._waiting: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
+        self._begun: list[Future[Any]] = []
+        self._thread: threading.Thread | None = None
+
+    def submit(self, call: Callable[[], T]) -> "Future[T]":
+        """What the call gives or raises, once it was its turn."""
+        done: Future[T] = Future()
+        self._begun.append(done)
+        self._waiting.put((done, call))
+        if self._thread is None:
+            # No pool of the standard library: those hold the process until their calls end.
+            self._thread = threading.Thread(target=self._serve, name="posting", daemon=True)
+            self._thread.start()
+        return done
+
+    def wait(self) -> bool:
+        """Whether all have been made in the time there was."""
+        open_ = {done for done in self._begun if not done.done()}
+        while open_ and self._left() > 0:
+            open_ = wait(open_, timeout=min(_SLICE, self._left())).not_done
+        return not open_
+
+    def errors(self) -> list[BaseException]:
+        """What the calls that were made raised."""
+        ended = (done for done in self._begun if done.done())
+        return [error for error in (done.exception() for done in ended) if error]
+
+    def _serve(self) -> None:
+        while True:
+            done, call = self._waiting.get()
+            try:
+                done.set_result(call())
+            except Exception as error:  # noqa: BLE001 - handed to who asked
+                done.set_exception(error)
