@@ -31,9 +31,8 @@ class Reference:
 
     `target` names the parameter, the execution variable or the step; empty where the text is
     malformed. `tokens` is the property path within the target: member names and map keys as
-    text, list indexes as numbers (`Steps.S.A['k'][0]` gives `("A", "k", 0)`); `keyed` holds the
-    positions in `tokens` that stood in brackets and quotes. A property file's reference has its
-    name in `property_file` and the JsonGet's path in `json_path`.
+    text, list indexes as numbers (`Steps.S.A['k'][0]` gives `("A", "k", 0)`). A property
+    file's reference has its name in `property_file` and the JsonGet's path in `json_path`.
     """
 
     kind: ReferenceKind
@@ -41,7 +40,6 @@ class Reference:
     text: str
     target: str = ""
     tokens: tuple[str | int, ...] = ()
-    keyed: frozenset[int] = frozenset()
     property_file: str | None = None
     json_path: str | None = None
 
@@ -65,13 +63,13 @@ def parse_reference(text: str, *, path: str = "$") -> Reference:
             return _step_reference(ReferenceKind(root), text, rest, path)
         case "ForEach":
             tokens = _tokens("." + rest)
-            if tokens and tokens[0][0] == "CurrentItem":
+            if tokens and tokens[0] == "CurrentItem":
                 return Reference(
                     kind=ReferenceKind.FOR_EACH,
                     path=path,
                     text=text,
                     target="CurrentItem",
-                    tokens=tuple(token for token, _ in tokens[1:]),
+                    tokens=tuple(tokens[1:]),
                 )
         case _:
             pass
@@ -187,26 +185,22 @@ def _step_reference(kind: ReferenceKind, text: str, rest: str, path: str) -> Ref
         path=path,
         text=text,
         target=name,
-        tokens=tuple(token for token, _ in tokens),
-        keyed=frozenset(i for i, (_, quoted) in enumerate(tokens) if quoted),
+        tokens=tuple(tokens),
     )
 
 
-def _tokens(tail: str) -> list[tuple[str | int, bool]] | None:
-    """`.A.B['k'][0]` taken apart: each token, and whether it stood in brackets and quotes."""
-    result: list[tuple[str | int, bool]] = []
+def _tokens(tail: str) -> list[str | int] | None:
+    """`.A.B['k'][0]` taken apart."""
+    result: list[str | int] = []
     position = 0
     while position < len(tail):
         match = _TOKEN.match(tail, position)
         if match is None:
             return None
-        if match["index"] is not None:
-            result.append((int(match["index"][:18]), False))
-        elif match["member"] is not None:
-            result.append((match["member"], False))
-        else:
-            result.append(
-                (match["single"] if match["single"] is not None else match["double"], True)
-            )
+        index = match["index"]
+        names = (match["member"], match["single"], match["double"])
+        result.append(
+            next(name for name in names if name is not None) if index is None else int(index[:18])
+        )
         position = match.end()
     return result

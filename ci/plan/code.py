@@ -3,8 +3,10 @@
 import difflib
 import gzip
 import io
+import lzma
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
@@ -14,6 +16,18 @@ _LARGEST_TEXT = 512 * 1024  # a longer file is told by its size alone
 _LARGEST_UNPACKED = 64 * 1024 * 1024
 _MOST_LINES = 20_000
 _CONTEXT = 3
+# What the readers of archives raise for one that is damaged, locked by a password (RuntimeError) or
+# packed in a way that they do not know (NotImplementedError).
+_UNREADABLE = (
+    OSError,
+    EOFError,
+    ValueError,
+    RuntimeError,
+    zlib.error,
+    lzma.LZMAError,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+)
 
 
 def diff_files(old: Mapping[str, bytes], new: Mapping[str, bytes]) -> tuple[FileChange, ...]:
@@ -102,7 +116,7 @@ def _unpack(path: str, data: bytes) -> dict[str, bytes] | None:
             return _untar(data)
         if name.endswith((".zip", ".whl")):
             return _unzip(data)
-    except (OSError, EOFError, ValueError, tarfile.TarError, zipfile.BadZipFile):
+    except _UNREADABLE:
         return None
     return None
 
@@ -115,6 +129,9 @@ def _untar(data: bytes) -> dict[str, bytes] | None:
             return None
     result: dict[str, bytes] = {}
     with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
+        # A sparse file's holes take no room in the archive.
+        if sum(member.size for member in archive) > _LARGEST_UNPACKED:
+            return None
         for member in archive:
             if member.isfile():
                 stream_ = archive.extractfile(member)

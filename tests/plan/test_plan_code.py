@@ -2,7 +2,9 @@
 
 import gzip
 import io
+import struct
 import tarfile
+import zipfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from support.definitions import s3_input, small_pipeline
 from support.planning import plan, runs
 
+from ci.plan.code import diff_files
 from ci.plan.model import Files, Kind
 
 OLD_SHA, NEW_SHA = "a" * 64, "b" * 64
@@ -113,3 +116,45 @@ def test_an_image_digest_is_no_artifact() -> None:
         app["ImageUri"] = f"0.dkr.ecr.us-east-1.amazonaws.com/image@sha256:{sha}"
     (change,) = plan(old, new).steps
     assert change.changes[0].path[-1] == "ImageUri"
+
+
+def zipped(*, flags: int = 0, method: int = 0, spoilt: int = 0) -> bytes:
+    """An archive of one file, with these bits set in both of its headers."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.py", "x = 1\n" * 99)
+    data = bytearray(stream.getvalue())
+    for header, at in ((0, 6), (data.index(b"PK\x01\x02"), 8)):
+        was = struct.unpack_from("<HH", data, header + at)
+        struct.pack_into("<HH", data, header + at, was[0] | flags, method or was[1])
+    data[34] ^= spoilt
+    return bytes(data)
+
+
+def sparse(size: int) -> bytes:
+    """A tar of one file of `size` bytes, all of them a hole (GNU's sparse format, type S)."""
+    info = tarfile.TarInfo("hole.bin")
+    header = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    header[156:157] = b"S"
+    header[386:410] = b"%011o\0%011o\0" % (size, 0)
+    header[483:495] = b"%011o\0" % size
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    return gzip.compress(bytes(header) + bytes(1024), mtime=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "old"),
+    [
+        ("code.zip", zipped(flags=1)),
+        ("code.zip", zipped(method=99)),
+        ("code.zip", zipped(spoilt=0xFF)),
+        ("code.tar.gz", gzip.compress(bytes(2048), mtime=0)[:-9] + b"\xff" * 9),
+        ("code.tar.gz", sparse(1 << 36)),
+    ],
+    ids=["encrypted", "unknown method", "spoilt", "cut", "sparse"],
+)
+def test_an_archive_that_cannot_be_read_is_told_by_its_size(name: str, old: bytes) -> None:
+    [change] = diff_files({name: old}, {name: b"other"})
+    assert (change.path, change.kind) == (name, Kind.CHANGED)
+    assert change.note == f"{len(old):,} -> 5 bytes"
