@@ -39,13 +39,13 @@ def move(arguments: argparse.Namespace, shell: Shell, decide: "Callable[..., Mov
     old, new = decided.old, decided.new
     where = f"{deployed.name}: {arguments.alias}"
     if not decided.needed:
-        shell.say(f"{where} is at {_told(new)} already")
+        shell.show(f"{where} is at {_told(new)} already")
     elif decided.completes:
-        shell.say(f"{where} now at {_told(new)}: a move that was cut off is completed")
+        shell.show(f"{where} now at {_told(new)}: a move that was cut off is completed")
     elif old is None:
-        shell.say(f"{where} now at {_told(new)}; it was at none")
+        shell.show(f"{where} now at {_told(new)}; it was at none")
     else:
-        shell.say(f"{where} moved from {_told(old)} to {_told(new)}")
+        shell.show(f"{where} moved from {_told(old)} to {_told(new)}")
     shell.emit(
         {
             "pipeline": deployed.name,

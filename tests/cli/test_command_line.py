@@ -98,6 +98,14 @@ def test_bad_usage_ends_in_two(root: Path, argv: list[str], said: str) -> None:
     assert "Traceback" not in run.err
 
 
+@pytest.mark.parametrize("argv", [["validate"], ["local", "status"], ["local", "down"]])
+def test_json_is_all_that_is_told_to_programs(root: Path, argv: list[str]) -> None:
+    assert Run(root, *argv).out
+    run = Run(root, *argv, "--json")
+    assert json.loads(run.out)
+    assert run.err == ""
+
+
 def test_variables_for_aws_tools_need_an_endpoint(root: Path) -> None:
     run = Run(root, "local", "env")
     assert (run.code, run.out) == (6, "")

@@ -96,17 +96,19 @@ def test_a_reviewed_plan_is_applied_by_digest_and_by_folder(scratch: Scratch) ->
 def test_a_plan_says_where_it_is_for_and_how_it_is_applied(scratch: Scratch) -> None:
     scratch.define(quality_definition(1.85))
     commit = scratch.commit("told")
-    done = plan(scratch, "--out", "out/told", "--markdown", "out/told.md")
-    found = only_plan(done)
+    quiet = plan(scratch)
+    found = only_plan(quiet)
+    assert quiet.err == ""
+    done = scratch.run("plan", "--local", "--out", "out/told", "--markdown", "out/told.md")
     assert (found["environment"], found["region"], found["commit"]) == ("main", "us-east-1", commit)
     assert (found["dirty"], found["merged"]) == (False, False)
     subject = f"For main, as quality in us-east-1, at commit {commit[:12]}"
-    assert done.err.splitlines()[0].startswith(subject)
-    assert "  sagemaker-gitops deploy --plan out/told --local" in done.err.splitlines()
+    assert done.out.splitlines()[0].startswith(subject)
+    assert "  sagemaker-gitops deploy --plan out/told --local" in done.out.splitlines()
     assert subject in (scratch.root / "out" / "told.md").read_text().splitlines()
-    merged = plan(scratch, "--pull-request", "7")
-    assert only_plan(merged)["merged"]
-    assert "What merging would change on main, as quality in us-east-1, at commit" in merged.err
+    assert only_plan(plan(scratch, "--pull-request", "7"))["merged"]
+    merged = scratch.run("plan", "--local", "--pull-request", "7").out
+    assert "What merging would change on main, as quality in us-east-1, at commit" in merged
 
 
 def test_a_source_that_moved_is_refused_and_told(scratch: Scratch) -> None:

@@ -18,8 +18,10 @@ HEAD = """\
 
 Made from the command line itself. Every command also takes `--json` (one JSON document on standard
 output, also for errors) and `--project-file FILE` (default: the nearest `sagemaker-gitops.yaml`
-upwards from here), before its name or after it. The exit codes stand in the
-[README](../README.md#commands), what to do about each in [troubleshooting](troubleshooting.md).
+upwards from here), before its name or after it. With `--json` what came of a command stands in the
+document alone; standard error has what is done on the way, warnings and errors. The exit codes
+stand in the [README](../README.md#commands), what to do about each in
+[troubleshooting](troubleshooting.md).
 
 An option that names a variable takes it as its default, where the variable is set: that is how the
 action and the buildspec hand on their inputs.

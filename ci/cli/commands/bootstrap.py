@@ -140,10 +140,10 @@ def _hand_out(
         if arguments.out:
             file = shell.cwd / arguments.out / f"{template.name}.yaml"
             _write(file, body)
-            shell.say(f"{file}: deploy it as the stack {stack}")
+            shell.show(f"{file}: deploy it as the stack {stack}")
         else:
             head = "---\n" if len(templates) > 1 else ""
-            shell.say(f"{head}# The stack {stack}\n{body}".rstrip())
+            shell.show(f"{head}# The stack {stack}\n{body}".rstrip())
     shell.emit({"templates": documents, "remarks": list(setup.remarks)})
 
 

@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
         ),
         tell=shell.say,
     )
-    shell.say(_summary(done))
+    shell.show(_summary(done))
     _write_summary(done, session.trigger.pull_request, shell)
     shell.emit({"stopped": done.stopped, "deleted": done.deleted, "left": done.left})
     return int(ExitCode.OK)

@@ -32,8 +32,8 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
     site = make_site(arguments, shell)
     answers = run_checks(CHECKS, site, seconds=arguments.seconds, clock=time.monotonic)
     for line in render_lines(answers, color=shell.color):
-        shell.say(line)
-    shell.say(summary(answers))
+        shell.show(line)
+    shell.show(summary(answers))
     shell.emit(document(answers))
     return int(exit_code(answers))
 

@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
         for line in (
             f"{drift.job.name}: still: {line}" for drift in drifts for line in drift.lines
         ):
-            shell.say(line)
+            shell.show(line)
         document["fixed"] = [_document(drift) for drift in drifts]
     shell.emit(document)
     return int(ExitCode.FAILED if drifted(drifts, strays) else ExitCode.OK)
@@ -82,23 +82,23 @@ def _tell_drift(drift: "Drift", shell: Shell, session: "Session") -> None:
 
     name = drift.job.target.pipeline_name
     if drift.plan.empty:
-        shell.say(f"{name}: what is deployed is what git says")
+        shell.show(f"{name}: what is deployed is what git says")
         return
-    shell.say(f"{name}: what is deployed is not what git says. To apply git (--fix) changes:")
-    shell.say(render_terminal(drift.plan, width=shell.columns, color=shell.color).rstrip("\n"))
+    shell.show(f"{name}: what is deployed is not what git says. To apply git (--fix) changes:")
+    shell.show(render_terminal(drift.plan, width=shell.columns, color=shell.color).rstrip("\n"))
     for text in drift.advice:
-        shell.say(text)
+        shell.show(text)
     commit = drift.deployed_commit
     if commit is not None and commit != session.trigger.commit:
         here = session.trigger.commit[:12]
-        shell.say(f"It was deployed from {commit[:12]}; here is {here}.")
+        shell.show(f"It was deployed from {commit[:12]}; here is {here}.")
     shell.workflow("error", "\n".join(drift.lines), title=f"{name} has drifted")
 
 
 def _tell_stray(stray: "Stray", shell: Shell) -> None:
     what = f"{stray.name}: a stray pipeline: {stray.reason}"
-    shell.say(f"{what}\n  --fix leaves it. To delete it with its history:")
-    shell.say(f"  aws sagemaker delete-pipeline --pipeline-name {stray.name}")
+    shell.show(f"{what}\n  --fix leaves it. To delete it with its history:")
+    shell.show(f"  aws sagemaker delete-pipeline --pipeline-name {stray.name}")
     shell.workflow("error", what, title="Stray pipeline")
 
 

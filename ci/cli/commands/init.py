@@ -174,9 +174,9 @@ def _write(file: Path, text: str) -> None:
 
 def _show(draft: Draft, shell: Shell, *, written: bool) -> None:
     if draft.state != "different":
-        shell.say(f"{draft.state:<10} {draft.path}")
+        shell.show(f"{draft.state:<10} {draft.path}")
         return
-    shell.say(f"{'overwritten' if written else 'kept':<10} {draft.path}")
+    shell.show(f"{'overwritten' if written else 'kept':<10} {draft.path}")
     if draft.own:
         return
     lines = difflib.unified_diff(
@@ -186,24 +186,24 @@ def _show(draft: Draft, shell: Shell, *, written: bool) -> None:
         f"{draft.path} (as init writes it)",
         lineterm="",
     )
-    shell.say("\n".join(lines))
+    shell.show("\n".join(lines))
 
 
 def _tell_next(found: "tuple[Found, ...]", drafts: list[Draft], shell: Shell, *, yes: bool) -> None:
     from ci.project.render import PLACEHOLDER
 
     for pipeline in found:
-        shell.say(f"found      {pipeline.name}: {pipeline.file}")
+        shell.show(f"found      {pipeline.name}: {pipeline.file}")
         for name in pipeline.needed:
-            shell.say(f"  {name} has no default: set it under kwargs")
+            shell.show(f"  {name} has no default: set it under kwargs")
     for draft in drafts:
         if draft.own and draft.state == "different":
             _tell_missing(found, draft, shell)
     if not yes and any(draft.state == "different" and not draft.own for draft in drafts):
-        shell.say("kept what differs; sagemaker-gitops init --yes overwrites it")
+        shell.show("kept what differs; sagemaker-gitops init --yes overwrites it")
     if any(PLACEHOLDER in draft.new for draft in drafts):
-        shell.say(f"change {PLACEHOLDER.partition('@')[0]} in the workflows, or give --action")
-    shell.say("next: sagemaker-gitops validate --compile")
+        shell.show(f"change {PLACEHOLDER.partition('@')[0]} in the workflows, or give --action")
+    shell.show("next: sagemaker-gitops validate --compile")
 
 
 def _tell_missing(found: "tuple[Found, ...]", draft: Draft, shell: Shell) -> None:
@@ -222,9 +222,9 @@ def _tell_missing(found: "tuple[Found, ...]", draft: Draft, shell: Shell) -> Non
             missing.append(replace(each, name=name))
     if missing:
         text = render_project(missing, region=None, role=None, schema="")
-        shell.say(f"not in {draft.path} yet; add under `pipelines:`")
+        shell.show(f"not in {draft.path} yet; add under `pipelines:`")
         lines = text.partition("\npipelines:\n")[2].splitlines()
-        shell.say("\n".join(takewhile(lambda line: line.startswith(" "), lines)))
+        shell.show("\n".join(takewhile(lambda line: line.startswith(" "), lines)))
 
 
 def _listed(text: str) -> tuple[set[str], set[str]]:

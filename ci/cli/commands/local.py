@@ -61,8 +61,10 @@ def _up(arguments: argparse.Namespace, shell: Shell) -> int:
         region=project.region or _REGION,
         environ=shell.environ,
     )
-    shell.say(f"the local endpoint {'is up' if endpoint.started else 'was up'}: {endpoint.address}")
-    shell.say('AWS tools of this shell go there with:  eval "$(sagemaker-gitops local env)"')
+    shell.show(
+        f"the local endpoint {'is up' if endpoint.started else 'was up'}: {endpoint.address}"
+    )
+    shell.show('AWS tools of this shell go there with:  eval "$(sagemaker-gitops local env)"')
     shell.emit(
         {
             "address": endpoint.address,
@@ -96,7 +98,7 @@ def _env(_: argparse.Namespace, shell: Shell) -> int:
         raise LocalError("no local endpoint is running", fix="sagemaker-gitops local up")
     variables = client_environment(endpoint.address, endpoint.region)
     for name, value in variables.items():
-        shell.say(f"export {name}={shlex.quote(value)}")
+        shell.show(f"export {name}={shlex.quote(value)}")
     shell.emit(variables)
     return ExitCode.OK
 
@@ -105,7 +107,7 @@ def _down(_: argparse.Namespace, shell: Shell) -> int:
     from ci.local.lifecycle import down
 
     stopped = down(local_home(shell))
-    shell.say("the local endpoint is down" if stopped else "no local endpoint was running")
+    shell.show("the local endpoint is down" if stopped else "no local endpoint was running")
     shell.emit({"stopped": stopped})
     return ExitCode.OK
 
@@ -117,10 +119,10 @@ def _status(_: argparse.Namespace, shell: Shell) -> int:
     found = status(local_home(shell))
     endpoint = found.endpoint
     if endpoint is None:
-        shell.say("no local endpoint is running")
+        shell.show("no local endpoint is running")
     else:
         word = "ready" if found.ready else "starting"
-        shell.say(f"the local endpoint is {word}: {endpoint.address} (process {endpoint.pid})")
+        shell.show(f"the local endpoint is {word}: {endpoint.address} (process {endpoint.pid})")
     shell.emit(
         {
             "home": str(found.home),
@@ -141,7 +143,7 @@ def _reset(_: argparse.Namespace, shell: Shell) -> int:
 
     home = local_home(shell)
     reset(home)
-    shell.say(f"everything the local endpoint kept is gone: {home}")
+    shell.show(f"everything the local endpoint kept is gone: {home}")
     shell.emit({"home": str(home), "reset": True})
     return ExitCode.OK
 

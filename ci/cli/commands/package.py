@@ -28,12 +28,12 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
         architecture=Architecture(arguments.architecture),
         environ=shell.environ,
     )
-    shell.say(f"{made.file}: {_mib(made.size)}, {_mib(made.unpacked)} unpacked (of 250 MiB)")
-    shell.say(f"  handler:      {HANDLER}")
-    shell.say(f"  runtime:      {arguments.runtime}, {arguments.architecture}")
-    shell.say(f"  CodeSha256:   {made.code_sha256}")
+    shell.show(f"{made.file}: {_mib(made.size)}, {_mib(made.unpacked)} unpacked (of 250 MiB)")
+    shell.show(f"  handler:      {HANDLER}")
+    shell.show(f"  runtime:      {arguments.runtime}, {arguments.architecture}")
+    shell.show(f"  CodeSha256:   {made.code_sha256}")
     if made.size > DIRECT_LIMIT:
-        shell.say("  It is too large for a request: upload it to S3, and name it from there.")
+        shell.show("  It is too large for a request: upload it to S3, and name it from there.")
     shell.emit(
         {
             "file": str(made.file),

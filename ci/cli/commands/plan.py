@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
     jobs = prepare_jobs(session, names, parse_overrides(arguments.parameter))
     plans = _make_plans(arguments, shell, session, jobs)
     for planned in plans:
-        shell.say(describe_subject(session, planned.target))
+        shell.show(describe_subject(session, planned.target))
         shown = render_terminal(
             planned.plan,
             given=planned.target.parameters,
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
             width=shell.columns,
             color=shell.color,
         )
-        shell.say(shown.rstrip("\n"))
+        shell.show(shown.rstrip("\n"))
         if arguments.out:
             from ci.delivery.recorded import write_plan
 
@@ -70,8 +70,8 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
     if arguments.out:
         count = "the plan" if len(plans) == 1 else f"{len(plans)} plans"
         when = "once merged" if session.proposed else "and nothing else"
-        shell.say(f"Wrote {count} to {arguments.out}. To apply it, {when}:")
-        shell.say(f"  {_deploy_command(arguments)}")
+        shell.show(f"Wrote {count} to {arguments.out}. To apply it, {when}:")
+        shell.show(f"  {_deploy_command(arguments)}")
     if arguments.markdown:
         texts = [
             render_markdown(

@@ -32,14 +32,14 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
         raise UsageError("there is no token to post with", fix="github-token: ${{ github.token }}")
     files = comment_files([shell.cwd / place for place in arguments.places])
     if not files:
-        shell.say("Nothing to post: the other workflow left no plan")
+        shell.show("Nothing to post: the other workflow left no plan")
         shell.emit({"pull_request": None, "comments": []})
         return int(ExitCode.OK)
     number = find_pull_request(forge, trigger, read_event(shell.environ))
     results = []
     for file in files:
         result = post_file(forge, number, file, commit=trigger.commit)
-        shell.say(f"{file.name}: {result.action} on pull request {number} {result.url or ''}")
+        shell.show(f"{file.name}: {result.action} on pull request {number} {result.url or ''}")
         results.append({"file": file.name, "action": result.action.value, "url": result.url})
     shell.emit({"pull_request": number, "comments": results})
     return int(ExitCode.OK)

@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
     if arguments.out:
         _write(shell.cwd / arguments.out, text)
     else:
-        shell.say(text.rstrip("\n"))
+        shell.show(text.rstrip("\n"))
     shell.emit({"reports": [report_to_json(report, redactor=redactor)]})
     return int(ExitCode.OK)
 

@@ -44,11 +44,11 @@ def _check(
     shown = _shown(pipeline.source.file, project.root)
     definition = _definition(project, pipeline, shell, compiles=compiles)
     if definition is None:
-        shell.say(f"{pipeline.name}: {shown} is there; --compile checks what it compiles to")
+        shell.show(f"{pipeline.name}: {shown} is there; --compile checks what it compiles to")
         return {"name": pipeline.name, "source": shown, "checked": False, "problems": []}
     given = {**pipeline.parameters, **project.environments["main"].parameters}
     problems = find_problems(definition, given=given)
-    shell.say(f"{pipeline.name}: {shown}: {_counted(len(problems))}")
+    shell.show(f"{pipeline.name}: {shown}: {_counted(len(problems))}")
     for problem in problems:
         _tell(problem, shown, shell)
     return {
@@ -122,9 +122,9 @@ def _counted(count: int) -> str:
 
 def _tell(problem: "Problem", shown: str, shell: Shell) -> None:
     step = f" (step {problem.step})" if problem.step else ""
-    shell.say(f"  {problem.path}{step}: {problem.message}  [{problem.rule}]")
+    shell.show(f"  {problem.path}{step}: {problem.message}  [{problem.rule}]")
     if problem.fix:
-        shell.say(f"      fix: {problem.fix}")
+        shell.show(f"      fix: {problem.fix}")
     fix = f"\nfix: {problem.fix}" if problem.fix else ""
     message = f"{problem.path}{step}: {problem.message}{fix}"
     shell.workflow("error", message, file=shown, title=problem.rule)
