@@ -13,10 +13,10 @@ from ci.errors import AwsError
 from ci.project.model import Project
 from ci.sagemaker.clients import Clients
 from ci.sagemaker.identity import Caller, Identity, Lifetime
+from ci.sagemaker.translate import DENIED
 
 _HOUR = 3600.0
 _SHOWN = 5
-_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"})
 _RENEW = "role-to-assume: ARN   # renewed by the run itself"
 _SIGN_IN = "aws sso login, or in GitHub Actions: role-to-assume and permissions: id-token: write"
 
@@ -102,7 +102,7 @@ def check_permissions(site: Site) -> Iterator[Finding]:
     try:
         refused = list(_refused(identity, caller, need, setup, site))
     except AwsError as error:
-        if error.code not in _DENIED:
+        if error.code not in DENIED:
             raise
         yield from _tried(identity)
         return
@@ -112,17 +112,22 @@ def check_permissions(site: Site) -> Iterator[Finding]:
     if len(refused) > _SHOWN:
         yield fail(f"and {len(refused) - _SHOWN} more are not allowed", fix=_allow(setup, need))
     if not refused:
-        count = len({each for made in statements_of(need) for each in made.actions})
+        count = len({each for made in _certain(need) for each in made.actions})
         yield ok(f"{count} actions are allowed, as IAM simulates them", where=caller.principal)
 
 
 def _refused(
     identity: Identity, caller: Caller, need: RoleNeed, setup: Setup, site: Site
 ) -> Iterator[tuple[str, str]]:
-    for statement in statements_of(need):
+    for statement in _certain(need):
         resources = [_filled(each, caller, setup, site) for each in statement.resources]
         for context in contexts_of(statement):
             yield from identity.refused(caller.principal, statement.actions, resources, context)
+
+
+def _certain(need: RoleNeed) -> Iterator[Statement]:
+    """Without what a template's parameter switches on: no project file says whether it is."""
+    return (each for each in statements_of(need) if each.when is None)
 
 
 def contexts_of(statement: Statement) -> Iterator[dict[str, str]]:
@@ -171,7 +176,7 @@ def check_execution_role(site: Site) -> Iterator[Finding]:
     try:
         services = _identity(site).trusted_services(name)
     except AwsError as error:
-        if error.code not in _DENIED:
+        if error.code not in DENIED:
             raise
         yield warn("the execution role cannot be read", where=site.role, fix="Allow iam:GetRole")
         return
@@ -205,7 +210,7 @@ def check_bucket(site: Site) -> Iterator[Finding]:
     try:
         region = _identity(site).bucket_region(bucket, owner=None if site.local else site.account)
     except AwsError as error:
-        if error.code not in _DENIED:
+        if error.code not in DENIED:
             raise
         yield fail(
             "the artifact bucket is another account's, or may not be listed",

@@ -7,6 +7,7 @@ from ci.doctor.aws import (
     check_identity,
     check_permissions,
 )
+from ci.doctor.builds import check_builds
 from ci.doctor.forge import check_token
 from ci.doctor.machine import (
     check_aliases,
@@ -17,8 +18,7 @@ from ci.doctor.machine import (
     check_python,
 )
 from ci.doctor.model import Check, Topic
-from ci.doctor.workflows import check_buildspec, check_workflows
-from ci.errors import ExitCode
+from ci.doctor.workflows import check_workflows
 
 _AWS = ("project", "clients")
 
@@ -28,7 +28,6 @@ CHECKS: tuple[Check, ...] = (
         topic=Topic.PROJECT,
         question="Is the project file valid, and are the sources it names there?",
         look=check_project_file,
-        code=ExitCode.USAGE,
         fails="there is none, it does not fit the schema, or a source is missing",
     ),
     Check(
@@ -36,7 +35,6 @@ CHECKS: tuple[Check, ...] = (
         topic=Topic.PROJECT,
         question="Does the Python of each pipeline module run, and has it the SageMaker SDK?",
         look=check_python,
-        code=ExitCode.USAGE,
         fails="the interpreter is not there, does not run or is older than 3.9",
         warns="the SDK is not installed in it",
         needs=("project",),
@@ -46,7 +44,6 @@ CHECKS: tuple[Check, ...] = (
         topic=Topic.PROJECT,
         question="Is this a checkout of git with its whole history?",
         look=check_history,
-        code=ExitCode.USAGE,
         fails="it is no checkout",
         warns="the clone is shallow",
     ),
@@ -55,7 +52,6 @@ CHECKS: tuple[Check, ...] = (
         topic=Topic.MACHINE,
         question="How well is a pull request's code cut off while it compiles?",
         look=check_isolation,
-        code=ExitCode.USAGE,
         fails="no child can be started",
         warns="by Landlock or by audit hooks only",
     ),
@@ -64,7 +60,6 @@ CHECKS: tuple[Check, ...] = (
         topic=Topic.MACHINE,
         question="Does the installed botocore know pipeline versions and aliases?",
         look=check_aliases,
-        code=ExitCode.USAGE,
         warns="it does not: promote and rollback refuse",
     ),
     Check(
@@ -72,7 +67,6 @@ CHECKS: tuple[Check, ...] = (
         topic=Topic.MACHINE,
         question="Can the local endpoint run here?",
         look=check_local,
-        code=ExitCode.USAGE,
         warns="not Linux, no namespaces, or aiohttp or uv is missing",
     ),
     Check(
@@ -80,7 +74,6 @@ CHECKS: tuple[Check, ...] = (
         topic=Topic.AWS,
         question="Are there AWS credentials, and do they outlast the deadline?",
         look=check_credentials,
-        code=ExitCode.UNAVAILABLE,
         fails="there are none, or they have expired",
         warns="they end before the deadline, nothing tells when they end, or they never do",
         needs=("clients",),
@@ -90,7 +83,6 @@ CHECKS: tuple[Check, ...] = (
         topic=Topic.AWS,
         question="Are the credentials of the account that the execution role is of?",
         look=check_identity,
-        code=ExitCode.UNAVAILABLE,
         fails="they are of another account, or AWS refuses them",
         needs=_AWS,
     ),
@@ -99,7 +91,6 @@ CHECKS: tuple[Check, ...] = (
         topic=Topic.AWS,
         question="May they do all that the environment's commands call (docs/iam.md)?",
         look=check_permissions,
-        code=ExitCode.UNAVAILABLE,
         fails="IAM's simulation refuses an action on the project's own names",
         warns="IAM may not be asked: only listing pipelines was tried",
         needs=_AWS,
@@ -109,7 +100,6 @@ CHECKS: tuple[Check, ...] = (
         topic=Topic.AWS,
         question="Is the role that pipelines run as there, and does it trust SageMaker?",
         look=check_execution_role,
-        code=ExitCode.UNAVAILABLE,
         fails="none is named, it does not exist, or SageMaker may not assume it",
         warns="it may not be read",
         needs=_AWS,
@@ -119,7 +109,6 @@ CHECKS: tuple[Check, ...] = (
         topic=Topic.AWS,
         question="Is the artifact bucket there, in this account and region?",
         look=check_bucket,
-        code=ExitCode.UNAVAILABLE,
         fails="it is another account's, in another region, or missing",
         warns="it is the default bucket and missing: the first deploy makes it",
         needs=_AWS,
@@ -127,11 +116,12 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="token",
         topic=Topic.FORGE,
-        question="Does the forge's token read this repository, and may it write?",
+        question="Does the forge's token (CodeCommit: do the credentials) read this repository, and"
+        " may it write?",
         look=check_token,
-        code=ExitCode.UNAVAILABLE,
         fails="it is not valid, does not see the repository, or has not the scope",
-        warns="there is none, it may only read, or the forge does not answer",
+        warns="there is none, it may only read, its role is too low, it ends within two weeks, or"
+        " the forge does not answer",
         needs=("trigger",),
     ),
     Check(
@@ -139,7 +129,6 @@ CHECKS: tuple[Check, ...] = (
         topic=Topic.CI,
         question="Are the jobs that use the action set up as it needs?",
         look=check_workflows,
-        code=ExitCode.USAGE,
         fails="pull_request_target checks out foreign code, a comment's job runs a pull request's"
         " code with the default branch's identity, a permission without which nothing works is"
         " missing, a deploy of main can be cancelled, or the deadline is no earlier than"
@@ -150,10 +139,10 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="buildspec",
         topic=Topic.CI,
-        question="Does a build end its following before it is cut off?",
-        look=check_buildspec,
-        code=ExitCode.USAGE,
-        fails="the buildspec cannot be read, or its deadline is longer than any build",
-        warns="it sets no deadline",
+        question="Does a build in CodeBuild end its following before it is cut off?",
+        look=check_builds,
+        fails="the buildspec cannot be read, or its deadline is no earlier than the timeout of the"
+        " build or of the project that `bootstrap` makes, or longer than any build",
+        warns="it sets no deadline, or CodeBuild may not be asked",
     ),
 )

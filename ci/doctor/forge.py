@@ -1,106 +1,70 @@
-"""Checks of the token that comments are posted with: what can be read of it without writing."""
+"""Which forge the repository is on, and whether there is a token for it. What a token may do:
+`ci.doctor.tokens`.
+"""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+import time
+from collections.abc import Iterator
 
 from ci.doctor.model import Finding, Site, State, fail, ok, warn
+from ci.doctor.tokens import Held, ask_bitbucket, ask_github, ask_gitlab
+from ci.errors import AwsError
 from ci.forge.answers import permissions_block
+from ci.forge.opening import HOSTS, Access, find_access, kind_of
 from ci.posting.marking import PULL_REQUEST
 from ci.posting.refusals import wanted_permissions
 from ci.project.model import ForgeKind, ReportSettings
-
-_SECONDS = 10.0
-_API = "https://api.github.com"
-_WRITES = ("push", "maintain", "admin")
-_SCOPES = frozenset({"repo", "public_repo"})
+from ci.sagemaker.clients import open_clients
+from ci.sagemaker.codecommit import CodeCommit
+from ci.sagemaker.translate import DENIED
+from ci.trigger.model import Door, Trigger
+from ci.trigger.values import codecommit_region
 
 
 def check_token(site: Site) -> Iterator[Finding]:
     """Whether there is a token, whether it reads this repository, and what it says it may."""
-    kind = _kind(site)
-    if kind is not None and kind is not ForgeKind.GITHUB:
-        what = f"the token for {kind.value} is not looked at: GitHub's alone is"
-        yield Finding(state=State.SKIPPED, what=what)
-        return
-    token = (site.environ.get("GITHUB_TOKEN") or site.environ.get("GH_TOKEN") or "").strip()
-    if not site.repository:
+    trigger = site.trigger
+    if trigger is None or not site.repository:
         yield warn("which repository this is cannot be told: no comment is posted")
         return
-    if not token:
-        yield warn(
-            "there is no token: no comment is posted, nor is what was reviewed looked up",
-            fix=f"GITHUB_TOKEN: ${{{{ github.token }}}}\n{_permissions(site)}",
-        )
-        return
-    yield from _ask(site, token)
+    access = find_access(trigger, site.environ, sleep=time.sleep, project=site.project)
+    yield _missing(site, trigger) if access is None else _ask(site, trigger, access)
 
 
-def _kind(site: Site) -> ForgeKind | None:
-    from ci.forge.opening import kind_of
+def _ask(site: Site, trigger: Trigger, access: Access) -> Finding:
+    match access.kind:
+        case ForgeKind.GITHUB:
+            # A job's own token: what it may do stands in the workflow, and nowhere else.
+            job = trigger.door is Door.GITHUB_ACTIONS
+            return ask_github(_held(access), wanted=_permissions(site), job=job)
+        case ForgeKind.GITLAB:
+            return ask_gitlab(_held(access), now=time.time())
+        case ForgeKind.BITBUCKET:
+            return ask_bitbucket(_held(access))
+        case ForgeKind.CODECOMMIT:
+            return _ask_codecommit(site, trigger, access.repository)
 
-    if site.project is not None and site.project.forge.kind is not None:
-        return site.project.forge.kind
-    return None if site.trigger is None else kind_of(site.trigger, site.environ)
 
-
-def _ask(site: Site, token: str) -> Iterator[Finding]:
-    import requests
-
-    address = (site.environ.get("GITHUB_API_URL") or _API).rstrip("/")
-    url = f"{address}/repos/{site.repository}"
-    try:
-        answer = requests.get(
-            url,
-            headers={"Accept": "application/vnd.github+json"},
-            auth=_bearer(token),
-            timeout=_SECONDS,
-            allow_redirects=False,
-        )
-        body = answer.json() if answer.content else {}
-    except (requests.RequestException, ValueError) as error:
-        yield warn(f"the forge cannot be reached: {type(error).__name__}", where=url)
-        return
-    yield judge_answer(
-        answer.status_code,
-        answer.headers,
-        body if isinstance(body, dict) else {},
-        where=url,
-        wanted=_permissions(site),
-        job="ACTIONS_RUNTIME_TOKEN" in site.environ or site.environ.get("GITHUB_ACTIONS") == "true",
+def _held(access: Access) -> Held:
+    return Held(
+        address=access.address.rstrip("/"), token=access.token, repository=access.repository
     )
 
 
-def judge_answer(
-    status: int,
-    headers: Mapping[str, str],
-    body: Mapping[str, Any],
-    *,
-    where: str,
-    wanted: str,
-    job: bool,
-) -> Finding:
-    """What GitHub tells of a token with a repository (REST API, "Get a repository"). `wanted` are
-    the permissions that a job has use for, as YAML."""
-    if status != 200:
-        return _refused(status, where, wanted)
-    scopes = {each.strip() for each in headers.get("X-OAuth-Scopes", "").split(",") if each.strip()}
-    if scopes and not scopes & _SCOPES:
-        return fail(
-            f"the token's scopes are {', '.join(sorted(scopes))}: it may not comment",
-            where=where,
-            fix="a token with the scope repo, or a fine-grained one with pull requests: write",
-        )
-    held = body.get("permissions")
-    if not isinstance(held, Mapping):
-        told = "the workflow's `permissions:` say what it may" if job else "it does not say what"
-        return ok(f"the token reads the repository; {told}", where=where)
-    if not any(held.get(name) for name in _WRITES) and not job:
+def _missing(site: Site, trigger: Trigger) -> Finding:
+    kind = kind_of(trigger, site.environ)
+    settings = site.project.forge if site.project is not None else None
+    if trigger.door is Door.LAPTOP and settings is not None and settings.token is not None:
+        what = "the project file's token is read in CI alone: a laptop's clone may be anybody's"
+        return Finding(state=State.SKIPPED, what=what)
+    if kind is None:
         return warn(
-            "whose token this is may only read: comments will be refused",
-            where=where,
-            fix="a token of somebody who may write",
+            f"no forge is known at {trigger.host}: no comment is posted",
+            fix="GITHUB_API_URL, GITLAB_API_URL: the address of its API   # docs/forges.md",
         )
-    return ok("the token reads the repository, and may write", where=where)
+    told = "there is no token: no comment is posted, nor is what was reviewed looked up"
+    if kind is ForgeKind.GITHUB:
+        return warn(told, fix=f"GITHUB_TOKEN: ${{{{ github.token }}}}\n{_permissions(site)}")
+    return warn(told, fix=f"{HOSTS[kind].tokens[0]}: a token   # docs/forges.md, least rights")
 
 
 def _permissions(site: Site) -> str:
@@ -111,27 +75,32 @@ def _permissions(site: Site) -> str:
     return permissions_block(wanted)
 
 
-def _refused(status: int, where: str, wanted: str) -> Finding:
-    if status == 401:
-        return fail("the token is not valid", where=where, fix="GITHUB_TOKEN: ${{ github.token }}")
-    if status in {301, 307, 308}:
-        return warn("the repository was renamed", where=where, fix="git remote set-url origin ...")
-    if status in {403, 404}:
+def _ask_codecommit(site: Site, trigger: Trigger, repository: str) -> Finding:
+    """Credentials stand for a token. What they may write is asked of IAM (`permissions`)."""
+    region = codecommit_region(trigger.host) or site.region
+    environ = site.environ
+    stands_in = environ.get("AWS_ENDPOINT_URL") and not environ.get("AWS_ENDPOINT_URL_CODECOMMIT")
+    if region is None or stands_in:
+        why = "the endpoint that stands for AWS has none" if stands_in else "no region is known"
+        return Finding(state=State.SKIPPED, what=f"CodeCommit is not asked: {why}")
+    try:
+        any(CodeCommit(open_clients(region, environ).once, repository).pull_requests("OPEN"))
+    except AwsError as error:
+        return _refused_by_codecommit(error, repository)
+    return ok("these credentials read the repository's pull requests", where=repository)
+
+
+def _refused_by_codecommit(error: AwsError, repository: str) -> Finding:
+    if error.code in DENIED:
         return fail(
-            "the token does not see this repository",
-            where=where,
-            fix=wanted,
+            "these credentials may not read the repository's pull requests: no comment is posted",
+            where=repository,
+            fix="codecommit:ListPullRequests and the others of docs/forges.md",
         )
-    return warn(f"the forge answers HTTP {status}", where=where)
-
-
-def _bearer(token: str) -> Any:
-    """As `auth`, so that a .netrc file can not put another password in its place."""
-    import requests
-
-    class Bearer(requests.auth.AuthBase):
-        def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-            request.headers["Authorization"] = f"Bearer {token}"
-            return request
-
-    return Bearer()
+    if error.code == "RepositoryDoesNotExistException":
+        return fail(
+            "there is no such repository in CodeCommit",
+            where=repository,
+            fix="git remote set-url origin ...",
+        )
+    return warn(f"CodeCommit does not answer: {error.code}", where=repository)

@@ -124,8 +124,16 @@ def _interpreter(command: Sequence[str], names: str, site: Site) -> Finding:
 
 
 def check_isolation(site: Site) -> Iterator[Finding]:
-    """How well foreign code is cut off while it compiles."""
-    yield judge_isolation(isolation_level(site.environ))
+    """How well foreign code is cut off while it compiles. Nothing of the project is compiled."""
+    try:
+        yield judge_isolation(isolation_level(site.environ))
+    except (CompileError, OSError) as error:
+        told = error.what if isinstance(error, CompileError) else str(error)
+        yield fail(
+            f"no child can be started, and nothing compiles here: {told}",
+            where=sys.executable,
+            fix="let this user start processes (ulimit -u, seccomp), and write to TMPDIR",
+        )
 
 
 def judge_isolation(found: Isolation) -> Finding:
@@ -201,21 +209,29 @@ def can_isolate_steps() -> bool:
 
 def _enters(flags: int) -> bool:
     command = [sys.executable, "-I", "-c", _ENTER, str(flags)]
-    done = subprocess.run(command, capture_output=True, timeout=_SECONDS, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=_SECONDS, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return False
     return done.returncode == 0
 
 
 def check_history(site: Site) -> Iterator[Finding]:
     """Which pipelines a commit touches is told by the history."""
-    done = subprocess.run(
-        ["git", "rev-parse", "--is-shallow-repository"],
-        cwd=site.root,
-        env=dict(site.environ),
-        capture_output=True,
-        text=True,
-        timeout=_SECONDS,
-        check=False,
-    )
+    command = ["git", "rev-parse", "--is-shallow-repository"]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=site.root,
+            env=dict(site.environ),
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        yield fail(f"git does not run: {error}", fix="apt-get install -y git")
+        return
     if done.returncode != 0:
         yield fail("this is no checkout of git", where=str(site.root), fix="git init")
     elif done.stdout.strip() == "true":

@@ -25,6 +25,11 @@ class Topic(StrEnum):
     FORGE = "forge"
     CI = "ci"
 
+    @property
+    def code(self) -> ExitCode:
+        """What the process ends with where a check fails: the surroundings are others' to mend."""
+        return ExitCode.UNAVAILABLE if self in {Topic.AWS, Topic.FORGE} else ExitCode.USAGE
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
@@ -64,14 +69,13 @@ class Site:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One question. `code` is the exit code where it fails; `needs` names what of the site it
-    cannot do without; `passes`, `warns` and `fails` say when, for the page of checks."""
+    """One question. `needs` names what of the site it cannot do without; `warns` and `fails` say
+    when, for the page of checks."""
 
     name: str
     topic: Topic
     question: str
     look: Callable[[Site], Iterable[Finding]]
-    code: ExitCode
     fails: str = ""
     warns: str = ""
     needs: tuple[str, ...] = ()

@@ -77,7 +77,7 @@ def render_page(checks: Sequence[Check]) -> str:
     lines = ["| check | asks | fails where | warns where | code |", "|---|---|---|---|---|"]
     lines += [
         f"| `{each.name}` | {each.question} | {each.fails or '—'} | {each.warns or '—'}"
-        f" | {each.code.value} |"
+        f" | {each.topic.code.value} |"
         for each in checks
     ]
     return _PAGE + "\n".join(lines) + "\n"

@@ -11,9 +11,9 @@ from ci.doctor.model import Answer, Check, Finding, Site, State, fail, warn
 from ci.errors import ExitCode, GitOpsError
 
 _NEEDS = {
-    "project": "the project file is not valid",
-    "trigger": "this is no checkout of git",
-    "clients": "there is no region, or the project file is not valid",
+    "project": "there is no valid project file",
+    "trigger": "no commit of git is checked out here",
+    "clients": "there is no region, or no valid project file",
 }
 
 
@@ -61,5 +61,5 @@ def _one_line(text: str) -> str:
 
 def exit_code(answers: Sequence[Answer]) -> ExitCode:
     """0 when nothing fails; the project's own faults go before those of the surroundings."""
-    codes = {answer.check.code for answer in answers if answer.finding.state is State.FAIL}
+    codes = {answer.check.topic.code for answer in answers if answer.finding.state is State.FAIL}
     return min(codes, default=ExitCode.OK)

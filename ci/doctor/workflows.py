@@ -1,16 +1,15 @@
-"""Checks of the repository's own CI: workflows of GitHub Actions that use the action, and a
-buildspec. Reads files and nothing else.
+"""Checks of the repository's own workflows of GitHub Actions: the jobs that use the action. Reads
+files and nothing else.
 """
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from ci.bootstrap.github import CHAT_ENVIRONMENT
+from ci.doctor.builds import MARGIN
+from ci.doctor.documents import Document, mapping, names, read, seconds, steps
 from ci.doctor.model import Finding, Site, fail, ok, warn
-from ci.project.durations import parse_duration
 
 _ACTION = re.compile(r"(^|/)sagemaker-gitops(@|$)|^\./$")
 _COMMAND = re.compile(r"\bsagemaker-gitops\b")
@@ -22,12 +21,9 @@ _DEFAULT_BRANCH = frozenset(
 )
 _OWN = re.compile(r"head\.repo\.(full_name|fork|id|owner)")
 _DEFAULT_MINUTES = 360.0
-_MARGIN = 600.0  # seconds that a job needs beside what it follows
 _READ_ONLY = frozenset({"validate", "plan", "drift", "post"})
 # Commands that ask which pipelines a commit touches, and compare settings with its base.
 _BY_HISTORY = frozenset({"auto", "deploy", "plan"})
-_CODEBUILD_MOST = 36 * 3600.0
-Document = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,19 +42,19 @@ class Use:
 
     @property
     def inputs(self) -> Document:
-        return _mapping(self.step.get("with"))
+        return mapping(self.step.get("with"))
 
     @property
     def events(self) -> frozenset[str]:
         # YAML 1.1 reads the key `on` as true.
         found = next((self.workflow[key] for key in self.workflow if key in ("on", True)), None)
-        return _names(found)
+        return names(found)
 
     @property
     def only_closes(self) -> bool:
         """Whether the workflow runs where pull requests are closed, and nowhere else."""
         on = next((self.workflow[key] for key in self.workflow if key in ("on", True)), None)
-        types = _names(_mapping(_mapping(on).get("pull_request")).get("types"))
+        types = names(mapping(mapping(on).get("pull_request")).get("types"))
         return self.events == {"pull_request"} and types == {"closed"}
 
     @property
@@ -74,7 +70,7 @@ def check_workflows(site: Site) -> Iterator[Finding]:
     uses: list[Use] = []
     for file in files:
         name = str(file.relative_to(site.root))
-        document, problem = _read(file)
+        document, problem = read(file)
         if problem is not None:
             yield fail(problem, where=name)
         elif document is not None:
@@ -110,8 +106,8 @@ def _foreign_code(use: Use) -> Iterator[Finding]:
     """The worst of all: a stranger's code with the repository's secrets."""
     if "pull_request_target" not in use.events:
         return
-    for step in _steps(use.job):
-        given = str(_mapping(step.get("with")).get("ref", ""))
+    for step in steps(use.job):
+        given = str(mapping(step.get("with")).get("ref", ""))
         if _is_checkout(step) and any(each in given for each in _HEAD):
             yield fail(
                 "pull_request_target checks out the pull request's code: whoever opens one runs"
@@ -128,8 +124,8 @@ def _ordered_code(use: Use) -> Iterator[Finding]:
         return
     if use.job.get("environment"):
         return
-    for step in _steps(use.job):
-        given = str(_mapping(step.get("with")).get("ref", ""))
+    for step in steps(use.job):
+        given = str(mapping(step.get("with")).get("ref", ""))
         if _is_checkout(step) and given and given not in _DEFAULT_BRANCH:
             yield fail(
                 "a comment's job runs the code of a pull request with the default branch's"
@@ -148,7 +144,7 @@ def _may_assume(use: Use) -> bool:
 
 
 def _permissions(use: Use) -> Iterator[Finding]:
-    needed = {"contents": "read"} if any(map(_is_checkout, _steps(use.job))) else {}
+    needed = {"contents": "read"} if any(map(_is_checkout, steps(use.job))) else {}
     if _assumes(use):
         needed["id-token"] = "write"
     comments = str(use.inputs.get("comment", "")).lower() != "false" and not use.only_closes
@@ -190,10 +186,10 @@ def _grants(held: object, access: str, everything: object) -> bool:
 def _depth(use: Use) -> Iterator[Finding]:
     if _command(use) not in _BY_HISTORY or use.only_closes:
         return
-    for step in _steps(use.job):
+    for step in steps(use.job):
         if not _is_checkout(step):
             continue
-        depth = str(_mapping(step.get("with")).get("fetch-depth", 1))
+        depth = str(mapping(step.get("with")).get("fetch-depth", 1))
         if depth != "0" and "${{" not in depth:
             yield warn(
                 f"fetch-depth is {depth}: every pipeline counts as touched by every commit",
@@ -214,7 +210,7 @@ def _concurrency(use: Use) -> Iterator[Finding]:
             fix="concurrency:\n  group: sagemaker-main\n  cancel-in-progress: false",
         )
         return
-    cancels = _mapping(group).get("cancel-in-progress", False)
+    cancels = mapping(group).get("cancel-in-progress", False)
     if cancels is True or str(cancels).lower() == "true":
         yield fail(
             "a newer push cancels the deploy of main that is under way",
@@ -227,7 +223,7 @@ def _time(use: Use, site: Site) -> Iterator[Finding]:
     minutes = use.job.get("timeout-minutes", _DEFAULT_MINUTES)
     if isinstance(minutes, str | bool):
         return
-    deadline = _seconds(use.inputs.get("deadline"))
+    deadline = seconds(use.inputs.get("deadline"))
     if deadline is None:
         deadline = site.deadline
     if deadline is None:
@@ -237,12 +233,12 @@ def _time(use: Use, site: Site) -> Iterator[Finding]:
                 where=use.where,
                 fix=f"with:\n  deadline: {max(1, int(minutes) - 20)}m",
             )
-    elif deadline + _MARGIN > minutes * 60:
+    elif deadline + MARGIN > minutes * 60:
         yield fail(
-            f"a deadline of {deadline / 60:g} minutes is not {_MARGIN / 60:g} minutes before the"
+            f"a deadline of {deadline / 60:g} minutes is not {MARGIN / 60:g} minutes before the"
             f" job's timeout of {minutes:g}: it would be cut off without a report",
             where=use.where,
-            fix=f"timeout-minutes: {int((deadline + _MARGIN) / 60) + 1}",
+            fix=f"timeout-minutes: {int((deadline + MARGIN) / 60) + 1}",
         )
 
 
@@ -268,43 +264,9 @@ def _forks(use: Use) -> Iterator[Finding]:
         )
 
 
-def check_buildspec(site: Site) -> Iterator[Finding]:
-    """A buildspec that runs this program has to end its following before the build is cut off."""
-    files = [site.root / name for name in ("buildspec.yml", "buildspec.yaml")]
-    file = next((each for each in files if each.is_file()), None)
-    if file is None:
-        yield ok("no buildspec")
-        return
-    document, problem = _read(file)
-    if problem is not None or document is None:
-        yield fail(problem or "the buildspec is empty", where=file.name)
-        return
-    if "sagemaker-gitops" not in str(document) and "SAGEMAKER_GITOPS" not in str(document):
-        yield ok("the buildspec does not run sagemaker-gitops", where=file.name)
-        return
-    variables = _mapping(_mapping(document.get("env")).get("variables"))
-    text = variables.get("SAGEMAKER_GITOPS_DEADLINE", site.environ.get("SAGEMAKER_GITOPS_DEADLINE"))
-    deadline = _seconds(text)
-    deadline = site.deadline if deadline is None else deadline
-    if deadline is None:
-        yield warn(
-            "no deadline: a build is cut off at its project's timeout without a report",
-            where=file.name,
-            fix="SAGEMAKER_GITOPS_DEADLINE: 7h30m   # below the project's timeout",
-        )
-    elif deadline > _CODEBUILD_MOST:
-        yield fail(
-            f"the deadline of {deadline / 3600:g} hours is longer than any build may take (36)",
-            where=file.name,
-            fix="SAGEMAKER_GITOPS_DEADLINE: 35h",
-        )
-    else:
-        yield ok(f"the deadline is {deadline / 3600:.2g} h", where=file.name)
-
-
 def _uses(file: str, document: Document) -> Iterator[Use]:
-    for name, job in _mapping(document.get("jobs")).items():
-        for step in _steps(_mapping(job)):
+    for name, job in mapping(document.get("jobs")).items():
+        for step in steps(mapping(job)):
             action, script = str(step.get("uses", "")), str(step.get("run", ""))
             if _ACTION.search(action) or _COMMAND.search(script):
                 yield Use(file=file, name=str(name), workflow=document, job=job, step=step)
@@ -321,40 +283,8 @@ def _is_checkout(step: Document) -> bool:
 
 def _assumes(use: Use) -> bool:
     """Whether the job gets credentials by OIDC."""
-    others = " ".join(str(step.get("uses", "")) for step in _steps(use.job))
+    others = " ".join(str(step.get("uses", "")) for step in steps(use.job))
     return bool(use.inputs.get("role-to-assume")) or "configure-aws-credentials" in others
-
-
-def _read(file: Path) -> tuple[Document | None, str | None]:
-    import yaml
-
-    try:
-        document = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        return None, f"it cannot be read: {' '.join(str(error).split())[:200]}"
-    return (document, None) if isinstance(document, Mapping) else (None, "it is no mapping")
-
-
-def _steps(job: Document) -> list[Document]:
-    steps = job.get("steps")
-    return [each for each in steps if isinstance(each, Mapping)] if isinstance(steps, list) else []
-
-
-def _mapping(value: object) -> Document:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _names(value: object) -> frozenset[str]:
-    if isinstance(value, str):
-        return frozenset({value})
-    return frozenset(map(str, value)) if isinstance(value, list | Mapping) else frozenset()
-
-
-def _seconds(value: object) -> float | None:
-    try:
-        return parse_duration(str(value)) if value not in (None, "") else None
-    except ValueError:
-        return None
 
 
 def _yaml(needed: Mapping[str, str]) -> str:

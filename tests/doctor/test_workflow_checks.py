@@ -1,15 +1,14 @@
-"""What `doctor` finds in workflows and buildspecs."""
+"""What `doctor` finds in workflows."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ci.doctor.model import Finding, Site, State
-from ci.doctor.workflows import check_buildspec, check_workflows
+from ci.doctor.workflows import check_workflows
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples" / "github").glob("*.yml"))
 ACTION = "acme/sagemaker-gitops@" + "a" * 40
@@ -150,23 +149,3 @@ def test_no_shape_of_a_workflow_makes_it_raise(on: Any, job: Any, step: Any) -> 
     )
     found = list(judge(use, Site(root=Path("/"), environ={})))
     assert all(isinstance(each, Finding) for each in found)
-
-
-@pytest.mark.parametrize(
-    ("variables", "state"),
-    [
-        ({"SAGEMAKER_GITOPS_COMMAND": "auto"}, State.WARN),
-        ({"SAGEMAKER_GITOPS_DEADLINE": "7h"}, State.OK),
-        ({"SAGEMAKER_GITOPS_DEADLINE": "40h"}, State.FAIL),
-        ({"OTHER": "1"}, State.OK),
-    ],
-)
-def test_buildspecs(tmp_path: Path, variables: dict[str, str], state: State) -> None:
-    here = Site(root=tmp_path, environ={})
-    assert next(check_buildspec(here)).what == "no buildspec"
-    (tmp_path / "buildspec.yml").write_text(yaml.safe_dump({"env": {"variables": variables}}))
-    (found,) = check_buildspec(here)
-    assert found.state is state
-    (tmp_path / "buildspec.yml").write_text("[")
-    (found,) = check_buildspec(here)
-    assert found.state is State.FAIL

@@ -18,11 +18,13 @@ BOT = "{11111111-aaaa-4bbb-8ccc-222222222222}"
 @dataclass
 class FakeBitbucket(Loopback):
     """`tokens` maps what follows `Bearer ` or `Basic ` to a UUID; `apps` are access tokens, which
-    may not ask who they are. `index` answers by commit; None where it is not switched on."""
+    may not ask who they are; `scopes` are told with a repository. `index`
+    answers by commit; None where it is not switched on."""
 
     tokens: dict[str, str] = field(default_factory=lambda: {"t0ken": BOT})
     apps: set[str] = field(default_factory=lambda: {BOT})
     readers: set[str] = field(default_factory=set)
+    scopes: str | None = "pullrequest:write, repository:write"
     comments: dict[int, dict[str, Any]] = field(default_factory=dict)
     pulls: dict[int, dict[str, Any]] = field(default_factory=dict)
     commits: dict[int, list[str]] = field(default_factory=dict)
@@ -60,6 +62,7 @@ class FakeBitbucket(Loopback):
             "/2.0/workspaces/acme/permissions/repositories/mlops": partial(
                 self._page, self.permissions, request
             ),
+            f"/2.0/repositories/{REPOSITORY}": self._root,
             f"/2.0/repositories/{REPOSITORY}(/.*)": partial(self._repository, login, request),
         }
         return routed(routes, request.path) or _error(404, "Resource not found")
@@ -68,6 +71,10 @@ class FakeBitbucket(Loopback):
         if login in self.apps:
             return _error(403, "Your credentials lack one or more required privilege scopes.")
         return Answer(body={"type": "user", "uuid": login})
+
+    def _root(self) -> Answer:
+        headers = {} if self.scopes is None else {"X-OAuth-Scopes": self.scopes}
+        return Answer(body={"type": "repository", "full_name": REPOSITORY}, headers=headers)
 
     def _repository(self, login: str, request: Request, path: str) -> Answer:
         routes = {

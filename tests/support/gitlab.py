@@ -20,7 +20,8 @@ _FENCE = re.compile(r"(?ms)^```\n.+?^```$")
 @dataclass
 class FakeGitLab(Loopback):
     """`tokens` maps a token to a username; `readers` may not write. `members` are (username,
-    access level, state)."""
+    access level, state). `own` is what a token tells of itself, by username; `levels` are the
+    access levels of tokens."""
 
     tokens: dict[str, str] = field(default_factory=lambda: {"t0ken": "project_7_bot"})
     readers: set[str] = field(default_factory=set)
@@ -32,6 +33,8 @@ class FakeGitLab(Loopback):
     members: list[tuple[str, int, str]] = field(default_factory=list)
     labels: dict[str, dict[str, Any]] = field(default_factory=dict)
     statuses: dict[tuple[str, str], list[dict[str, Any]]] = field(default_factory=dict)
+    own: dict[str, dict[str, Any]] = field(default_factory=dict)
+    levels: dict[str, int] = field(default_factory=dict)
     obeyed: list[str] = field(default_factory=list)
     number: int = 300
 
@@ -56,10 +59,25 @@ class FakeGitLab(Loopback):
             return Answer(status=403, body={"message": "403 Forbidden"})
         routes = {
             "/api/v4/user": lambda: Answer(body={"username": login, "bot": True}),
+            "/api/v4/personal_access_tokens/self": partial(self._self, login),
             r"/api/v4/projects/(\d+)": self._other,
+            r"/api/v4/projects/([^/]+)": partial(self._root, login),
             r"/api/v4/projects/([^/]+)(/.*)": partial(self._project, login, request),
         }
         return routed(routes, request.path) or _not_found("Project")
+
+    def _self(self, login: str) -> Answer:
+        """Of other kinds of tokens GitLab says 401 here."""
+        found = self.own.get(login)
+        return Answer(body=found) if found else Answer(status=401, body={"message": "401"})
+
+    def _root(self, login: str, name: str) -> Answer:
+        if unquote(name) != PROJECT:
+            return _not_found("Project")
+        level = self.levels.get(login)
+        held = {"access_level": level, "notification_level": 3} if level is not None else None
+        rights = {"project_access": held, "group_access": None}
+        return Answer(body={"path_with_namespace": PROJECT, "permissions": rights})
 
     def _other(self, project: str) -> Answer:
         if int(project) not in self.projects:
