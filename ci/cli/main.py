@@ -19,7 +19,7 @@ from ci.cli.shell import Shell, wants_color
 from ci.errors import ExitCode, GitOpsError, UsageError
 from ci.text.environment import secrets_in
 
-_COLLECT_AFTER = 50_000  # objects; Python's own 700 cost a tenth of a cold start
+_COLLECT_AFTER = 200_000  # objects; Python's own 700 cost a tenth of a cold start
 
 
 def run_process() -> int:
@@ -31,7 +31,7 @@ def run_process() -> int:
             stream.reconfigure(errors="backslashreplace")
     # A job that is cancelled ends like one whose Ctrl-C is pressed: children gone, code 130.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    code = main(sys.argv[1:], os.environ, stdout=sys.stdout, stderr=sys.stderr)
+    code = main(sys.argv[1:], os.environ, stdin=sys.stdin, stdout=sys.stdout, stderr=sys.stderr)
     # What is left ends with the process: Python's own last collections need not walk through it.
     gc.freeze()
     with contextlib.suppress(OSError, ValueError):
@@ -48,6 +48,7 @@ def main(
     *,
     stdout: TextIO,
     stderr: TextIO,
+    stdin: TextIO | None = None,
     cwd: Path | None = None,
     clock: Callable[[], float] = time.time,
     sleep: Callable[[float], None] = time.sleep,
@@ -60,6 +61,7 @@ def main(
         cwd=folder or Path(os.sep),
         stdout=stdout,
         stderr=stderr,
+        stdin=stdin,
         clock=clock,
         sleep=sleep,
         json="--json" in argv,
