@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 
 from ci.cli.options import add_follow_options, add_place_options, settle_commit, settle_session
 from ci.cli.shell import Shell
-from ci.errors import AwsError, ForgeError, UsageError
+from ci.errors import AwsError, ForgeError, GitOpsError, UsageError
 
 if TYPE_CHECKING:
     from ci.approval.reported import Reported
     from ci.sagemaker.model import ApprovalStatus
     from ci.session.session import Session
+
+# The event of a workflow that a person starts, by its name.
+_BY_HAND = "workflow_dispatch"
 
 
 def add_decision_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +54,7 @@ def decide_on_package(
         package=_settle_arn(arguments, shell, session, approval),
         approval=approval,
         expected=ApprovalStatus(arguments.expected),
-        actor=_actor(shell, session),
+        actor=_actor(arguments, shell, session),
         at=datetime.fromtimestamp(shell.clock(), UTC),
         reason=arguments.reason,
         pull_request=session.trigger.pull_request,
@@ -128,31 +131,54 @@ def _shown(arguments: argparse.Namespace, shell: Shell, session: "Session") -> "
     return list(from_reports(session, meant))
 
 
-def _actor(shell: Shell, session: "Session") -> str:
-    """Who let this job into its protected environment, where the forge tells that; else who
-    started it, else whoever sits here."""
-    from ci.forge.model import Reviewed
-
+def _actor(arguments: argparse.Namespace, shell: Shell, session: "Session") -> str:
+    """Whoever let this job into its protected environment, where the forge tells that; else who
+    started it, else whoever sits here. A job that an event set off was started by nobody who
+    looked at the model: ApprovalError where nobody has let it in either."""
+    started = session.trigger.actor or shell.environ.get("USER") or "unknown"
     run = shell.environ.get("GITHUB_RUN_ID", "")
+    if not run:
+        return started
+    bound = not arguments.unreviewed and shell.environ.get("GITHUB_EVENT_NAME") != _BY_HAND
     try:
-        forge = session.forge(sleep=shell.pause, learn=shell.learn) if run else None
-        if forge is not None and isinstance(forge, Reviewed):
-            reviewers = forge.approvers_of(run, _job_environment(shell, session))
-            if reviewers:
-                return " and ".join(reviewers[:3])
+        reviewers = _reviewers(shell, session, run)
     except ForgeError as error:
+        if bound:
+            raise
         shell.warn(f"warning: {error}")
-    return session.trigger.actor or shell.environ.get("USER") or "unknown"
+        return started
+    if not reviewers and bound:
+        raise _unreviewed(started)
+    return " and ".join(reviewers[:3]) or started
 
 
-def _job_environment(shell: Shell, session: "Session") -> str | None:
-    """The GitHub Environment of this job, where the job may ask; its name is the repository's own
-    choice, and none of the project file's."""
+def _unreviewed(started: str) -> GitOpsError:
+    from ci.registry.decisions import ApprovalError
+
+    return ApprovalError(
+        "No reviewer let this job into its environment: nothing was changed",
+        why=f"An event set it off, of {started}, and the environment has no required reviewers"
+        " (or the job names none).",
+        fix="Name the reviewers in the settings of the job's GitHub Environment, then approve by"
+        " hand what waits by now. To approve without them: --unreviewed",
+    )
+
+
+def _reviewers(shell: Shell, session: "Session", run: str) -> tuple[str, ...]:
+    """Who let this job in. Its GitHub Environment is the repository's own choice, and none of the
+    project file's; where the job may not ask which it is, the run's only one counts."""
+    from ci.forge.model import Reviewed
     from ci.sagemaker.credentials import find_web_identity, job_environment
 
+    forge = session.forge(sleep=shell.pause, learn=shell.learn)
+    if forge is None or not isinstance(forge, Reviewed):
+        return ()
     identity = find_web_identity(session.environ)
     try:
-        return None if identity is None else job_environment(identity)
+        place = None if identity is None else job_environment(identity)
     except AwsError as error:
         shell.warn(f"warning: {error}")
-        return None
+        identity = place = None
+    if identity is not None and place is None:
+        return ()
+    return forge.approvers_of(run, place)

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.approving import APPROVALS, ApprovalLab, open_lab
+from support.approving import APPROVALS, ROLE_ARN, ApprovalLab, open_lab
+from support.github import Fault
+from support.leases import open_leases
 
 pytestmark = pytest.mark.endpoint
 QUICK = ("--poll", "0.1")
@@ -93,9 +95,7 @@ def test_a_reviewer_of_the_environment_is_who_decided(lab: ApprovalLab) -> None:
     package = lab.deploy("quality")
     assert lab.outputs()["approval"] == "PendingManualApproval"
     lab.github.reviews[77] = [("mallory", "rejected"), ("carla", "approved")]
-    done = lab.run(
-        "approve", package, "--commit", commit, "--environment", "main", "--json", *QUICK
-    )
+    done = lab.run("approve", package, "--commit", commit, "--json", *QUICK, name="push")
     assert done.code == 0, done.err
     assert description(lab, package).startswith(f"Approved by carla at {commit[:12]}, ")
     assert lab.answer() == "nine"
@@ -103,15 +103,45 @@ def test_a_reviewer_of_the_environment_is_who_decided(lab: ApprovalLab) -> None:
     assert any("Approved by carla" in body for body in lab.reports(9))
 
 
-def test_where_the_forge_does_not_tell_the_reviewer_the_actor_decided(lab: ApprovalLab) -> None:
+def test_a_job_that_nobody_let_in_approves_nothing(lab: ApprovalLab) -> None:
     lab.merged("ten", 10)
     package = lab.deploy("quality")
-    lab.github.denied = {"actions"}
-    lab.github.reviews.clear()
-    done = lab.run("approve", package, "--environment", "main", "--json", *QUICK)
-    lab.github.denied = set()
+    approve = ("approve", package, "--json", *QUICK)
+    lab.github.reviews[77] = [("carla", "rejected")]
+    unreviewed = lab.run(*approve, name="push")
+    assert unreviewed.code == 5
+    error = unreviewed.document["error"]
+    assert error["what"] == "No reviewer let this job into its environment: nothing was changed"
+    assert "of octocat" in error["why"]
+    assert "--unreviewed" in error["fix"]
+    lab.github.faults = [Fault("GET", "approvals", 403, body={"message": "no"})]
+    untold = lab.run(*approve, name="push")
+    assert untold.code == 6
+    assert "actions: read" in untold.err
+    assert lab.run(*approve, name="push", environ={"GITHUB_TOKEN": ""}).code == 5
+    assert description(lab, package) == ""
+    done = lab.run(*approve, "--unreviewed", name="push")
     assert done.code == 0, done.err
     assert "Approved by octocat" in description(lab, package)
+    again = lab.run("reject", package, "--from", "Approved", "--json", *QUICK, name="push")
+    assert again.code == 0, again.err
+    assert "Rejected by octocat" in description(lab, package)
+
+
+@pytest.mark.parametrize(("place", "code"), [("Production", 0), ("staging", 5), (None, 5)])
+def test_a_review_counts_for_the_environment_that_the_job_is_in(
+    lab: ApprovalLab, place: str | None, code: int
+) -> None:
+    lab.merged(f"into-{place}", 13)
+    package = lab.deploy("quality")
+    lab.github.reviews[77] = [("dora", "approved", "production")]
+    with open_leases(seconds=3600) as leases:
+        leases.claims = {} if place is None else {"environment": place}
+        job = leases.github(ROLE_ARN)
+        done = lab.run("approve", package, "--json", *QUICK, name="push", environ=job)
+    assert leases.tokens > 0
+    assert done.code == code, done.err
+    assert ("Approved by dora" in description(lab, package)) is (code == 0)
 
 
 def test_commands_that_need_no_account_where_accounts_are_masked(lab: ApprovalLab) -> None:

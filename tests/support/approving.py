@@ -144,10 +144,11 @@ class ApprovalLab:
         self,
         *arguments: str,
         event: Mapping[str, Any] | None = None,
-        name: str = "push",
+        name: str | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> Result:
-        """A job of the forge on what is checked out."""
+        """A job of the forge on what is checked out; decisions are started by hand."""
+        by_hand = arguments[0] in {"approve", "reject"}
         head = self.scratch.git("rev-parse", "HEAD")
         payload = event or {
             "ref": "refs/heads/main",
@@ -163,7 +164,7 @@ class ApprovalLab:
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),
             "GITHUB_ACTIONS": "true",
-            "GITHUB_EVENT_NAME": name,
+            "GITHUB_EVENT_NAME": name or ("workflow_dispatch" if by_hand else "push"),
             "GITHUB_EVENT_PATH": str(file),
             "GITHUB_REPOSITORY": REPOSITORY,
             "GITHUB_ACTOR": "octocat",

@@ -1,5 +1,6 @@
 """Keys that end: the doors that give them, and a proxy that holds their end against every call."""
 
+import base64
 import json
 import re
 import threading
@@ -18,13 +19,15 @@ _EXPIRATION = re.compile(rb"<Expiration>[^<]+</Expiration>")
 
 class Leases:
     """Keys live `seconds`, and are said to live `said`. `tokens` counts GitHub's identity tokens,
-    `given` has each key's end. With `shut` the doors give nothing more."""
+    `given` has each key's end, `claims` what the tokens say. With `shut` the doors give nothing
+    more."""
 
     def __init__(self, *, seconds: float, said: float | None = None) -> None:
         self.seconds = seconds
         self.said = seconds if said is None else said
         self.shut = False
         self.tokens = 0
+        self.claims: dict[str, str] = {}
         self.given: dict[str, float] = {}
         self.refused = 0
         self.address = ""
@@ -50,7 +53,9 @@ class Leases:
             return 403, {"message": "no more"}
         if path.startswith("/token"):
             self.tokens += 1
-            return 200, {"value": f"header.token-{self.tokens}.signature"}
+            claims = json.dumps(self.claims | {"jti": str(self.tokens)}).encode()
+            body = base64.urlsafe_b64encode(claims).decode().rstrip("=")
+            return 200, {"value": f"e30.{body}.signature"}
         key = f"ASIACONTAINER{len(self.given)}"
         ends = self._lease(key)
         return 200, {"AccessKeyId": key, "SecretAccessKey": "s", "Token": "t", "Expiration": ends}

@@ -8,6 +8,7 @@ from ci.cli.shell import Shell
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_decision_arguments(parser)
+    parser.set_defaults(unreviewed=True)
 
 
 def run(arguments: argparse.Namespace, shell: Shell) -> int:
