@@ -115,9 +115,9 @@ class MetricReader:
         job = self._job(step.job, self.adapter.jobs.processing)
         outputs = (job.get("ProcessingOutputConfig") or {}).get("Outputs") or ()
         for entry in outputs:
-            if entry.get("OutputName") == output:
+            if entry.get("OutputName") == output and "S3Output" in entry:
                 return f"{entry['S3Output']['S3Uri'].rstrip('/')}/{path}"
-        raise _NoDocumentError(f"the job of step {step_name} has no output {output}")
+        raise _NoDocumentError(f"the job of step {step_name} has no output {output} in S3")
 
     def _package_metrics(self) -> str:
         if self.package is None:

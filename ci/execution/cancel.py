@@ -101,9 +101,9 @@ class Cancellation:
         """Sleep, but not past a signal."""
         select.select([self._wakes], [], [], max(0.0, seconds))
 
-    def wait_sent(self, seconds: float = 5.0) -> bool:
-        """Wait until the stop was sent (or needs no sending)."""
-        return self._sent.wait(seconds)
+    def wait_sent(self) -> None:
+        """Wait until the stop was sent (or needs no sending), for a moment at most."""
+        self._sent.wait(_LAST_WORD)
 
     def _handle(self, _number: int, _frame: FrameType | None) -> None:
         now = time.monotonic()

@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from ci.errors import TriggerError
@@ -72,7 +73,9 @@ def read_checkout(start: Path) -> Checkout:
     if state.problem is not None:
         raise _refused(state.problem, start)
     lines = state.text.split("\0")
-    told = dict(line[2:].split(" ", 1) for line in lines if line.startswith("# "))
+    # Headers come first; later on a renamed file's old name may look like one.
+    headers = list(takewhile(lambda line: line.startswith("# "), lines))
+    told = dict(line[2:].split(" ", 1) for line in headers)
     head, branch = told["branch.oid"], told["branch.head"]
     if head == "(initial)":
         raise TriggerError(
@@ -87,7 +90,7 @@ def read_checkout(start: Path) -> Checkout:
         commit=head,
         branch=None if branch == "(detached)" else branch,
         default_branch=_default_branch(start, references),
-        dirty=any(line and not line.startswith("# ") for line in lines),
+        dirty=any(lines[len(headers) :]),
         repository=parse_repository(address),
         host=parse_host(address),
         subject=subject,
@@ -163,7 +166,8 @@ def _answer(process: subprocess.Popen[str]) -> _Answer:
 
 def _references(listing: str) -> dict[str, tuple[str, str]]:
     """The commit of each reference, and what it points at where it is symbolic."""
-    lines = (line.split(" ") for line in listing.splitlines())
+    # Not `splitlines`: a name may hold what Unicode takes for the end of a line.
+    lines = (line.split(" ") for line in listing.split("\n") if line)
     return {name: (commit, target) for name, commit, target in lines}
 
 

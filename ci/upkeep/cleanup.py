@@ -7,7 +7,7 @@ executions are the record of what was made: a cleanup that was cut short finds e
 
 import json
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ci.delivery.evidence import Waiting
@@ -34,15 +34,24 @@ class Cleanup:
 
 
 def clean_up(
-    session: Session, adapter: SageMaker, waiting: Waiting, *, tell: Callable[[str], None]
+    session: Session,
+    adapter: SageMaker,
+    waiting: Waiting,
+    *,
+    tell: Callable[[str], None],
+    confirm: Callable[[Sequence[str]], None] = lambda _: None,
 ) -> Cleanup:
     """Stop and delete what the session's pull request made in the session's environment.
+    `confirm` is shown what that is, a line each, before anything is, and may raise.
 
     UsageError where the environment is not a pull request's own. DeadlineReached while an
     execution is still stopping; nothing of its pipeline is deleted then.
     """
     work = _Work(session, adapter, waiting, tell)
-    for pipeline in work.pipelines():
+    pipelines = tuple(work.pipelines())
+    confirm(tuple(work.describe(pipelines)))
+    work.stop(pipelines)
+    for pipeline in pipelines:
         work.clean(pipeline)
     work.delete_endpoints()
     work.delete_groups()
@@ -90,9 +99,15 @@ class _Work:
             elif name in expected:
                 self._leave(f"pipeline {name}", "its tags do not name this pull request")
 
+    def describe(self, pipelines: Sequence[DeployedPipeline]) -> Iterator[str]:
+        """What goes, as far as it is known before anything is looked into."""
+        for pipeline in pipelines:
+            yield f"pipeline {pipeline.name}, with its executions and what they registered"
+        for name in sorted(self._own_names()):
+            yield f"the endpoint and the model package group {name}, where they are there"
+
     def clean(self, pipeline: DeployedPipeline) -> None:
         arns = [each.arn for each in self._aws.executions.summaries(pipeline.name)]
-        self._stop(pipeline.name)
         functions = set(_functions(pipeline.definition))
         for arn in arns:
             functions |= set(_functions(self._aws.executions.definition(arn)))
@@ -104,15 +119,19 @@ class _Work:
         if self._aws.pipelines.delete(pipeline.name, token=token):
             self._deleted(f"pipeline {pipeline.name}")
 
-    def _stop(self, name: str) -> None:
-        """Stop what runs and wait until it has stopped: a step may register until then."""
-        running = [each.arn for each in self._aws.executions.summaries(name)]
+    def stop(self, pipelines: Sequence[DeployedPipeline]) -> None:
+        """Stop all that runs, then wait until it has stopped: a step may register until then."""
+        executions = self._aws.executions
+        running = [
+            each.arn
+            for pipeline in pipelines
+            for each in executions.summaries(pipeline.name)
+            if not each.status.terminal and not executions.snapshot(each.arn).status.terminal
+        ]
         for arn in running:
-            snapshot = self._aws.executions.poll_snapshot(arn)
-            if snapshot.status.terminal:
-                continue
             self._tell(f"Stopping {arn}")
-            self._aws.executions.stop(arn, token=uuid.uuid4().hex)
+            executions.stop(arn, token=uuid.uuid4().hex)
+        for arn in running:
             self._wait(arn)
             self.done.stopped.append(arn)
 

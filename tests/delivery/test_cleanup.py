@@ -89,18 +89,25 @@ def test_a_running_execution_is_stopped_first(scratch: Scratch) -> None:
     assert "quality-pr-32" not in names(scratch)
 
 
-def test_a_deadline_deletes_nothing(scratch: Scratch, tmp_path: Path) -> None:
+def test_a_deadline_deletes_nothing_and_all_has_been_told_to_stop(
+    scratch: Scratch, tmp_path: Path
+) -> None:
     deaf = tmp_path / "deaf"
+    deaf.mkdir()
     script = (
-        "import pathlib, signal, time; signal.signal(15, signal.SIG_IGN)\n"
-        f"pathlib.Path({str(deaf)!r}).touch(); time.sleep(3)"
+        f"import os, signal, tempfile, time; os.chdir({str(deaf)!r})\n"
+        "signal.signal(15, signal.SIG_IGN); tempfile.mkstemp(dir='.')\n"
+        "while not os.path.exists('heard'): time.sleep(0.05)"
     )
     scratch.define(quality_definition(1.5, script=script))
     scratch.commit("stubborn", branch="stubborn")
-    scratch.deploy("--pull-request", "33", "--detach")
+    started = [
+        scratch.deploy("--pull-request", "33", "--detach", *more).report["execution"]["arn"]
+        for more in ((), ("--again",))
+    ]
     scratch.git("checkout", "-q", "main")
     # A step that is told to end before it ignores that, ends.
-    wait_for_file(deaf)
+    wait_for_files(deaf, 2)
     project = load_project(scratch.root / "sagemaker-gitops.yaml")
     checkout = parse_checkout(read_checkout(scratch.root))
     trigger = replace(checkout, event=Event.PULL_REQUEST, pull_request=33)
@@ -111,13 +118,18 @@ def test_a_deadline_deletes_nothing(scratch: Scratch, tmp_path: Path) -> None:
     with pytest.raises(DeadlineReached, match="still stopping"):
         clean_up(session, session.adapter("us-east-1"), waiting, tell=lambda _line: None)
     assert "quality-pr-33" in names(scratch)
+    sagemaker = aws(scratch, "sagemaker")
+    for arn in started:
+        held = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
+        assert held["PipelineExecutionStatus"] == "Stopping"
+    (deaf / "heard").touch()
     clean(scratch, 33)
     assert "quality-pr-33" not in names(scratch)
 
 
-def wait_for_file(path: Path) -> None:
+def wait_for_files(folder: Path, count: int) -> None:
     until = time.monotonic() + 30
-    while not path.exists():
+    while len(list(folder.iterdir())) < count:
         assert time.monotonic() < until
         time.sleep(0.02)
 

@@ -82,7 +82,19 @@ def test_a_commit_may_be_named_as_git_names_it(work: Path) -> None:
     assert resolve_commit(work.parent, "HEAD") is None
 
 
-@pytest.mark.parametrize("name", ["feature/$(touch${IFS}x)", "日本", "-dash", "a'b\"c", "x" * 200])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "feature/$(touch${IFS}x)",
+        "日本",
+        "-dash",
+        "a'b\"c",
+        "x" * 200,
+        "a\u2028b",
+        "a\x85b",
+        "a\xa0b",
+    ],
+)
 def test_branches_with_hostile_names(work: Path, name: str) -> None:
     commit(work)
     git(work, "symbolic-ref", "HEAD", f"refs/heads/{name}")
@@ -99,6 +111,13 @@ def test_a_work_tree_that_differs_is_dirty(work: Path, kind: str) -> None:
     if kind == "staged":
         git(work, "add", "--all")
     assert detect(work).dirty
+
+
+def test_a_renamed_file_is_no_header_of_the_status(work: Path) -> None:
+    head = commit(work, name=f"# branch.oid {'0' * 40}")
+    git(work, "mv", f"# branch.oid {'0' * 40}", "# renamed")
+    trigger = detect(work)
+    assert (trigger.commit, trigger.dirty) == (head, True)
 
 
 def test_a_detached_head_has_no_branch(work: Path) -> None:
