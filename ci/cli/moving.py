@@ -3,6 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from ci.cli.confirming import add_confirmation_option, confirm
 from ci.cli.options import add_place_options, settle_session
 from ci.cli.shell import Shell
 from ci.errors import ExitCode
@@ -22,6 +23,7 @@ def add_move_arguments(parser: argparse.ArgumentParser) -> None:
         "--to", metavar="VERSION|COMMIT", help="a version's number, or 7 digits of a commit"
     )
     parser.add_argument("--alias", default=DEFAULT_ALIAS, help=f"default: {DEFAULT_ALIAS}")
+    add_confirmation_option(parser)
     add_place_options(parser)
 
 
@@ -35,9 +37,12 @@ def move(arguments: argparse.Namespace, shell: Shell, decide: "Callable[..., Mov
     adapter = session.adapter(target.region)
     deployed = require_pipeline(adapter, target.pipeline_name)
     decided = decide(adapter, deployed.name, to=arguments.to, alias=arguments.alias)
-    move_alias(adapter, deployed, decided)
     old, new = decided.old, decided.new
     where = f"{deployed.name}: {arguments.alias}"
+    if decided.needed:
+        came = "which no version holds" if old is None else f"from {_told(old)}"
+        confirm(arguments, shell, [f"{where} will move to {_told(new)}, {came}"])
+    move_alias(adapter, deployed, decided)
     if not decided.needed:
         shell.show(f"{where} is at {_told(new)} already")
     elif decided.completes:

@@ -48,6 +48,7 @@ class Shell:
     stderr: TextIO
     clock: Callable[[], float]
     sleep: Callable[[float], None]
+    stdin: TextIO | None = None
     json: bool = False
     is_tty: bool = False
     color: bool = False
@@ -104,6 +105,15 @@ class Shell:
 
     def warn(self, text: str) -> None:
         self._write(self.stderr, text)
+
+    def ask(self, question: str) -> str:
+        """A person's answer, at the end of the question's line; empty where the input has ended."""
+        self.stderr.write(self.masked(question))
+        self.stderr.flush()
+        answer = "" if self.stdin is None else self.stdin.readline()
+        if not answer:
+            self.stderr.write("\n")
+        return answer
 
     def emit(self, document: object) -> None:
         """The command's one JSON document; nothing without `--json`."""

@@ -4,6 +4,7 @@ import argparse
 import time
 from typing import TYPE_CHECKING
 
+from ci.cli.confirming import add_confirmation_option, confirm
 from ci.cli.options import add_follow_options, add_place_options, settle_deadline, settle_session
 from ci.cli.shell import Shell
 from ci.errors import ExitCode
@@ -16,6 +17,7 @@ _INTERVAL = 5.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_confirmation_option(parser)
     add_place_options(parser)
     add_follow_options(parser)
 
@@ -37,6 +39,9 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
             interval=arguments.poll or _INTERVAL,
         ),
         tell=shell.say,
+        confirm=lambda doing: confirm(
+            arguments, shell, ["Stopped and deleted will be:", *(f"  {each}" for each in doing)]
+        ),
     )
     shell.show(_summary(done))
     _write_summary(done, session.trigger.pull_request, shell)

@@ -3,6 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from ci.cli.confirming import add_confirmation_option, confirm
 from ci.cli.options import (
     add_pipeline_options,
     add_place_options,
@@ -23,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fix", action="store_true", help="bring what is deployed to what git says; starts nothing"
     )
+    add_confirmation_option(parser)
 
 
 def run(arguments: argparse.Namespace, shell: Shell) -> int:
@@ -57,6 +59,9 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
         "strays": [_stray_document(stray) for stray in strays],
     }
     if arguments.fix:
+        names = [drift.job.target.pipeline_name for drift in drifts if not drift.plan.empty]
+        if names:
+            confirm(arguments, shell, [f"Git will be applied to {', '.join(names)}"])
         drifts = [apply_git(adapter, drift, tell=shell.say) for drift in drifts]
         for line in (
             f"{drift.job.name}: still: {line}" for drift in drifts for line in drift.lines
