@@ -32,7 +32,7 @@ from ci.session.job import Job
 class Account:
     """All that was learnt of one job so far. `notes` are remarks of this program itself;
     `superseded_by` is the newer commit that this run was stopped for, `chat` says that the
-    repository obeys comments."""
+    repository obeys comments, `reach` are the options that bring a command to the same place."""
 
     job: Job
     facts: Facts | None = None
@@ -44,6 +44,7 @@ class Account:
     settings: ReportSettings = field(default_factory=ReportSettings)
     superseded_by: str | None = None
     chat: bool = False
+    reach: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Verdict | None:
@@ -77,6 +78,7 @@ def make_report(account: Account, *, generated: datetime) -> Report:
                 facts.package if facts else None,
                 masked=account.settings.mask_accounts,
                 chat=account.chat,
+                reach=account.reach,
             )
         ),
         digest=job.bundle.digest,
@@ -133,7 +135,8 @@ def _parameters(account: Account) -> Iterable[ParameterValue]:
 def _attach(account: Account, execution: ExecutionSnapshot) -> str | None:
     if account.verdict is None or account.verdict.outcome is not Outcome.RUNNING:
         return None
-    return attach_line(account.job, execution.arn, masked=account.settings.mask_accounts)
+    masked = account.settings.mask_accounts
+    return attach_line(account.job, execution.arn, masked=masked, reach=account.reach)
 
 
 def _links(account: Account) -> Iterable[Link]:

@@ -199,7 +199,7 @@ class Delivery:
                 "The execution was started, and cannot be read",
                 where=started.arn,
                 why=str(error),
-                fix=attach_command(started.arn),
+                fix=attach_command(started.arn, self._session.reach),
             ) from error
         if not _execution(self._accounts[started.arn]).status.terminal:
             self._publish(started.arn)
@@ -244,6 +244,7 @@ class Delivery:
             notes=tuple(notes),
             settings=self._settings,
             chat=self._chat,
+            reach=self._session.reach,
         )
 
     def follow(self) -> GitOpsError | None:
@@ -262,7 +263,11 @@ class Delivery:
                     deadline=self._left(),
                     means=means,
                     cancelled=self._cancellation.requested,
-                    surroundings=replace(stage.surroundings, sleep=self._cancellation.sleep),
+                    surroundings=replace(
+                        stage.surroundings,
+                        sleep=self._cancellation.sleep,
+                        reach=self._session.reach,
+                    ),
                 )
         except (DeadlineReached, Interrupted, AwsError) as early:
             return early
@@ -304,7 +309,8 @@ class Delivery:
         signalled = self._cancellation.requested()
         kind = Interrupted if signalled else DeadlineReached
         came = "A signal" if signalled else "The deadline"
-        error = kind(f"{came} came while {state}", where=arn, fix=attach_command(arn))
+        onwards = attach_command(arn, self._session.reach)
+        error = kind(f"{came} came while {state}", where=arn, fix=onwards)
         note = f"{error.what}. To go on: {self._attach(arn)}"
         self._learn(arn, notes=(*account.notes, note))
         return error
@@ -312,7 +318,8 @@ class Delivery:
     def _attach(self, arn: str) -> str:
         """As the report can show it; an error names the ARN."""
         masked = self._settings.mask_accounts
-        return attach_line(self._accounts[arn].job, arn, masked=masked)
+        job = self._accounts[arn].job
+        return attach_line(job, arn, masked=masked, reach=self._session.reach)
 
     def _how_it_goes_on(self, arn: str, early: GitOpsError | None) -> str:
         if arn in self._cancellation.stopped:

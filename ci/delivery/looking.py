@@ -55,5 +55,6 @@ def look_back(
         background=background,
         settings=settings,
         chat=obeys_comments(find_place(session.project.file, session.environ).root),
+        reach=session.reach,
     )
     return make_report(account, generated=now())

@@ -1,10 +1,11 @@
 """Decides by which commands a reader of a report goes on: attach, approve, reject. Pure.
 
 By ARN, which leaves nothing to guess. Where accounts are masked the ARN that is shown leads
-nowhere: then by the pipeline's name and its commit, which the report shows anyway.
+nowhere: then by the pipeline's name and its commit, which the report shows anyway. `reach` are
+the options that bring a command to where this run was.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ci.delivery.chat import COMMAND
 from ci.delivery.planning import PULL_REQUEST
@@ -17,13 +18,13 @@ from ci.session.job import Job
 _DIGITS = 10
 
 
-def attach_line(job: Job, execution: str, *, masked: bool) -> str:
+def attach_line(job: Job, execution: str, *, masked: bool, reach: Sequence[str]) -> str:
     """The command that picks an execution up again."""
-    return f"sagemaker-gitops attach {_named(job)}" if masked else attach_command(execution)
+    return attach_command(_named(job) if masked else execution, reach)
 
 
 def decision_commands(
-    job: Job, package: ModelPackage | None, *, masked: bool, chat: bool
+    job: Job, package: ModelPackage | None, *, masked: bool, chat: bool, reach: Sequence[str]
 ) -> Iterator[Command]:
     """Those that decide on a package that waits; none for any other. `chat` says that the
     repository obeys comments."""
@@ -34,6 +35,7 @@ def decision_commands(
         reject = f"{COMMAND} reject --pipeline {_in_chat(job)} REASON"
         yield Command(label="Reject in a comment here", line=reject)
     named = _named(job) if masked else package.arn
+    named = " ".join([named, *reach])
     yield Command(label="Approve", line=f"sagemaker-gitops approve {named}")
     yield Command(label="Reject", line=f'sagemaker-gitops reject {named} --reason "..."')
 

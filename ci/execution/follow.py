@@ -112,13 +112,15 @@ class _Group:
 class Surroundings:
     """Time and chance. `clock` is monotonic, so that a corrected wall clock moves no deadline;
     `wall` only serves to tell how long an execution has run when it is first seen. `interval`
-    is a fixed number of seconds between two looks, in place of the paced one."""
+    is a fixed number of seconds between two looks, in place of the paced one. `reach` are the
+    options of the command that goes on from here."""
 
     clock: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     chance: Callable[[], float] = field(default=random.random)
     interval: float | None = None
+    reach: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,8 +133,8 @@ class Means:
     tails: Tails | None = None
 
 
-def attach_command(arn: str) -> str:
-    return f"sagemaker-gitops attach {arn}"
+def attach_command(arn: str, reach: Sequence[str] = ()) -> str:
+    return " ".join(["sagemaker-gitops attach", arn, *reach])
 
 
 def follow(
@@ -406,7 +408,8 @@ class _Follower:
         return [item.state.arn for group in groups for item in group.pending()]
 
     def _attach(self) -> str:
-        return "\n".join(attach_command(arn) for arn in self._running()[:5])
+        reach = self._around.reach
+        return "\n".join(attach_command(arn, reach) for arn in self._running()[:5])
 
 
 def _running(state: FollowState) -> bool:

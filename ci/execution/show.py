@@ -8,7 +8,13 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from ci.execution.model import Change, ChangeKind
-from ci.execution.words import format_change, format_seconds
+from ci.execution.words import (
+    FROM_CACHE,
+    STEP_COLUMNS,
+    format_change,
+    format_duration,
+    status_icon,
+)
 from ci.sagemaker.arn import pipeline_of
 from ci.text.clean import output_line
 
@@ -19,6 +25,8 @@ _STYLES = {
     "Stopping": "yellow",
     "Executing": "cyan",
 }
+
+_REMARK = 80
 
 
 class Output(Protocol):
@@ -105,7 +113,8 @@ class PlainShow:
 
 
 class LiveShow:
-    """One table on a terminal: a row for each step, with its status and how long it takes."""
+    """One table on a terminal: a row for each step, with its status and how long it takes. It goes
+    when the show ends: the report that follows has the same table, and more."""
 
     def __init__(self, *, title: str, clock: Callable[[], float] = time.time) -> None:
         from rich.console import Console
@@ -117,7 +126,7 @@ class LiveShow:
         self._status: dict[str, str] = {}
         self._console: Any = Console(file=sys.stderr)
         self._live: Any = Live(
-            get_renderable=self.render, console=self._console, refresh_per_second=2, transient=False
+            get_renderable=self.render, console=self._console, refresh_per_second=2, transient=True
         )
 
     def __enter__(self) -> "LiveShow":
@@ -153,22 +162,29 @@ class LiveShow:
 
     def render(self) -> Any:
         """The table as it is now; rich asks for it twice a second."""
+        from rich import box
         from rich.table import Table
         from rich.text import Text
 
         several = len({arn for arn, _ in self._rows}) > 1
-        caption = Text("\n".join(self._status.values()))
-        table = Table(title=Text(self._title), caption=caption)
-        for heading in ("Step", "Type", "Status", "Time", ""):
+        said = Text("\n".join(self._status.values()) or self._title)
+        table = Table(
+            box=box.SIMPLE_HEAD,
+            pad_edge=False,
+            show_edge=False,
+            caption=said,
+            caption_justify="left",
+        )
+        for heading in STEP_COLUMNS:
             table.add_column(heading, overflow="fold")
         for (arn, step), row in list(self._rows.items()):
             name = f"{pipeline_of(arn)}/{step}" if several else step
             table.add_row(
-                Text(output_line(name)),
+                Text(f"{status_icon(row.status)} {output_line(name)}"),
                 Text(output_line(row.kind)),
                 Text(output_line(row.status), style=_STYLES.get(row.status, "")),
                 Text(row.took(self._clock())),
-                Text(output_line(row.remark, limit=120)),
+                Text(output_line(row.remark, limit=_REMARK)),
             )
         return table
 
@@ -196,16 +212,16 @@ class _Row:
             if change.detail:
                 self.remark = change.detail
         elif change.kind is ChangeKind.CACHE_HIT:
-            self.remark = "from the cache"
+            self.remark = FROM_CACHE
         else:
             self.remark = format_change(change).partition(": ")[2]
 
     def took(self, now: float) -> str:
         if self._seconds is not None:
-            return format_seconds(self._seconds)
+            return format_duration(self._seconds)
         if self._began is None or self.status in {"Succeeded", "Failed", "Stopped"}:
             return ""
-        return format_seconds(now - self._began)
+        return format_duration(now - self._began)
 
 
 def open_show(out: Output, environ: Mapping[str, str], *, title: str) -> Show:

@@ -1,24 +1,45 @@
-"""The words for what happens to an execution. Pure: one change, one line."""
+"""The words for an execution and its steps, the same while it runs and in its report. Pure."""
 
 from ci.execution.model import Change, ChangeKind
 from ci.sagemaker.arn import pipeline_of
 from ci.text.clean import output_line
 
+STEP_COLUMNS = ("Step", "Type", "Status", "Duration", "")
+FROM_CACHE = "from cache"
+_STEP_ICONS = {
+    "Succeeded": "✅",
+    "Failed": "❌",
+    "Stopped": "⏹️",
+    "Stopping": "⏳",
+    "Executing": "⏳",
+    "Starting": "⏳",
+}
 
-def format_seconds(seconds: float) -> str:
-    """`42s`, `3m07s`, `2h05m`, `1d04h`."""
+
+def format_duration(seconds: float) -> str:
+    """`42 s`, `12 min 30 s`, `3 h 05 min`, `2 d 4 h`."""
     whole = max(0, round(seconds))
     if whole < 60:
-        return f"{whole}s"
-    if whole < 3600:
-        return f"{whole // 60}m{whole % 60:02}s"
-    if whole < 86400:
-        return f"{whole // 3600}h{whole % 3600 // 60:02}m"
-    return f"{whole // 86400}d{whole % 86400 // 3600:02}h"
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes:02} min"
+    return f"{hours // 24} d {hours % 24} h"
+
+
+def status_icon(status: str) -> str:
+    return _STEP_ICONS.get(status, "❔")
+
+
+def condition_note(outcome: str) -> str:
+    return f"condition is {outcome.lower()}"
 
 
 def format_change(change: Change) -> str:
-    """What happened, without a time stamp or line break: `train (Training): Succeeded, 4m12s`."""
+    """What happened, without a time stamp or line break: `train (Training): Succeeded, 42 s`."""
     match change.kind:
         case ChangeKind.TROUBLE:
             why = output_line(change.detail or "")
@@ -33,17 +54,17 @@ def _predicate(change: Change) -> str:
     detail, status = output_line(change.detail or ""), output_line(change.status or "")
     match change.kind:
         case ChangeKind.CACHE_HIT:
-            text = f"taken from the cache of execution {detail.rpartition('/')[2]}"
+            text = f"{FROM_CACHE}, of execution {detail.rpartition('/')[2]}"
         case ChangeKind.ATTEMPT:
             text = f"attempt {detail}"
         case ChangeKind.CONDITION:
-            text = f"the condition is {detail.lower()}"
+            text = condition_note(detail)
         case ChangeKind.CALLBACK:
             text = f"waits for a callback through {detail}"
         case ChangeKind.UNKNOWN:
             text = f"status {status!r} is new to this version, taken as running"
         case _:
-            took = f", {format_seconds(change.seconds)}" if change.seconds is not None else ""
+            took = f", {format_duration(change.seconds)}" if change.seconds is not None else ""
             text = f"{status}{took}" + (f": {detail}" if detail else "")
     return text
 

@@ -24,6 +24,8 @@ from ci.metrics.words import describe_metric
 from ci.sagemaker.model import ApprovalStatus, ExecutionStatus, ModelPackage
 
 _REASON = 300
+# Of a step's: the report holds it whole below.
+_FAILURE = 160
 # fmt: off
 _OPENINGS = frozenset({
     "all", "completed", "every", "failed", "gate", "in", "nothing", "registered", "running",
@@ -108,7 +110,7 @@ def _failed(facts: Facts) -> tuple[Outcome, str]:
     noun = "condition" if len(deciding) == 1 else "conditions"
     told = f"the pipeline's {noun} {_some(deciding)} refused it"
     message = failure_text(step)
-    told += f": {_short(message)}" if message else f", leading to {step.name}"
+    told += f": {_short(message, _FAILURE)}" if message else f", leading to {step.name}"
     parts = [*_metric_words(facts), told, _left_behind(facts)]
     return Outcome.GATE_FAILED, _sentence("; ".join(parts))
 
@@ -119,7 +121,8 @@ def _completed_with_failures(facts: Facts) -> str:
     reason = facts.execution.failure_reason or next(
         filter(None, map(failure_text, failed_steps(facts.execution))), None
     )
-    parts = [f"{head}: {_short(reason)}" if reason else head, _left_behind(facts)]
+    told = f"{head}: {_short(reason, _FAILURE)}" if reason else head
+    parts = [told, _left_behind(facts)]
     return _sentence("; ".join(parts))
 
 
@@ -268,12 +271,13 @@ def _first_failure(facts: Facts) -> str:
     failed = failed_steps(facts.execution)
     if not failed:
         reason = facts.execution.failure_reason
-        return f"failed: {_short(reason)}" if reason else "failed; the service gives no reason"
+        told = f"failed: {_short(reason, _FAILURE)}" if reason else None
+        return told or "failed; the service gives no reason"
     step = failed[0]
     reason = failure_text(step) or facts.execution.failure_reason
     more = f" (and {_count(len(failed) - 1, 'more step')})" if len(failed) > 1 else ""
     return f"step {_some([step.display_name or step.name])} failed{more}" + (
-        f": {_short(reason)}" if reason else ", and the service gives no reason"
+        f": {_short(reason, _FAILURE)}" if reason else ", and the service gives no reason"
     )
 
 

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterable
 
+from ci.execution.words import format_duration
 from ci.metrics.model import Outcome
-from ci.metrics.steps import failed_steps, failure_text
+from ci.metrics.steps import failed_steps
 from ci.report import figures, words
 from ci.report.escape import html_text
 from ci.report.fit import last_lines
@@ -143,7 +144,7 @@ def _cost(report: Report) -> str:
         (
             _code(each.usage.step),
             f"{each.usage.count} × {_code(each.usage.instance)}",
-            words.format_duration(each.usage.seconds),
+            format_duration(each.usage.seconds),
             figures.usd(each.usd),
         )
         for each in cost.steps
@@ -155,10 +156,11 @@ def _cost(report: Report) -> str:
 
 def _failure(report: Report) -> str:
     failed = failed_steps(report.execution)[:1] if report.execution else ()
+    reasons = ((step, words.untold_reason(report, step)) for step in failed)
     return "".join(
-        f"<h2>❌ {html_text(step.display_name or step.name)}</h2>\n"
-        + _pre(failure_text(step) or "The service gives no reason.")
-        for step in failed
+        f"<h2>❌ {html_text(step.display_name or step.name)}</h2>\n{_pre(reason)}"
+        for step, reason in reasons
+        if reason is not None
     )
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from ci.metrics.steps import failed_steps, failure_text
+from ci.execution.words import format_duration
+from ci.metrics.steps import failed_steps
 from ci.report import figures, words
 from ci.report.escape import code, fence, link, text
 from ci.report.fit import Section, folded, last_lines, make_section, table
@@ -18,24 +19,27 @@ _OPEN_LINES = 8
 
 
 def failure_section(report: Report) -> Section | None:
-    """The first step that failed: why, the end of its log, where to look."""
+    """The first step that failed: why, the end of its log, where to look. None where the headline
+    has said all that is known."""
     failed = failed_steps(report.execution) if report.execution else ()
     if not failed:
         return None
     step = failed[0]
     log = next((log for log in report.logs if log.step == step.name), None)
     tail = log if log and log.text.strip() else None
+    why, places = words.untold_reason(report, step), _places(step, log)
+    if not (why or tail or places):
+        return None
 
     def variant(lines: int, width: int, reason: int) -> str:
         parts = [f"#### ❌ {text(step.display_name or step.name, limit=120)}"]
-        why = failure_text(step)
-        parts.append(fence(cut(why, reason)) if why else "The service gives no reason.")
+        if why:
+            parts.append(fence(cut(why, reason)))
         if tail is not None and lines:
             parts.append(fence(last_lines(tail.text, min(lines, _OPEN_LINES)), line_limit=width))
         if tail is not None and min(lines, _line_count(tail)) > _OPEN_LINES:
             block = fence(last_lines(tail.text, lines), line_limit=width)
             parts.append(folded(f"Log, last {min(lines, _line_count(tail))} lines", block))
-        places = _places(step, log)
         return "\n\n".join([*parts, places] if places else parts)
 
     return make_section(
@@ -142,7 +146,7 @@ def cost_section(report: Report) -> Section | None:
         [
             code(each.usage.step, limit=80),
             f"{each.usage.count} × {code(each.usage.instance, limit=60)}",
-            words.format_duration(each.usage.seconds),
+            format_duration(each.usage.seconds),
             figures.usd(each.usd),
         ]
         for each in cost.steps

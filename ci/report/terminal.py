@@ -4,8 +4,9 @@ import io
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from ci.execution.words import STEP_COLUMNS
 from ci.metrics.model import Outcome
-from ci.metrics.steps import failed_steps, failure_text
+from ci.metrics.steps import failed_steps
 from ci.report import figures, words
 from ci.report.fit import last_lines
 from ci.report.model import Report, State
@@ -140,7 +141,7 @@ def _steps(console: "Console", report: Report) -> None:
         for step in steps[:_MOST_STEPS]
     ]
     console.print()
-    console.print(_table(("Step", "Type", "Status", "Duration", ""), rows))
+    console.print(_table(STEP_COLUMNS, rows))
     if len(steps) > _MOST_STEPS:
         console.print(f"and {len(steps) - _MOST_STEPS} more steps", style="dim")
 
@@ -148,10 +149,11 @@ def _steps(console: "Console", report: Report) -> None:
 def _failure(console: "Console", report: Report) -> None:
     failed = failed_steps(report.execution)[:1] if report.execution else ()
     for step in failed:
-        console.print()
-        console.print(f"❌ {_line(step.display_name or step.name, 120)}", style=_BAD)
-        reason = cut(clean(failure_text(step) or "The service gives no reason.", lines=True), 3_000)
-        console.print(reason, soft_wrap=False)
+        reason = words.untold_reason(report, step)
+        if reason is not None:
+            console.print()
+            console.print(f"❌ {_line(step.display_name or step.name, 120)}", style=_BAD)
+            console.print(cut(clean(reason, lines=True), 3_000), soft_wrap=False)
     for log in report.logs[:10]:
         if log.text.strip():
             console.print()

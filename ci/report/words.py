@@ -1,8 +1,9 @@
-"""The words and signs that every rendering shares: headline, durations, states, directions."""
+"""The words and signs that every rendering shares: headline, states, directions, notes."""
 
 from collections.abc import Iterable
 from datetime import datetime
 
+from ci.execution.words import FROM_CACHE, condition_note, format_duration, status_icon
 from ci.metrics.model import (
     GateOutcome,
     GateResult,
@@ -10,6 +11,7 @@ from ci.metrics.model import (
     MetricValue,
     Outcome,
 )
+from ci.metrics.steps import failure_text
 from ci.metrics.words import describe_change, format_number
 from ci.report.model import ParameterValue, Report, State
 from ci.sagemaker.model import ApprovalStatus, StepSnapshot
@@ -24,14 +26,6 @@ _OUTCOME_ICONS = {
     Outcome.FAILED: "❌",
     Outcome.STOPPED: "⏹️",
     Outcome.UNVERIFIED: "⚠️",
-}
-_STEP_ICONS = {
-    "Succeeded": "✅",
-    "Failed": "❌",
-    "Stopped": "⏹️",
-    "Stopping": "⏳",
-    "Executing": "⏳",
-    "Starting": "⏳",
 }
 _GATE_ICONS = {
     GateOutcome.PASSED: "✅",
@@ -104,7 +98,7 @@ def approval(status: ApprovalStatus) -> str:
 
 
 def step_icon(step: StepSnapshot) -> str:
-    return _STEP_ICONS.get(step.status, "❔")
+    return status_icon(step.status)
 
 
 def gate_icon(result: GateResult) -> str:
@@ -145,20 +139,6 @@ def difference(metric: MetricValue) -> tuple[str, str]:
     return ("🟢" if words.endswith("better") else "🔴"), f"{amount} ({words})"
 
 
-def format_duration(seconds: float) -> str:
-    """`42 s`, `12 min 30 s`, `3 h 05 min`, `2 d 4 h`."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02} s" if rest else f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h {minutes:02} min"
-    return f"{hours // 24} d {hours % 24} h"
-
-
 def step_duration(step: StepSnapshot, now: datetime | None) -> str:
     """Until `now` where the step still runs; a dash where nothing is known.
 
@@ -193,12 +173,21 @@ def step_notes(step: StepSnapshot) -> str:
     """Cache hit, attempts and a condition's outcome, in words."""
     notes = []
     if step.cache_hit:
-        notes.append("from cache")
+        notes.append(FROM_CACHE)
     if step.attempts > 1:
         notes.append(f"{step.attempts} attempts")
     if step.outcome is not None:
-        notes.append(f"condition is {step.outcome.lower()}")
+        notes.append(condition_note(step.outcome))
     return ", ".join(notes)
+
+
+def untold_reason(report: Report, step: StepSnapshot) -> str | None:
+    """Why the step failed, where the headline does not say it whole: a reader needs it once."""
+    told = headline(report)
+    reason = failure_text(step)
+    if reason is None:
+        return None if "gives no reason" in told else "The service gives no reason."
+    return None if " ".join(reason.split()).rstrip(".") in told else reason
 
 
 def moment(time: datetime) -> str:

@@ -26,6 +26,7 @@ class Session:
 
     `environ` is the process's, pointed at the local endpoint where that was asked for. `proposed`
     says that the code is a pull request's, also where the trigger is what merging it would be.
+    `reach` are the options that bring another command to the same place.
     """
 
     project: Project
@@ -35,6 +36,7 @@ class Session:
     role_default: str | None
     region_default: str | None
     proposed: bool = False
+    reach: tuple[str, ...] = ()
     _adapters: dict[str, SageMaker] = field(default_factory=dict, repr=False, compare=False)
     _forges: "list[Forge | None]" = field(default_factory=list, repr=False, compare=False)
 
@@ -95,6 +97,7 @@ def open_session(
         environ=environ,
         role_default=LOCAL_ROLE if local else None,
         region_default=environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION"),
+        reach=("--local",) if local else (),
     )
 
 

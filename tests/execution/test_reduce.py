@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ci.execution.model import Change, ChangeKind, FollowState
 from ci.execution.reduce import reduce, step_ended
-from ci.execution.words import format_change, format_seconds
+from ci.execution.words import format_change, format_duration
 from ci.sagemaker.model import ExecutionSnapshot, StepSnapshot
 from ci.sagemaker.read import parse_status
 from ci.text.clean import output_line
@@ -139,17 +139,17 @@ def test_a_story_in_lines() -> None:
         "Execution of demo: Executing",
         "train (Training): Executing",
         "train (Training): attempt 2",
-        "train (Training): Succeeded, 4m12s",
-        "gate (Condition): the condition is false",
+        "train (Training): Succeeded, 4 min 12 s",
+        "gate (Condition): condition is false",
         "gate (Condition): Succeeded",
-        "prepare (Processing): taken from the cache of execution abc",
+        "prepare (Processing): from cache, of execution abc",
         "prepare (Processing): Succeeded",
         "human (Callback): waits for a callback through https://sqs/q",
         "human (Callback): Executing",
         "odd: Dreaming",
         "odd: status 'Dreaming' is new to this version, taken as running",
         "Execution of demo: Stopping",
-        "Execution of demo: Failed, 1h30m",
+        "Execution of demo: Failed, 1 h 30 min",
     ]
 
 
@@ -181,12 +181,12 @@ def test_no_text_can_break_a_line_or_command_the_log(text: str) -> None:
 
 
 def test_words_for_durations() -> None:
-    assert [format_seconds(value) for value in (-1, 0.4, 59, 60, 3599, 3600, 90061)] == [
-        "0s",
-        "0s",
-        "59s",
-        "1m00s",
-        "59m59s",
-        "1h00m",
-        "1d01h",
+    assert [format_duration(value) for value in (-1, 0.4, 59, 60, 3599, 3600, 90061)] == [
+        "0 s",
+        "0 s",
+        "59 s",
+        "1 min",
+        "59 min 59 s",
+        "1 h 00 min",
+        "25 h 01 min",
     ]
