@@ -12,7 +12,7 @@ import stat
 import subprocess
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -61,11 +61,19 @@ def lock_file() -> Path:
 
 
 def make_package(
-    out: Path, *, uv: str, runtime: str, architecture: Architecture, environ: Mapping[str, str]
+    out: Path,
+    *,
+    uv: str,
+    runtime: str,
+    architecture: Architecture,
+    environ: Mapping[str, str],
+    tell: Callable[[str], None],
 ) -> Package:
-    """Write the zip, whole or not at all. UsageError where packages cannot be had or do not fit."""
+    """Write the zip, whole or not at all. UsageError where packages cannot be had or do not fit.
+    `tell` hears what is being done."""
     with tempfile.TemporaryDirectory(prefix="sagemaker-gitops-package-") as scratch:
         folder = Path(scratch) / "packages"
+        tell(f"fetching the packages for {runtime} on {architecture}")
         _install(uv, folder, runtime, architecture, environ)
         members = {
             **dict(_members(folder, folder, skipped=("bin",))),
@@ -73,6 +81,7 @@ def make_package(
         }
         unpacked = sum(file.stat().st_size for file in members.values())
         _require_fit(unpacked)
+        tell(f"packing {len(members)} files, {unpacked >> 20} MiB")
         partial = out.with_name(f".{out.name}.{os.getpid()}")
         try:
             out.parent.mkdir(parents=True, exist_ok=True)
@@ -104,7 +113,7 @@ def _install(
     command += ["--python-platform", _PLATFORMS[architecture]]
     command += ["--python-version", runtime.removeprefix("python")]
     command += ["--require-hashes", "--no-deps", "--only-binary", ":all:"]
-    command += ["--link-mode", "copy", "-r", str(lock_file())]
+    command += ["--link-mode", "hardlink", "-r", str(lock_file())]
     done = subprocess.run(
         command, capture_output=True, text=True, env=dict(environ), cwd=os.sep, check=False
     )
@@ -140,11 +149,13 @@ def _require_fit(unpacked: int) -> None:
 
 
 def _write(out: Path, members: Mapping[str, Path]) -> None:
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+    with zipfile.ZipFile(out, "w") as archive:
         for name in sorted(members):
             info = zipfile.ZipInfo(name, date_time=_EPOCH)
             info.create_system = 3  # Unix, so that the mode below means something
-            info.compress_type = zipfile.ZIP_DEFLATED
+            # botocore's models come compressed.
+            packed = name.endswith(".gz")
+            info.compress_type = zipfile.ZIP_STORED if packed else zipfile.ZIP_DEFLATED
             # The function runs as another user than the one who packed it.
             info.external_attr = (stat.S_IFREG | 0o644) << 16
             with members[name].open("rb") as source, archive.open(info, "w") as target:

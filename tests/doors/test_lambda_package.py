@@ -44,6 +44,9 @@ def package(source: Path, out: Path, *words: str) -> dict[str, Any]:
          "--out", out, "--runtime", RUNTIME, "--architecture", ARCHITECTURE, *words],
         check=True, capture_output=True, text=True, cwd=source,
     )  # fmt: skip
+    fetching, packing = done.stderr.splitlines()
+    assert fetching == f"fetching the packages for {RUNTIME} on {ARCHITECTURE}"
+    assert packing.startswith("packing ")
     document: dict[str, Any] = json.loads(done.stdout)
     return document
 

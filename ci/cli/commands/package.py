@@ -27,6 +27,7 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
         runtime=arguments.runtime,
         architecture=Architecture(arguments.architecture),
         environ=shell.environ,
+        tell=shell.warn,
     )
     shell.show(f"{made.file}: {_mib(made.size)}, {_mib(made.unpacked)} unpacked (of 250 MiB)")
     shell.show(f"  handler:      {HANDLER}")
