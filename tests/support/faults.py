@@ -242,6 +242,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.connection.close()
         self.rfile.close()
 
+    def handle_expect_100(self) -> bool:
+        super().handle_expect_100()
+        self.wfile.flush()  # an S3 client holds its body back for a second without it
+        return True
+
     def handle_one_request(self) -> None:
         try:
             super().handle_one_request()
