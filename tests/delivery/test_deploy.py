@@ -1,6 +1,7 @@
 """`deploy` as a user meets it: verdicts, exit codes, reports, reruns."""
 
 import json
+import shlex
 
 import pytest
 from support.endpoint import client
@@ -117,10 +118,11 @@ def test_a_deadline_ends_with_4_and_the_execution_runs_on(scratch: Scratch) -> N
     scratch.commit("slower than the deadline")
     done = scratch.deploy("--deadline", "1s")
     assert done.code == 4
-    assert "attach" in done.err
     assert done.report["state"] == "running"
-    assert any("attach" in note for note in done.report["notes"])
-    assert scratch.run("attach", "--local", "--json", "--poll", "0.1").code == 0
+    onwards = done.report["attach"]
+    assert onwards in done.err
+    assert any(onwards in note for note in done.report["notes"])
+    assert scratch.run(*shlex.split(onwards)[1:], "--json", "--poll", "0.1").code == 0
 
 
 def test_stop_waits_until_it_has_stopped(scratch: Scratch) -> None:
@@ -146,7 +148,8 @@ def test_require_approval_ends_with_5_until_it_is_given(scratch: Scratch) -> Non
         pending = scratch.deploy()
         assert pending.code == 5
         package = pending.report["model_package"]["arn"]
-        approved = scratch.run("approve", package, "--local", "--reason", "looks right", "--json")
+        approve, _ = (shlex.split(each["line"])[1:] for each in pending.report["commands"])
+        approved = scratch.run(*approve, "--reason", "looks right", "--json")
         assert approved.code == 0, approved.err
         again = scratch.run("reject", package, "--local", "--json")
         assert again.code == 5

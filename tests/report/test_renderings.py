@@ -14,6 +14,8 @@ from support.markdown import ACTIVE, fences_are_balanced, flat, html_of, parse, 
 from support.reports import HOSTILE, REPORTS, TRIGGER, renderings
 from support.samples import START, execution, step
 
+from ci.metrics.facts import Facts
+from ci.metrics.verdict import decide_verdict
 from ci.report.document import load_schema, report_to_json
 from ci.report.fit import cut_markdown, size
 from ci.report.html import render_html
@@ -140,6 +142,17 @@ def test_a_plan_of_a_pull_request_is_not_taken_for_its_run() -> None:
     for render in (render_terminal, render_html, render_comment):
         assert "Plan for main: 1 step changed" in render(here)
         assert "Plan: 1 step changed" in render(there)
+
+
+@pytest.mark.parametrize("reason", ["ExitCode 1", "Traceback\nValueError: no", None, "w " * 200])
+@pytest.mark.parametrize("form", ["md", "txt", "html"])
+def test_why_a_step_failed_is_told_whole_and_once(reason: str | None, form: str) -> None:
+    failed = step("Train", status="Failed", failure_reason=reason)
+    ended = execution(ExecutionStatus.FAILED, (failed,))
+    verdict = decide_verdict(Facts(execution=ended))
+    shown = renderings(replace(REPORTS["step-failed"], execution=ended, verdict=verdict, logs=()))
+    text = " ".join(shown[form].split())
+    assert text.count((reason or "gives no reason").strip().replace("\n", " ")) == 1
 
 
 def test_color_only_where_it_is_wanted() -> None:
