@@ -274,6 +274,7 @@ def play_main(stage: Stage) -> list[Request]:
     stage.run("promote", "quality", "--to", "1")
     stage.run("promote", "quality", "--to", "2")
     stage.run("rollback", "quality")
+    stage.run("status", "--environment", "main")
     stage.run("reject", package, "--from", "Approved", "--reason", "too old", code=None)
     stage.run("approve", package, "--from", "Rejected", code=None)
     stage.run("approvals", "sync", package, "--environment", "main", code=None)

@@ -12,6 +12,7 @@ COMMANDS: Mapping[str, str] = {
     "deploy": "compile, upsert, start the execution of this commit, follow it, judge, report",
     "auto": "read the event and pick: plan, run, deploy, clean up",
     "plan": "what a commit changes, and what will run again; changes nothing",
+    "status": "what is deployed, ran, is approved or waits, and is served; changes nothing",
     "drift": "what is deployed and not in git; --fix applies git and starts nothing",
     "promote": "move a pipeline's alias to a version, by number or commit",
     "rollback": "move a pipeline's alias back to the version before, or to any",

@@ -1,0 +1,166 @@
+"""What stands, for people and for programs. Pure: the time is handed in."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from ci.execution.words import format_duration
+from ci.registry.packages import read_provenance
+from ci.sagemaker.model import ModelPackage
+from ci.text.clean import output_line
+from ci.upkeep.standing import Ran, Standing
+from ci.upkeep.versions import commit_of
+
+_SHORT = 12  # digits of a commit
+
+
+def render_standing(standing: Standing, *, now: datetime) -> Iterator[str]:
+    """Lines of words in columns; names that others chose are made inert."""
+    target = standing.target
+    yield output_line(
+        f"{target.pipeline.name} in {target.environment.name}:"
+        f" the pipeline {target.pipeline_name} in {target.region}"
+    )
+    for label, lines in (
+        ("deployed", _deployed(standing, now)),
+        ("alias", _aliases(standing)),
+        ("executions", (_execution(ran, now) for ran in standing.executions)),
+        ("champion", _champion(standing)),
+        ("waiting", _waiting(standing, now)),
+        ("endpoint", _endpoint(standing)),
+        ("not read", standing.unread),
+    ):
+        for number, line in enumerate(lines):
+            yield output_line(f"  {'' if number else label:<12}{line}")
+
+
+def _deployed(standing: Standing, now: datetime) -> Iterator[str]:
+    held = standing.deployed
+    if held is None:
+        yield "nothing: sagemaker-gitops deploy"
+        return
+    version = f"version {held.version_id}, " if held.version_id is not None else ""
+    yield f"{version}{_of(standing.commit)}, {_ago(held.modified, now)}"
+
+
+def _aliases(standing: Standing) -> Iterator[str]:
+    for alias, version in sorted(standing.aliases.items()):
+        yield f"{alias}: version {version.number}, {_of(commit_of(version))}"
+
+
+def _execution(ran: Ran, now: datetime) -> str:
+    summary, record = ran.summary, ran.record
+    end = ran.ended if summary.status.terminal else now
+    took = (
+        f", {format_duration((end - summary.started).total_seconds())}"
+        if end is not None and summary.started is not None
+        else ""
+    )
+    number = record.pull_request if record else None
+    of = _of(record.commit if record else None) + (f" of pull request {number}" if number else "")
+    why = f": {summary.failure_reason}" if summary.failure_reason else ""
+    return f"{summary.raw_status}, {of}, {_ago(summary.started, now)}{took}{why}"
+
+
+def _champion(standing: Standing) -> Iterator[str]:
+    if standing.champion is not None:
+        yield _package(standing.champion)
+    elif standing.target.pipeline.model_package_group is not None:
+        yield "none is approved"
+
+
+def _waiting(standing: Standing, now: datetime) -> Iterator[str]:
+    for package in standing.waiting:
+        yield f"{_package(package)}, {_ago(package.created, now)}"
+        yield f"  sagemaker-gitops approve {package.arn}"
+
+
+def _endpoint(standing: Standing) -> Iterator[str]:
+    name, found = standing.target.pipeline.endpoint, standing.endpoint
+    if found is not None:
+        serves = (found.model_package or "").rpartition(":model-package/")[2]
+        why = f": {found.failure_reason}" if found.failure_reason else ""
+        yield f"{found.name}: {found.status}{f', serves {serves}' if serves else ''}{why}"
+    elif name is not None and not any(each.startswith("endpoint") for each in standing.unread):
+        yield f"{name}: there is none"
+
+
+def _package(package: ModelPackage) -> str:
+    made = read_provenance(package)
+    return f"{package.group} v{package.version}, {_of(made.commit if made else None)}"
+
+
+def _of(commit: str | None) -> str:
+    return f"commit {commit[:_SHORT]}" if commit else "no commit known"
+
+
+def _ago(time: datetime | None, now: datetime) -> str:
+    return (
+        "at a time unknown"
+        if time is None
+        else f"{format_duration((now - time).total_seconds())} ago"
+    )
+
+
+def standing_to_json(standing: Standing) -> dict[str, Any]:
+    """The same for programs; what is not there is null."""
+    held, endpoint = standing.deployed, standing.endpoint
+    return {
+        "pipeline": standing.target.pipeline.name,
+        "environment": standing.target.environment.name,
+        "region": standing.target.region,
+        "name": standing.target.pipeline_name,
+        "deployed": held
+        and {
+            "arn": held.arn,
+            "version": held.version_id,
+            "commit": standing.commit,
+            "modified": _time(held.modified),
+        },
+        "aliases": {
+            alias: {"version": version.number, "commit": commit_of(version)}
+            for alias, version in sorted(standing.aliases.items())
+        },
+        "executions": [_ran_document(ran) for ran in standing.executions],
+        "champion": standing.champion and _package_document(standing.champion),
+        "waiting": [_package_document(package) for package in standing.waiting],
+        "endpoint": endpoint
+        and {
+            "name": endpoint.name,
+            "status": endpoint.status,
+            "model_package": endpoint.model_package,
+            "failure_reason": endpoint.failure_reason,
+        },
+        "unread": list(standing.unread),
+    }
+
+
+def _ran_document(ran: Ran) -> dict[str, Any]:
+    record = ran.record
+    return {
+        "arn": ran.summary.arn,
+        "status": ran.summary.raw_status,
+        "commit": record and record.commit,
+        "branch": record and record.branch,
+        "pull_request": record and record.pull_request,
+        "started": _time(ran.summary.started),
+        "ended": _time(ran.ended),
+        "failure_reason": ran.summary.failure_reason,
+    }
+
+
+def _package_document(package: ModelPackage) -> dict[str, Any]:
+    made = read_provenance(package)
+    return {
+        "arn": package.arn,
+        "group": package.group,
+        "version": package.version,
+        "approval": package.approval.value,
+        "commit": made and made.commit,
+        "execution": made and made.execution,
+        "created": _time(package.created),
+    }
+
+
+def _time(time: datetime | None) -> str | None:
+    return None if time is None else time.isoformat()
