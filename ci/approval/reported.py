@@ -12,6 +12,7 @@ from ci.delivery.evidence import fetch_package
 from ci.errors import AwsError
 from ci.execution.find import find_executions
 from ci.forge.model import Forge
+from ci.project.target import is_isolated
 from ci.registry.decisions import ApprovalError
 from ci.report.marker import Marker, parse_marker, short_project
 from ci.sagemaker.adapter import SageMaker
@@ -77,8 +78,12 @@ def from_reports(session: Session, reports: Iterable[Shown]) -> Iterator[Reporte
 
 def from_executions(session: Session, *, commit: str | None) -> Iterator[Reported]:
     """The packages of the newest executions of the session's environment, of each pipeline one:
-    those of `commit`, or of the session's pull request."""
-    number = session.trigger.pull_request
+    those of `commit`, or of the session's pull request. A shared environment's executions are of
+    commits alone."""
+    isolated = is_isolated(session.project.environments[session.environment])
+    if commit is None and not isolated:
+        return
+    number = session.trigger.pull_request if isolated else None
     for name in session.project.pipelines:
         target = session.target(name)
         found = find_executions(

@@ -154,6 +154,35 @@ def approve(endpoint: Endpoint) -> str:
     return arn
 
 
+@pytest.mark.parametrize("kind", ["gitlab", "bitbucket", "codecommit"])
+def test_what_a_pull_request_reports_is_approved_by_its_number(
+    tmp_path: Path, endpoint: Endpoint, kind: str
+) -> None:
+    """No comment of these forges gives an order: the command does, wherever it is run."""
+    with open_bench(kind) as bench:
+        scratch, _ = repository(tmp_path / "repository", bench, "")
+        scratch.write("forge.txt", kind)
+        commit = scratch.commit("of its own")
+        merged(bench, commit)
+        done = stage(scratch, endpoint, bench, commit)
+        assert done.code == 0, done.out + done.err
+        assert "awaiting approval" in bench.bodies()[-1]
+        ordered = ("--pull-request", str(PR), "--commit", commit[:12], "--reason", "good")
+        decided = scratch.run("approve", *ordered, "--json")
+        assert decided.code == 0, decided.out + decided.err
+        told = decided.document["description"]
+        assert f"on pull request {PR} at {commit[:12]}" in told
+        assert decided.document["approval"] == "Approved"
+        [posted] = bench.bodies()
+        assert "awaiting approval" not in posted
+        assert "on pull request 42" in posted
+        # By executions alone: nobody here may read what the forge holds.
+        scratch.environ = endpoint_environ(endpoint)
+        other = scratch.run("reject", *ordered, "--environment", "main", "--from", "Approved")
+        assert other.code == 0, other.out + other.err
+        assert f"on pull request {PR} at" in other.out
+
+
 @pytest.mark.parametrize("kind", ["github", "bitbucket", "codecommit"])
 def test_a_plan_of_what_was_merged_is_the_pull_request_s_comment(
     tmp_path: Path, endpoint: Endpoint, kind: str
