@@ -63,6 +63,14 @@ def test_hostile_step_names_stay_in_their_folder(lab: Lab, name: str) -> None:
     assert len(list(lab.home.glob("steps/*/*/1/log"))) == 1
 
 
+def test_a_step_whose_folder_cannot_be_made_fails(lab: Lab) -> None:
+    lab.home.mkdir(parents=True, exist_ok=True)
+    (lab.home / "steps").write_text("in the way")
+    ended = lab.run([processing("Lost", "pass")])
+    assert ended.status == "Failed"
+    assert ended.reason("Lost").startswith("InternalServerError: Not a directory")
+
+
 def test_a_program_that_does_not_exist(lab: Lab) -> None:
     step = processing("Bad", "")
     step["Arguments"]["AppSpecification"]["ContainerEntrypoint"] = ["no-such-program"]

@@ -14,8 +14,8 @@ from ci.local.engine.cache import cache_key, parse_duration
 from ci.local.engine.conditions import evaluate
 from ci.local.engine.failure import ExceptionType, StepFailure
 from ci.local.engine.images import find_environment
+from ci.local.engine.places import job_name
 from ci.local.engine.retry import next_delay
-from ci.local.engine.runner import job_name
 from ci.local.engine.schedule import Progress, State, build_nodes, decide
 from ci.local.engine.script_mode import decode, to_arguments
 from ci.local.engine.transfer import select_keys

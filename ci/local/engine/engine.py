@@ -19,7 +19,8 @@ from ci.local.context import ACCOUNT
 from ci.local.engine.containers import GRACE, Host, discard
 from ci.local.engine.isolate import Isolation, end_leftovers
 from ci.local.engine.logs import LogShipper
-from ci.local.engine.runner import Limits, Run, step_folder
+from ci.local.engine.places import step_folder
+from ci.local.engine.runner import Limits, Run
 from ci.local.engine.steps import Services
 from ci.local.engine.transfer import Transfer
 from ci.local.store import Document, Store

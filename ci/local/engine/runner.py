@@ -1,37 +1,31 @@
-"""One execution from its first step to its end: asks `schedule`, starts steps, writes records.
+"""One execution from its first step to its end: asks `schedule`, starts steps, has them recorded.
 
 Whoever ends a step asks what comes next and does it in the same thread: a chain runs in one
 thread, and threads are added where steps may run side by side.
 """
 
-import re
-import secrets
-import sqlite3
-import string
 import threading
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 from ci.definition.model import Step
 from ci.definition.parse import parse_definition
 from ci.definition.resolve import Scope, Unresolved, parameter_values, resolve
-from ci.local.engine import cache
+from ci.local.engine.cache import StepCache
 from ci.local.engine.containers import Attempt, StopSignal, disk_full
 from ci.local.engine.failure import StepFailure, StepStopped
+from ci.local.engine.places import attempt_folder, job_name
+from ci.local.engine.records import Records
 from ci.local.engine.retry import next_delay
 from ci.local.engine.schedule import Progress, State, build_nodes, decide
 from ci.local.engine.steps import CONTAINERS, JobRecord, Result, Services, Task, perform
 from ci.local.store import Document
 
-_UNSAFE = re.compile(r"[^A-Za-z0-9-]+")
-_LETTERS = string.ascii_letters + string.digits
-_TRY_AGAIN = 1.0
 _FAILED = "Step failure: One or multiple steps failed."
 _SPOKEN = {State.SUCCEEDED: "Succeeded", State.FAILED: "Failed", State.STOPPED: "Stopped"}
 
@@ -46,22 +40,6 @@ class Limits:
     parallel: int
     sweep: Callable[[Path], None]
     closing: threading.Event = field(default_factory=threading.Event)
-
-
-def job_name(execution: str, step: str) -> str:
-    """`pipelines-<execution id>-<step>-<random>`, as the service names jobs; at most 63."""
-    end = "".join(secrets.choice(_LETTERS) for _ in range(10))
-    start = f"pipelines-{execution.rpartition('/')[2]}"
-    room = 63 - len(start) - len(end) - 2
-    return f"{start}-{_UNSAFE.sub('-', step)[:room].strip('-') or 'step'}-{end}"
-
-
-def step_folder(home: Path, execution: str, step: str) -> Path:
-    """Where the attempts at a step are kept. No step name leads elsewhere."""
-    safe = _UNSAFE.sub("_", step)[:80]
-    if safe != step:
-        safe += f"-{step.encode().hex()[:40]}"
-    return home / "steps" / (_UNSAFE.sub("_", execution.rpartition("/")[2]) or "_") / safe
 
 
 class Run:
@@ -82,7 +60,15 @@ class Run:
         self._lock = threading.Lock()
         self._ending = False
         self._over = threading.Event()
-        self._records: dict[str, Document] = {}
+        self._records = Records(
+            self.arn, services.store, clock=services.host.clock, closing=limits.closing
+        )
+        self._cache = StepCache(
+            store=services.store,
+            clock=services.host.clock,
+            pipeline=str(execution["PipelineName"]),
+            execution=self.arn,
+        )
         self._signals: dict[str, StopSignal] = {}
         self._states: dict[str, State] = {}
         self._outcomes: dict[str, bool] = {}
@@ -136,7 +122,7 @@ class Run:
                 self._states[name] = State.RUNNING
             self._ending = decision.status is not None
         if decision.status is not None:
-            self._end(decision.status)
+            self._records.end_execution(decision.status, self._fail_message or _FAILED)
             self._over.set()
         return decision.start
 
@@ -146,7 +132,7 @@ class Run:
             signals = dict(self._signals)
         for name, signal in signals.items():
             if self._states.get(name) is State.RUNNING:
-                self._write(name, {"StepStatus": "Stopping"})
+                self._records.write(name, {"StepStatus": "Stopping"})
             threading.Thread(target=signal.request, daemon=True).start()
         self._advance()
 
@@ -169,27 +155,6 @@ class Run:
             if state is State.FAILED and self._nodes[name].step.type == "Fail":
                 self._fail_message = str(body.get("FailureReason", ""))
 
-    def _end(self, status: str) -> None:
-        store = self._services.store
-        body = store.get("execution", self.arn)
-        if body is None:
-            return
-        body["PipelineExecutionStatus"] = status
-        body["LastModifiedTime"] = self._services.host.clock()
-        if status in ("Failed", "CompletedWithFailures"):
-            body["FailureReason"] = self._fail_message or _FAILED
-        self._insist(lambda: store.put("execution", self.arn, body))
-
-    def _insist(self, write: Callable[[], None]) -> None:
-        """Write what must not be lost: where the disk is full, again until it is not."""
-        while not self._limits.closing.is_set():
-            try:
-                write()
-            except sqlite3.OperationalError:
-                self._limits.closing.wait(_TRY_AGAIN)
-            else:
-                return
-
     def _work(self, name: str) -> None:
         """A step from its start to its record's end, whatever happens in it."""
         step = self._nodes[name].step
@@ -198,9 +163,9 @@ class Run:
             self._signals[name] = signal
             if self._stopping.is_set():
                 signal.request()
-        record = self._begin(step)
+        begun = self._records.begin(step)
         try:
-            result = self._attempts(step, record, signal)
+            result = self._attempts(step, begun, signal)
         except StepStopped:
             self._finish(step, State.STOPPED, {})
         except StepFailure as failure:
@@ -216,51 +181,17 @@ class Run:
         finally:
             with self._lock:
                 self._signals.pop(name, None)
-                self._records.pop(name, None)
-
-    def _begin(self, step: Step) -> Document:
-        """The step's record. It is written with the first that there is to tell of the step."""
-        record: Document = {
-            "StepName": step.name,
-            "StepType": step.type,
-            "StepStatus": "Executing",
-            "StartTime": self._services.host.clock(),
-            "AttemptCount": 1,
-        }
-        for key, name in (("DisplayName", "StepDisplayName"), ("Description", "StepDescription")):
-            if step.raw.get(key):
-                record[name] = step.raw[key]
-        with self._lock:
-            self._records[step.name] = record
-        return record
+            self._records.drop(name)
 
     def _finish(
         self, step: Step, state: State, changes: Document, *, job: JobRecord | None = None
     ) -> None:
-        ended = {"StepStatus": _SPOKEN[state], "EndTime": self._services.host.clock()}
-        self._insist(lambda: self._write(step.name, changes | ended, job=job))
+        self._records.end(step.name, _SPOKEN[state], changes, job=job)
         with self._lock:
             if not self._limits.closing.is_set():
                 self._states[step.name] = state
 
-    def _write(self, name: str, changes: Document, *, job: JobRecord | None = None) -> None:
-        """Write the step's record, and its job's with it. One that has ended stays as it is."""
-        store = self._services.store
-        with self._lock:
-            record = self._records.get(name)
-            if record is None or "EndTime" in record:
-                return
-            changed = record | changes
-            with store.transaction():
-                if job is not None:
-                    store.put(*job)
-                store.put("step", self._key(name), changed, parent=self.arn)
-            self._records[name] = changed
-
-    def _key(self, name: str) -> str:
-        return f"{self.arn}#{name}"
-
-    def _attempts(self, step: Step, record: Document, signal: StopSignal) -> Result:
+    def _attempts(self, step: Step, begun: float, signal: StopSignal) -> Result:
         """Attempts until one succeeds or no policy asks for another."""
         policies: Any = step.raw.get("RetryPolicies") or ()
         retries = 0
@@ -269,23 +200,21 @@ class Run:
             try:
                 return self._attempt(step, signal)
             except StepFailure as failure:
-                delay = next_delay(
-                    policies,
-                    failure.kind,
-                    retries=retries,
-                    elapsed=clock() - record["StartTime"],
-                )
+                elapsed = clock() - begun
+                delay = next_delay(policies, failure.kind, retries=retries, elapsed=elapsed)
                 if delay is None or self._limits.closing.is_set():
                     raise
             if signal.wait(delay):
                 raise StepStopped
             retries += 1
-            self._write(step.name, {"AttemptCount": retries + 1})
+            self._records.write(step.name, {"AttemptCount": retries + 1})
 
     def _attempt(self, step: Step, signal: StopSignal) -> Result:
         """One attempt, with every error told as a StepFailure."""
-        folder = self._attempt_folder(step) if step.type in CONTAINERS else self._home
+        folder = self._home
         try:
+            if step.type in CONTAINERS:
+                folder = attempt_folder(self._home, self.arn, step.name)
             return self._once(step, signal, folder)
         except (StepFailure, StepStopped):
             raise
@@ -298,31 +227,21 @@ class Run:
                 (folder / "error").write_text(traceback.format_exc(), encoding="utf-8")
             raise StepFailure.internal(f"{type(error).__name__}: {error}") from None
 
-    def _attempt_folder(self, step: Step) -> Path:
-        """A fresh folder, numbered after those of earlier attempts."""
-        folder = step_folder(self._home, self.arn, step.name)
-        folder.mkdir(parents=True, exist_ok=True)
-        for number in count(1):
-            attempt = folder / str(number)
-            with suppress(FileExistsError):
-                attempt.mkdir()
-                return attempt
-        raise AssertionError
-
     def _once(self, step: Step, signal: StopSignal, folder: Path) -> Result:
         job = job_name(self.arn, step.name)
         scope = self._scope(step, job)
         arguments = {} if step.type == "Condition" else resolve(step.arguments, scope)
-        key = self._cache_key(step, arguments, scope)
-        if key is not None and (hit := self._cached(step, key)) is not None:
-            return hit
+        key = self._cache.key(step, arguments, scope)
+        if key is not None and (hit := self._cache.find(step, key)) is not None:
+            self._records.add(step.name, {"CacheHitResult": hit.source})
+            return hit.result
         task = Task(
             step=step,
             arguments=arguments,
             scope=scope,
             attempt=Attempt(job=job, folder=folder, stop=signal),
             execution=self.arn,
-            announce=lambda metadata, job=None: self._write(
+            announce=lambda metadata, job=None: self._records.write(
                 step.name, {"Metadata": metadata}, job=job
             ),
         )
@@ -333,7 +252,7 @@ class Run:
         else:
             result = perform(task, self._services)
         if key is not None:
-            self._remember(step, key, result)
+            self._cache.keep(step, key, result)
         return result
 
     def _contained(self, task: Task, signal: StopSignal) -> Result:
@@ -347,47 +266,11 @@ class Run:
     def _take_container(self, step: Step, signal: StopSignal) -> None:
         if self._limits.containers.acquire(blocking=False):
             return
-        self._write(step.name, {})
+        self._records.write(step.name, {})
         while not self._limits.containers.acquire(timeout=0.2):
             signal.check()
             if self._limits.closing.is_set():
                 raise StepStopped
-
-    def _cache_key(self, step: Step, arguments: Mapping[str, Any], scope: Scope) -> str | None:
-        config = step.raw.get("CacheConfig")
-        if not isinstance(config, Mapping) or not resolve(config.get("Enabled"), scope):
-            return None
-        pipeline = str(self._record["PipelineName"])
-        extra = {"FunctionArn": resolve(step.raw.get("FunctionArn"), scope)}
-        return cache.cache_key(pipeline, step.name, step.type, arguments, extra)
-
-    def _cached(self, step: Step, key: str) -> Result | None:
-        found = self._services.store.get(cache.KIND, key)
-        if found is None:
-            return None
-        config: Any = step.raw["CacheConfig"]
-        if config.get("ExpireAfter"):
-            age = self._services.host.clock() - found["EndTime"]
-            if age > cache.parse_duration(str(config["ExpireAfter"])):
-                return None
-        hit = {"CacheHitResult": {"SourcePipelineExecutionArn": found["ExecutionArn"]}}
-        with self._lock:
-            self._records[step.name] = self._records[step.name] | hit
-        return Result(metadata=found["Metadata"], properties=found["Properties"])
-
-    def _remember(self, step: Step, key: str, result: Result) -> None:
-        self._services.store.put(
-            cache.KIND,
-            key,
-            {
-                "ExecutionArn": self.arn,
-                "StepName": step.name,
-                "EndTime": self._services.host.clock(),
-                "Metadata": result.metadata,
-                "Properties": result.properties,
-            },
-            parent=str(self._record["PipelineName"]),
-        )
 
     def _scope(self, step: Step, job: str) -> Scope:
         record = self._record
