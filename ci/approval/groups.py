@@ -1,27 +1,26 @@
 """Decides which model package groups are this project's: each pipeline's own, and those that an
-environment names for its pull requests."""
+environment names for its pull requests.
+
+Names that could be others' count as well: nothing is deleted by them, and a package that is found
+in such a group is held against the execution that registered it.
+"""
 
 import re
-from collections.abc import Iterator
 
 from ci.project.model import Project
-
-_NUMBER = "{pull_request}"
+from ci.project.owned import doubtful_names, own_names
 
 
 def group_names(project: Project) -> tuple[set[str], list[re.Pattern[str]]]:
     """The groups that the project file names, and the forms of those for pull requests, whose
     first part in brackets is the number."""
-    names = {
-        pipeline.model_package_group
-        for pipeline in project.pipelines.values()
-        if pipeline.model_package_group is not None
-    }
-    forms = []
-    for template, environment in _templates(project):
-        for pipeline in project.pipelines:
-            text = template.replace("{pipeline}", pipeline).replace("{environment}", environment)
-            forms.append(re.compile("([0-9]+)".join(map(re.escape, text.split(_NUMBER)))))
+    pipelines = project.pipelines.values()
+    names = {each.model_package_group for each in pipelines if each.model_package_group is not None}
+    forms = [
+        each.form
+        for place in project.environments.values()
+        for each in (*own_names(project, place), *doubtful_names(project, place))
+    ]
     return names, forms
 
 
@@ -37,10 +36,3 @@ def pull_request_of(project: Project, group: str) -> int | None:
         return None
     found = next(filter(None, (form.fullmatch(group) for form in forms)), None)
     return None if found is None else int(found[1])
-
-
-def _templates(project: Project) -> Iterator[tuple[str, str]]:
-    for environment in project.environments.values():
-        for value in (*environment.kwargs.values(), *environment.parameters.values()):
-            if isinstance(value, str) and _NUMBER in value:
-                yield value, environment.name

@@ -30,6 +30,11 @@ class OwnName:
         """For every pull request: `*` stands for any text."""
         return _FIELD.sub("*", self.text)
 
+    @property
+    def form(self) -> re.Pattern[str]:
+        """What fits it for any pull request; the first part in brackets is the number."""
+        return re.compile("([0-9]+)".join(map(re.escape, self.text.split(_NUMBER))))
+
     def of(self, pull_request: str) -> str:
         return self.text.replace(_NUMBER, pull_request)
 

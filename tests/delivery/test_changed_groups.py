@@ -24,7 +24,9 @@ pipelines:
 environments:
   main: {}
   staging: {region: us-east-1}
-  pull_request: {parameters: {Group: "models-pr-{pull_request}"}}
+  pull_request:
+    parameters: {Group: "models-pr-{pull_request}", Place: "s3://b/{pull_request}"}
+    kwargs: {registry: "x-{pipeline}-{pull_request}"}
 """
 
 
@@ -78,4 +80,7 @@ def test_a_groups_name_tells_whose_it_is(tmp_path: Path) -> None:
     assert pull_request_of(project, "models") is None
     assert is_own_group(project, "models")
     assert is_own_group(project, "models-pr-31")
+    # Below a key that says nothing of a group: what is found there is held against its execution.
+    assert pull_request_of(project, "x-alpha-32") == 32
+    assert not is_own_group(project, "s3://b/31")
     assert not is_own_group(project, "models-pr-x")
