@@ -72,6 +72,10 @@ def champion(
     """The newest Approved package of the group but the challenger, made before `before` (the
     execution's start). One that a pull request made is none, though it was approved; one that says
     nothing of where it comes from is. None: the first model ever, or none among the newest 100.
+
+    What a package says is believed: one that says nothing counts as well, so that nothing is won by
+    holding the others against their executions, and a pipeline that was deleted would lose its
+    champion. Whoever may register Approved in the group is whom the gates trust.
     """
     listed = packages.in_group(group, approval=ApprovalStatus.APPROVED, before=before)
     for package in islice(listed, MOST_APPROVED):
