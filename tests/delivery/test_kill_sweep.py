@@ -1,5 +1,9 @@
-"""`deploy` killed at every call it makes to AWS and to the forge, before and after the call takes
-effect, and run again: one execution, one comment, one check run, the right verdict, every time."""
+"""`deploy` killed at every call it makes to AWS and to the forge, and run again: one execution, one
+comment, one check run, the right verdict, every time.
+
+A call that writes is a point before it takes effect and another after. One that reads is a single
+point: it changes nothing, and what the killed process knew of its answer is gone with it.
+"""
 
 import json
 import os
@@ -38,6 +42,7 @@ ROLE = "role: arn:aws:iam::000000000000:role/sagemaker-gitops-local\n"
 LANES = 2
 # How often a poll happens is a matter of time; every other call is made in every run.
 POLLS = frozenset({"DescribePipelineExecution", "ListPipelineExecutionSteps"})
+READS = ("Describe", "List", "s3:HEAD", "s3:GET", "forge http:GET")
 
 MODULE = '''
 """Uploads a file by plain HTTP, as an SDK does, and names it in the definition."""
@@ -229,7 +234,7 @@ class World:
         points = [
             Point(operation=operation, occurrence=occurrence, phase=phase)
             for operation, occurrence in calls
-            for phase in Phase
+            for phase in ([Phase.BEFORE] if operation.startswith(READS) else Phase)
         ]
         with ThreadPoolExecutor(LANES) as pool:
             return sum(pool.map(lambda point: in_lane(lambda lane: killed(lane, point)), points))
@@ -277,7 +282,7 @@ def test_a_pull_request_killed_anywhere_and_run_again(
     points = world.sweep(lambda _case: None)
     record_property("kill points", points)
     print(f"kill points: {points}")
-    assert points >= 60
+    assert points >= 50
 
 
 def test_a_newer_commit_killed_anywhere_and_run_again(
@@ -304,7 +309,7 @@ def test_a_newer_commit_killed_anywhere_and_run_again(
     points = world.sweep(prepare)
     record_property("kill points", points)
     print(f"kill points: {points}")
-    assert points >= 60
+    assert points >= 50
     older = {prepared.get() for _ in range(prepared.qsize())}
     ended = follow(world.aws.executions, list(older), emit=lambda _change: None, deadline=60)
     assert {item.status for item in ended.values()} == {ExecutionStatus.STOPPED}
