@@ -295,3 +295,44 @@ def test_names_made_of_the_second_collide_without_this(tmp_path: Path) -> None:
         check=True,
     ).stdout.split()
     assert names[0] == names[1]
+
+
+REPACKED = """
+import os
+from sagemaker.sklearn.model import SKLearnModel
+from sagemaker.workflow.pipeline import Pipeline
+from sagemaker.workflow.step_collections import RegisterModel
+
+def get_pipeline(role_arn, sagemaker_session):
+    code = os.path.join(os.path.dirname(os.path.abspath(__file__)), "code")
+    model = SKLearnModel(model_data="s3://models/model.tar.gz", role=role_arn, source_dir=code,
+        framework_version="1.2-1", entry_point="inference.py", sagemaker_session=sagemaker_session)
+    step = RegisterModel(name="Register", model=model, model_package_group_name="g",
+        content_types=["text/csv"], response_types=["text/csv"],
+        inference_instances=["ml.m5.large"], transform_instances=["ml.m5.large"])
+    return Pipeline(name="x", steps=[step], sagemaker_session=sagemaker_session)
+"""
+
+
+def test_a_model_that_is_packed_anew_leaves_the_checkout_as_it_is(tmp_path: Path) -> None:
+    """SDK v2 puts the scripts that do it beside the user's own."""
+    bundles = []
+    for name in ("one", "a/much/longer/way"):
+        project = tmp_path / name
+        (project / "code").mkdir(parents=True)
+        (project / "code" / "inference.py").write_text("def model_fn(folder): pass\n")
+        source = project / "pipeline.py"
+        source.write_text(REPACKED)
+        target = make_target(source, python=sdk_python("v2"))
+        bundles.append(
+            compile_pipeline(target, environ=os.environ, root=project, scratch=tmp_path / "scratch")
+        )
+        assert [each.name for each in (project / "code").iterdir()] == ["inference.py"]
+    first, second = bundles
+    names: set[str] = set()
+    for artifact in first.artifacts.values():
+        with tarfile.open(artifact.path) as held:
+            names |= {name.removeprefix("./") for name in held.getnames()}
+    assert {"inference.py", "_repack_model.py", "_repack_script_launcher.sh"} <= names
+    assert str(tmp_path) not in first.definition.decode()
+    assert first.digest == second.digest

@@ -12,7 +12,9 @@ import hashlib
 import importlib.abc
 import io
 import os
+import shutil
 import sys
+import tempfile
 import types
 import uuid
 import zipfile
@@ -138,6 +140,7 @@ class Mends:
             "sagemaker.session": self.session,
             "sagemaker.core.helper.session_helper": self.session,
             "sagemaker.mlops.workflow.steps": self.steps,
+            "sagemaker.workflow._utils": self.repacking,
             "sagemaker.train.model_trainer": self.trainer,
             "sagemaker.core.helper.iam_role_resolver": self.roles,
             "sagemaker.lambda_helper": self.functions,
@@ -202,6 +205,31 @@ class Mends:
     def steps(self, module: Any) -> None:
         # Built anew for each step, at a third of a second, only to read the name of a method.
         replace(module, LocalSagemakerClient=functools.lru_cache(module.LocalSagemakerClient))
+
+    def repacking(self, module: Any) -> None:
+        """A step that packs a model anew puts two scripts beside the user's own: here beside a
+        copy, which takes its place in the upload. That there is a folder is all that its job
+        reads of `source_dir`, which would hold a path of this machine."""
+        kind = getattr(module, "_RepackModelStep", None)
+        inject = getattr(kind, "_inject_repack_script_and_launcher", None)
+        if inject is None:
+            return
+        copies: set[Path] = set()
+
+        def inject_beside_copy(step: Any) -> None:
+            source = Path(str(step._source_dir))  # noqa: SLF001 - the SDK's own
+            if source.is_dir() and source not in copies:
+                copy = tempfile.mkdtemp()
+                copies.add(Path(copy))
+                ignored = shutil.ignore_patterns("__pycache__", ".git")
+                shutil.copytree(source, copy, dirs_exist_ok=True, ignore=ignored)
+                step._source_dir = step.estimator.source_dir = copy  # noqa: SLF001
+                told = step.estimator._hyperparameters  # noqa: SLF001
+                if told.get("source_dir"):
+                    told["source_dir"] = source.name
+            inject(step)
+
+        replace(kind, _inject_repack_script_and_launcher=inject_beside_copy)
 
     def roles(self, module: Any) -> None:
         # Makes a client for each step, and then skips what it would ask.

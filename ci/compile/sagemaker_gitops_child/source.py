@@ -80,6 +80,7 @@ def arguments_for(function: Callable[..., Any], request: dict[str, Any]) -> dict
     offered = {
         "region": request["region"],
         "role": request["role"],
+        "role_arn": request["role"],
         "default_bucket": request["bucket"],
         "pipeline_name": request["pipeline_name"],
     }
