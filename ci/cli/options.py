@@ -40,7 +40,7 @@ def add_place_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pull-request", type=_number, metavar="NUMBER", help="the pull request the commit is on"
     )
-    parser.add_argument("--region", help="AWS region where the project file names none")
+    parser.add_argument("--region", help="AWS region, before what the project file names")
     parser.add_argument(
         "--role-to-assume", metavar="ARN", help="role assumed by GitHub's OIDC, and renewed"
     )
@@ -122,10 +122,12 @@ def settle_session(
 
 
 def settle_project(arguments: argparse.Namespace, shell: Shell) -> "Project":
-    """The project, with `--python` (of commands that compile) where a module names none."""
+    """The project in the region that is named, with `--python` (of commands that compile) where a
+    module names none."""
     from ci.project.model import ModuleSource
+    from ci.project.target import in_region
 
-    project = shell.load_project()
+    project = in_region(shell.load_project(), getattr(arguments, "region", None))
     python = getattr(arguments, "python", None)
     if not python:
         return project

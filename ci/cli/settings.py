@@ -42,7 +42,7 @@ SETTINGS: tuple[Setting, ...] = (
     _setting("comment", "false posts no comment", option="--comment"),
     _setting("github-token", "the token that comments are posted with", variable="GITHUB_TOKEN"),
     _setting("role-to-assume", "role assumed by OIDC", option="--role-to-assume"),
-    _setting("region", "AWS region where the project file names none", option="--region"),
+    _setting("region", "AWS region, before what the project file names", option="--region"),
     _setting("python", "Python that compiles modules without one of their own", option="--python"),
     _setting("args", "further arguments, quoted as in a shell"),
 )

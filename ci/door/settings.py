@@ -60,7 +60,7 @@ SETTINGS: Mapping[str, str] = {
     "project-file": "path of the project file in the source artifact",
     "deadline": "how long to follow, from the first call: `90`, `30m`, `6h`",
     "comment": "`false` posts no comment",
-    "region": "AWS region where the project file names none",
+    "region": "AWS region, before what the project file names",
     "python": "Python of the function's image that has the SageMaker SDK",
     "source": "name of the input artifact that holds the repository; default: the first",
     "plan": "`ARTIFACT` or `ARTIFACT:folder`: what `plan --out` wrote in an earlier stage",

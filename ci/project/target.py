@@ -13,7 +13,19 @@ from ci.trigger.model import Event, Trigger
 
 _T = TypeVar("_T")
 _PARAMETER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,255}")
+_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]+")
 _TAG_VALUE = re.compile(r"[^\w\s.:/=+\-@]")
+
+
+def in_region(project: Project, region: str | None) -> Project:
+    """The project with all of its environments in this region: what the command line says goes
+    before what the file says. UsageError for a text that is none."""
+    if not region:
+        return project
+    if not _REGION.fullmatch(region):
+        raise UsageError(f"{region!r} is no AWS region", where="--region", fix="--region us-east-1")
+    places = {name: replace(place, region=None) for name, place in project.environments.items()}
+    return replace(project, region=region, environments=places)
 
 
 def resolve_target(

@@ -69,6 +69,18 @@ def test_the_region_counts_where_the_file_names_none(root: Path) -> None:
     assert there.environ["AWS_REGION"] == "eu-west-1"
 
 
+def test_a_region_that_is_named_goes_before_the_files(root: Path) -> None:
+    file = root / "sagemaker-gitops.yaml"
+    file.write_text(
+        file.read_text() + "region: us-east-1\nenvironments: {main: {region: us-east-2}}\n"
+    )
+    assert settle(root, {"AWS_REGION": "us-west-2"}).target("file").region == "us-east-2"
+    there = settle(root, {}, region="eu-west-1").target("file")
+    assert (there.region, there.bucket) == ("eu-west-1", "sagemaker-eu-west-1-123456789012")
+    with pytest.raises(UsageError, match="no AWS region"):
+        settle(root, {}, region="europe")
+
+
 def test_the_role_reaches_githubs_door(root: Path) -> None:
     identity = find_web_identity(settle(root, DOOR, role_to_assume=ROLE).environ)
     assert identity is not None

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -223,3 +224,39 @@ def test_a_plan_needs_no_credentials_and_says_so(scratch: Scratch, tmp_path: Pat
     assert "Compared with a recorded bundle" in same.out
     missing = elsewhere.run("plan", "--json", "--against", "out/none")
     assert missing.code == 2
+
+
+def test_plan_finds_what_validate_compiled(scratch: Scratch, tmp_path: Path) -> None:
+    scratch.define(quality_definition(1.45))
+    scratch.write(
+        "pipeline.py",
+        """
+        from pathlib import Path
+
+        class Pipeline:
+            def definition(self):
+                return (Path(__file__).parent / "definition.json").read_text()
+
+        get_pipeline = Pipeline
+        """,
+    )
+    file = scratch.root / "sagemaker-gitops.yaml"
+    kept = file.read_text()
+    source = f"source: pipeline.py:get_pipeline\n    python: {sys.executable}"
+    file.write_text(kept.replace("definition: definition.json", source))
+    scratch.commit("a module, and a role named nowhere")
+    assert scratch.run("local", "up").code == 0
+    scratch.environ |= {
+        "XDG_CACHE_HOME": str(tmp_path),
+        "SAGEMAKER_GITOPS_COMPILE_CACHE": "on",
+        "AWS_REGION": "eu-west-1",
+    }
+    try:
+        done = scratch.run("validate", "--compile")
+        assert done.code == 0, done.err
+        only_plan(plan(scratch, "--environment", "main"))
+    finally:
+        scratch.environ.clear()
+        file.write_text(kept)
+        scratch.commit("the definition again")
+    assert len(list((tmp_path / "sagemaker-gitops" / "compile").iterdir())) == 1

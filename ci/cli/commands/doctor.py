@@ -81,7 +81,8 @@ def _placed(arguments: argparse.Namespace, site: "Site") -> "Site":
         place = project.environments[choose_environment(project, site.trigger, named)]
     role = (place.role if place else None) or (project.role if project else None)
     role = role or (LOCAL_ROLE if arguments.local else None)
-    region = (place.region if place else None) or (project.region if project else None)
+    region = arguments.region or (place.region if place else None)
+    region = region or (project.region if project else None)
     region = region or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
     account = role.split(":")[4] if role else None
     bucket = project.artifacts.bucket if project else None

@@ -1,7 +1,7 @@
 """`validate`: the project file, and the definitions it names, without AWS."""
 
 import argparse
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,39 +77,45 @@ def _definition(
         check_unread(pipeline, source, root=project.root, environ=shell.environ)
         return None
     from ci.compile.compile import compile_pipeline
-    from ci.project.target import resolve_target
 
-    target = resolve_target(
-        project,
-        pipeline=pipeline.name,
-        environment="main",
-        trigger=_NOBODY,
-        region_default=shell.environ.get("AWS_REGION") or "us-east-1",
-        role_default="arn:aws:iam::000000000000:role/sagemaker-gitops-validate",
-    )
-    _refuse_fork(target, project, shell)
+    target = _target(project, pipeline, shell)
     bundle = compile_pipeline(target, environ=shell.environ, root=project.root)
     return parse_definition(bundle.definition, where=_shown(source.file, project.root))
 
 
-def _refuse_fork(target: "Target", project: "Project", shell: Shell) -> None:
-    """As before any other compile. Outside of a repository there is no trigger, and no fork; but
-    a job whose trigger cannot be told may hold secrets, and gets the error."""
-    from ci.errors import TriggerError
+def _target(project: "Project", pipeline: "Pipeline", shell: Shell) -> "Target":
+    """As `deploy` has it on main, so that it finds what was compiled here: with `--local` where the
+    project file names no role. Forks are refused as before any other compile."""
     from ci.session.job import refuse_live_compile
-    from ci.session.session import open_session
+    from ci.session.session import LOCAL_REGION, LOCAL_ROLE, open_session
     from ci.session.trusting import refuse_foreign_settings
+
+    trigger = _trigger(project, shell)
+    session = open_session(
+        project, trigger or _NOBODY, environ=shell.environ, environment="main", local=False
+    )
+    session = replace(
+        session, role_default=LOCAL_ROLE, region_default=session.region_default or LOCAL_REGION
+    )
+    target = session.target(pipeline.name)
+    if trigger is not None:
+        refuse_live_compile(target, trigger)
+        refuse_foreign_settings(session, target)
+    return target
+
+
+def _trigger(project: "Project", shell: Shell) -> Trigger | None:
+    """None outside of a repository: there is no fork then. But a job whose trigger cannot be told
+    may hold secrets, and gets the error."""
+    from ci.errors import TriggerError
     from ci.trigger.detect import detect_trigger
 
     try:
-        trigger = detect_trigger(shell.environ, project.root)
+        return detect_trigger(shell.environ, project.root)
     except TriggerError:
         if shell.environ.keys() & {"GITHUB_ACTIONS", "CODEBUILD_BUILD_ID"}:
             raise
-        return
-    refuse_live_compile(target, trigger)
-    session = open_session(project, trigger, environ=shell.environ, environment="main", local=False)
-    refuse_foreign_settings(session, target)
+        return None
 
 
 # Nothing is deployed: the commit and the branch only fill names that nobody sees.
