@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ci.approval.approvals import Aftermath
     from ci.approval.subject import Foreign, Subject
     from ci.cli.reporting import Reporter
-    from ci.delivery.deploy import Ended
+    from ci.delivery.stage import Ended
     from ci.registry.decisions import Decision
     from ci.report.model import Report
     from ci.sagemaker.model import ApprovalStatus, ModelPackage
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # How long an endpoint is waited for where neither option nor environment says so.
 _PATIENCE = 1800.0
+# How often it is reported anew because someone decided otherwise while it was reported.
+_MOST_TURNS = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,15 +101,16 @@ def settle_subject(
         shell.say(f"{held.group} v{held.version} is {held.approval}, and nothing is left to do")
         return Settled(document=_document(held), error=_answer_codepipeline(shell, subject))
     shell.say(f"{held.group} v{held.version} is {held.approval}")
-    ended, reporter, after = _report(arguments, shell, subject)
-    answered = _answer_codepipeline(shell, replace(subject, package=after.package))
+    subject, ended, reporter, after = _report_last(arguments, shell, subject, now=now)
+    held = subject.package
+    answered = _answer_codepipeline(shell, subject)
     errors = [each for each in (after.error, ended.error, answered) if each is not None]
     for each in errors[1:]:
         shell.warn(f"error: {each}")
-    if not errors and after.package.approval is held.approval:
-        mark_settled(packages, after.package)
+    if not errors and _same(after.package, held):
+        mark_settled(packages, held)
     return Settled(
-        document=_document(after.package),
+        document=_document(held),
         reports=ended.reports,
         error=errors[0] if errors else None,
         reporter=reporter,
@@ -173,14 +176,40 @@ def _answer_codepipeline(shell: Shell, subject: "Subject") -> GitOpsError | None
     return None
 
 
+def _report_last(
+    arguments: argparse.Namespace, shell: Shell, subject: "Subject", *, now: datetime
+) -> "tuple[Subject, Ended, Reporter, Aftermath]":
+    """Report until what stands there is what the package is: of two who decide at the same moment
+    either one may write the comment last, and each reads the package after that."""
+    from ci.cli.reporting import Reporter
+    from ci.registry.decisions import keep_decision
+
+    packages = subject.adapter.packages
+    reporter = Reporter(arguments, shell, subject.session, several=False)
+    for turn in range(1, _MOST_TURNS + 1):
+        ended, after = _report(arguments, shell, subject, reporter)
+        reporter.wait()
+        held = keep_decision(packages, packages.describe(subject.package.arn), now=now)
+        subject = replace(subject, package=held)
+        shown = [each.package for each in ended.reports if each.package is not None]
+        if turn == _MOST_TURNS or ended.error or all(_same(each, held) for each in shown):
+            break
+        shell.say(f"Meanwhile it became {held.approval}: reported anew")
+    return subject, ended, reporter, after
+
+
+def _same(one: "ModelPackage", other: "ModelPackage") -> bool:
+    """Whether both are as one decision left them."""
+    return (one.approval, one.approval_description) == (other.approval, other.approval_description)
+
+
 def _report(
-    arguments: argparse.Namespace, shell: Shell, subject: "Subject"
-) -> "tuple[Ended, Reporter, Aftermath]":
+    arguments: argparse.Namespace, shell: Shell, subject: "Subject", reporter: "Reporter"
+) -> "tuple[Ended, Aftermath]":
     import time
 
     from ci.approval.approvals import follow_up
     from ci.cli.following import make_stage
-    from ci.cli.reporting import Reporter
     from ci.delivery.deploy import attach
     from ci.delivery.evidence import Waiting
 
@@ -191,12 +220,11 @@ def _report(
         left=lambda: max(0.0, ends - time.monotonic()),
     )
     after = follow_up(subject, waiting=waiting, tell=shell.say)
-    reporter = Reporter(arguments, shell, subject.session, several=False)
     with make_stage(arguments, shell, reporter, title=subject.job.name) as stage:
         left = max(1.0, waiting.left() or 0.0)
         jobs = {subject.execution: subject.job}
         ended = attach(subject.session, jobs, left, stage, notes=after.notes)
-    return ended, reporter, after
+    return ended, after
 
 
 def conclude_one(shell: Shell, settled: Settled) -> int:

@@ -12,7 +12,7 @@ from ci.cli.reporting import Reporter
 from ci.cli.shell import Shell
 
 if TYPE_CHECKING:
-    from ci.delivery.deploy import Ended, Stage
+    from ci.delivery.stage import Ended, Stage
 
 
 class MaskedStream:
@@ -35,7 +35,7 @@ def make_stage(
     arguments: argparse.Namespace, shell: Shell, reporter: Reporter, *, title: str
 ) -> "Iterator[Stage]":
     """A stage whose display is open while the context is."""
-    from ci.delivery.deploy import Stage
+    from ci.delivery.stage import Stage
     from ci.execution.follow import Surroundings
     from ci.execution.show import open_show
 

@@ -18,7 +18,7 @@ from ci.errors import UsageError
 
 if TYPE_CHECKING:
     from ci.cli.reporting import Reporter
-    from ci.delivery.deploy import Ended
+    from ci.delivery.stage import Ended
     from ci.session.job import Job
     from ci.session.session import Session
 

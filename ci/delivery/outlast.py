@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ci.errors import AwsError
 from ci.execution.follow import CREDENTIAL_PATIENCE, PATIENCE
@@ -9,6 +10,7 @@ from ci.sagemaker.retry import is_transient, lacks_credentials
 
 _FIRST_PAUSE = 2.0
 _LONGEST_PAUSE = 30.0
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +25,7 @@ class Patience:
     tell: Callable[[str], None]
 
 
-def outlast(read: Callable[[], None], patience: Patience) -> None:
+def outlast(read: Callable[[], _T], patience: Patience) -> _T:
     """`read()`, again for as long as following would bear it. Raises AwsError where that is over,
     and for a refusal that waiting does not cure."""
     begun, pause = patience.clock(), _FIRST_PAUSE

@@ -10,7 +10,8 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from ci.delivery.account import Account
-from ci.delivery.deploy import Delivery, Ended, Stage
+from ci.delivery.delivery import Delivery
+from ci.delivery.stage import Ended, Stage
 from ci.errors import AwsError, ExitCode
 from ci.execution.cancel import Cancellation
 from ci.project.model import OnCancel

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ci.delivery.deploy import Stage
 from ci.delivery.pickup import pick_up
 from ci.delivery.planning import Planned, describe_plan, plan_pipeline
 from ci.delivery.polling import Polled, is_passing, look, start_and_look
 from ci.delivery.recorded import find_recorded
 from ci.delivery.reviewed import compare_with_comment, require_reviewed
+from ci.delivery.stage import Stage
 from ci.door.answer import Answer, answer_look
 from ci.door.invocation import Invocation
 from ci.door.outputs import variables_of
@@ -32,6 +32,7 @@ from ci.posting.forging import comments_on, job_outputs
 from ci.project.load import FILE_NAME, load_project
 from ci.project.model import ModuleSource, Project
 from ci.project.select import select_pipelines
+from ci.project.target import in_region
 from ci.sagemaker.arn import region_of
 from ci.session.job import Job, make_job
 from ci.session.preparing import prepare_jobs
@@ -102,7 +103,7 @@ class Delivering:
                 where=artifact.uri,
                 fix='Name the artifact that holds the repository: {"source": "SourceArtifact"}',
             )
-        project = load_project(file)
+        project = in_region(load_project(file), self.settings.region)
         if project.report.mask_accounts:
             self.world.mask_accounts()
         return self._with_python(project), trigger, folder
