@@ -230,7 +230,7 @@ def serve_codepipeline(behind: str) -> Iterator[FakeCodePipeline]:
     fake = FakeCodePipeline()
     server = _Server(fake, behind)
     fake.address = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     try:
         yield fake
