@@ -22,6 +22,10 @@ class _NoDocumentError(Exception):
     """The text says why there is nothing to read."""
 
 
+class _UnmeasuredError(_NoDocumentError):
+    """The step that writes the document did not succeed."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricReader:
     """Reads the metrics of one execution, each document once. What cannot be read becomes a
@@ -47,7 +51,8 @@ class MetricReader:
             uri = self._locate(source)
             return read_metrics(self._body(uri), (source,), where=uri)[0]
         except _NoDocumentError as error:
-            return unreadable(source, str(error))
+            unmeasured = isinstance(error, _UnmeasuredError)
+            return unreadable(source, str(error), unmeasured=unmeasured)
         except AwsError as error:
             return unreadable(
                 source, f"{error.what} ({error.where})" if error.where else error.what
@@ -111,7 +116,10 @@ class MetricReader:
         step_name, output, path = found[0]
         step = self._step(step_name)
         if step is None or step.job is None:
-            raise _NoDocumentError(f"step {step_name}, which writes it, did not run")
+            raise _UnmeasuredError(f"step {step_name}, which writes it, did not run")
+        if step.status in {"Failed", "Stopped"}:
+            verb = "failed" if step.status == "Failed" else "was stopped"
+            raise _UnmeasuredError(f"step {step_name}, which writes it, {verb}")
         job = self._job(step.job, self.adapter.jobs.processing)
         outputs = (job.get("ProcessingOutputConfig") or {}).get("Outputs") or ()
         for entry in outputs:

@@ -147,10 +147,11 @@ def subject_to_json(session: Session, target: Target) -> dict[str, object]:
 
 
 def describe_plan(plan: Plan) -> "PlanSection":
-    """The plan as a report carries it. A terminal gets the headline: `plan` shows it whole."""
+    """The plan as a report carries it, below its headline. A terminal gets that alone: `plan` shows
+    it whole."""
     from ci.report.model import PlanSection
 
-    markdown = "" if plan.empty else render_markdown(plan)
+    markdown = "" if plan.empty else render_markdown(plan, headed=False)
     return PlanSection(headline=summary(plan), markdown=markdown, digest=plan.digest)
 
 

@@ -66,7 +66,8 @@ class Gate:
 class MetricValue:
     """One metric as read: a finite `value`, or None and the `problem` that says why not.
 
-    `champion_problem` says why a champion that exists has no value here.
+    `champion_problem` says why a champion that exists has no value here, `unmeasured` that the
+    step did not succeed which writes it: then its problem follows from that step's.
     """
 
     source: MetricSource
@@ -74,6 +75,7 @@ class MetricValue:
     champion: float | None
     problem: str | None = None
     champion_problem: str | None = None
+    unmeasured: bool = False
 
 
 class GateOutcome(StrEnum):

@@ -58,9 +58,11 @@ def read_metrics(
     return tuple(read_metric(document, source) for source in sources)
 
 
-def unreadable(source: MetricSource, problem: str) -> MetricValue:
+def unreadable(source: MetricSource, problem: str, *, unmeasured: bool = False) -> MetricValue:
     """The metric of a document that could not be read at all."""
-    return MetricValue(source=source, value=None, champion=None, problem=problem)
+    return MetricValue(
+        source=source, value=None, champion=None, problem=problem, unmeasured=unmeasured
+    )
 
 
 def read_metric(document: object, source: MetricSource) -> MetricValue:

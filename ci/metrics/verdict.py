@@ -304,7 +304,7 @@ def _may_have_deployed(facts: Facts) -> bool:
 
 def _problems(facts: Facts) -> Iterable[str]:
     for metric in facts.metrics:
-        if metric.problem:
+        if metric.problem and not metric.unmeasured:
             yield f"{metric.source.name}: {metric.problem}"
         if metric.champion_problem:
             yield f"{metric.source.name}, production: {metric.champion_problem}"

@@ -46,20 +46,22 @@ def render_markdown(
     title: str | None = None,
     subject: str | None = None,
     given: Mapping[str, object] = _NOTHING_GIVEN,
+    headed: bool = True,
     limit: int = 60_000,
 ) -> str:
     """The plan as GitHub Markdown of at most `limit` characters (a comment holds 65,536).
     `subject` is a line below the title that says where the plan is for, `given` holds the values
-    that executions are given in place of the parameters' defaults.
+    that executions are given in place of the parameters' defaults. `headed` False leaves title and
+    summary to whoever says them above it.
 
     What does not fit goes in this order: code diffs beyond 80 lines a file, all code diffs,
     the arguments of each step, the steps beyond the first that fit.
     """
     text = ""
     for code_lines, argument_lines in ((400, 400), (80, 80), (0, 40), (0, 0)):
-        sections = list(_markdown(plan, title, given, code_lines, argument_lines))
-        if subject:
-            sections.insert(1, _text(subject))
+        sections = list(_markdown(plan, given, code_lines, argument_lines))
+        if headed:
+            sections[:0] = _heading(plan, title, subject)
         text = "\n\n".join(sections) + "\n"
         if len(text) <= limit:
             return text
@@ -124,15 +126,16 @@ def fenced(lines: Sequence[str], language: str = "diff") -> str:
     return f"{'`' * ticks}{language}\n{body}\n{'`' * ticks}"
 
 
-def _markdown(
-    plan: Plan,
-    title: str | None,
-    given: Mapping[str, object],
-    code_lines: int,
-    argument_lines: int,
-) -> Iterator[str]:
+def _heading(plan: Plan, title: str | None, subject: str | None) -> Iterator[str]:
     yield f"### {_text(title) if title else 'Plan for ' + inline(plan.pipeline)}"
+    if subject:
+        yield _text(subject)
     yield f"**{_text(summary(plan))}**"
+
+
+def _markdown(
+    plan: Plan, given: Mapping[str, object], code_lines: int, argument_lines: int
+) -> Iterator[str]:
     if BASELINES[plan.baseline]:
         yield f"> {_text(BASELINES[plan.baseline])}"
     if plan.volatile:

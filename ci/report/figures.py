@@ -1,11 +1,24 @@
 """The words and signs of trends and costs."""
 
 from ci.cost.model import Estimate
-from ci.metrics.model import Goal
+from ci.metrics.model import Goal, Outcome
 from ci.metrics.trend import Trend
 from ci.report import words
 from ci.report.model import Report
 from ci.report.spark import sparkline
+
+# The columns of the metrics' table that hold numbers.
+NUMBERS = range(1, 3)
+
+
+def measured(report: Report) -> bool:
+    """Whether a table of metrics tells anything: where what ended the execution kept all of them
+    from being measured, that has been said."""
+    verdict = report.verdict
+    if verdict is None or not (verdict.metrics or verdict.gates):
+        return False
+    cut_short = verdict.outcome in {Outcome.FAILED, Outcome.STOPPED}
+    return not cut_short or any(metric.value is not None for metric in verdict.metrics)
 
 
 def shown_trends(report: Report) -> tuple[Trend, ...]:
@@ -48,12 +61,16 @@ def trend_rows(report: Report) -> tuple[list[str], list[list[str]]]:
             commit = point.commit[:12] if point.commit else "—"
             empty = [f"v{point.version}", commit, *["—"] * len(trends)]
             row = rows.setdefault(point.version, empty)
-            row[column + 2] = words.number(point.value, unit=trend.unit)
-    values = (current_value(report, trend.metric) for trend in trends)
-    shown = (words.number(v, unit=trend.unit) for v, trend in zip(values, trends, strict=True))
+            row[column + 2] = words.number(point.value)
+    shown = (words.number(current_value(report, trend.metric)) for trend in trends)
     this = ["this change", report.trigger.commit[:12], *shown]
     header = ["Model", "Commit", *(trend.metric for trend in trends)]
-    return header, [*(rows[version] for version in sorted(rows)), this]
+    lines = [*(rows[version] for version in sorted(rows)), this]
+    for column, trend in enumerate(trends, 2):
+        told = words.same_places(line[column] for line in lines)
+        for line, text in zip(lines, told, strict=True):
+            line[column] = f"{text} {trend.unit}" if trend.unit and text != "—" else text
+    return header, lines
 
 
 def usd(amount: float) -> str:

@@ -5,7 +5,7 @@ way of counting them.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})([^\n]*)\Z")
@@ -107,10 +107,13 @@ def _size_of(parts: Sequence[str]) -> int:
     return sum(size(part) + 2 for part in parts if part)
 
 
-def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A table; cells are Markdown already."""
+def table(
+    header: Iterable[str], rows: Iterable[Iterable[str]], *, right: Container[int] = ()
+) -> str:
+    """A table; cells are Markdown already. `right` are the columns that hold numbers."""
     head = list(header)
-    lines = [head, ["---"] * len(head), *(list(row) for row in rows)]
+    rule = ["--:" if column in right else "---" for column in range(len(head))]
+    lines = [head, rule, *(list(row) for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

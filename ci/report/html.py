@@ -1,7 +1,7 @@
 """The report as one HTML file that needs nothing else: no script, no font, no picture from afar."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from ci.execution.words import format_duration
 from ci.metrics.model import Outcome
@@ -23,7 +23,7 @@ h1{font-size:1.35rem;padding-left:.7rem;border-left:.35rem solid #9a6700}
 h1.good{border-color:#1a7f37}h1.bad{border-color:#cf222e}h2{font-size:1.05rem;margin-top:1.8rem}
 table{border-collapse:collapse;display:block;overflow-x:auto}
 th,td{border:1px solid var(--line);padding:.3rem .7rem;text-align:left;vertical-align:top}
-th,pre{background:var(--soft)}pre{padding:.8rem;overflow-x:auto}
+th.n,td.n{text-align:right}th,pre{background:var(--soft)}pre{padding:.8rem;overflow-x:auto}
 footer,.dim{color:var(--dim);font-size:.87rem}code{overflow-wrap:anywhere}
 """
 _GOOD = {Outcome.SUCCEEDED}
@@ -76,10 +76,17 @@ def _pre(value: str) -> str:
     return f"<pre>{html_text(value, lines=True)}</pre>"
 
 
-def _table(headers: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Cells are HTML already."""
-    head = "".join(f"<th>{html_text(header)}</th>" for header in headers)
-    body = "\n".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+def _table(
+    headers: Iterable[str], rows: Iterable[Iterable[str]], *, right: Container[int] = ()
+) -> str:
+    """Cells are HTML already. `right` are the columns that hold numbers."""
+
+    def cells(row: Iterable[str], tag: str) -> str:
+        marked = ((cell, ' class="n"' if at in right else "") for at, cell in enumerate(row))
+        return "".join(f"<{tag}{mark}>{cell}</{tag}>" for cell, mark in marked)
+
+    head = cells(map(html_text, headers), "th")
+    body = "\n".join(f"<tr>{cells(row, 'td')}</tr>" for row in rows)
     return f"<table>\n<tr>{head}</tr>\n{body}\n</table>"
 
 
@@ -103,7 +110,7 @@ def _problems(report: Report) -> str:
 
 
 def _metrics(report: Report) -> str:
-    if report.verdict is None or not report.verdict.metrics:
+    if report.verdict is None or not figures.measured(report):
         return ""
     rows = []
     trends = {each.metric: each for each in figures.shown_trends(report)}
@@ -123,8 +130,9 @@ def _metrics(report: Report) -> str:
         )
     headers = ["Metric", words.production_name(report), "This change", "Difference"]
     headers += ["Trend", "Gate"] if trends else ["Gate"]
+    table = _table(headers, rows, right=figures.NUMBERS)
     legend = html_text(" · ".join(figures.legend(report)))
-    return f'<h2>Metrics</h2>\n{_table(headers, rows)}\n<p class="dim">{legend}</p>'
+    return f'<h2>Metrics</h2>\n{table}\n<p class="dim">{legend}</p>'
 
 
 def _trend(report: Report) -> str:
@@ -133,7 +141,8 @@ def _trend(report: Report) -> str:
         return ""
     header, rows = figures.trend_rows(report)
     shown = ([_code(cell) if cell != "—" else cell for cell in row] for row in rows)
-    return f"<h2>Trend: models of main before this one</h2>\n{_table(header, shown)}"
+    table = _table(header, shown, right=range(2, len(header)))
+    return f"<h2>Trend: models of main before this one</h2>\n{table}"
 
 
 def _cost(report: Report) -> str:
@@ -149,7 +158,8 @@ def _cost(report: Report) -> str:
         )
         for each in cost.steps
     )
-    body = _table(("Step", "Instances", "Billed", "USD"), rows) if cost.steps else ""
+    header = ("Step", "Instances", "Billed", "USD")
+    body = _table(header, rows, right={2, 3}) if cost.steps else ""
     notes = "".join(f"<li>{html_text(line)}</li>" for line in figures.cost_notes(cost))
     return f'<h2>{html_text(figures.cost(cost))}</h2>\n{body}\n<ul class="dim">{notes}</ul>'
 
@@ -192,7 +202,8 @@ def _steps(report: Report) -> str:
         )
         for step in report.execution.steps
     )
-    return f"<h2>Steps</h2>\n{_table(('Status', 'Step', 'Type', 'Duration', ''), rows)}"
+    table = _table(("Status", "Step", "Type", "Duration", ""), rows, right={3})
+    return f"<h2>Steps</h2>\n{table}"
 
 
 def _plan(report: Report) -> str:

@@ -11,7 +11,7 @@ from ci.sagemaker.model import ApprovalStatus
 
 def metrics_section(report: Report) -> Section | None:
     verdict = report.verdict
-    if verdict is None or not (verdict.metrics or verdict.gates):
+    if verdict is None or not figures.measured(report):
         return None
     by_metric: dict[str, list[GateResult]] = {}
     for result in verdict.gates:
@@ -29,7 +29,7 @@ def metrics_section(report: Report) -> Section | None:
     def variant(count: int) -> str:
         more = [f"and {len(rows) - count} more metrics"] if len(rows) > count else []
         legend = " · ".join([*more, *figures.legend(report)])
-        return f"{table(header, rows[:count])}\n\n<sub>{legend}</sub>"
+        return f"{table(header, rows[:count], right=figures.NUMBERS)}\n\n<sub>{legend}</sub>"
 
     return make_section("metrics", (12, variant(200)), (30, variant(40)), (90, variant(5)))
 
@@ -71,7 +71,8 @@ def trend_section(report: Report) -> Section | None:
     def variant(count: int) -> str:
         shown = models[-count:]
         title = f"Trend: {words.count(len(shown), 'model')} of main before this"
-        return folded(title, table(header, [*shown, [f"**{cell}**" for cell in this]]))
+        rows = [*shown, [f"**{cell}**" for cell in this]]
+        return folded(title, table(header, rows, right=range(2, len(header))))
 
     return make_section("trend", (15, variant(50)), (24, variant(5)))
 

@@ -95,7 +95,7 @@ def steps_section(report: Report) -> Section | None:
 
     def variant(shown: list[StepSnapshot]) -> str:
         rows = [_step_row(step) for step in shown]
-        body = table(["", "Step", "Type", "Duration", ""], rows)
+        body = table(["", "Step", "Type", "Duration", ""], rows, right={3})
         missing = len(steps) - len(shown)
         if missing:
             body += f"\n\nand {missing} more, not shown here"
@@ -155,7 +155,8 @@ def cost_section(report: Report) -> Section | None:
 
     def variant(count: int) -> str:
         more = [f"and {len(rows) - count} more jobs"] if len(rows) > count else []
-        body = table(["Step", "Instances", "Billed", "USD"], rows[:count]) if rows else ""
+        header = ["Step", "Instances", "Billed", "USD"]
+        body = table(header, rows[:count], right={2, 3}) if rows else ""
         told = "\n".join(f"- {line}" for line in [*more, *said[: count + 5]])
         return folded(title, "\n\n".join(part for part in (body, told) if part))
 

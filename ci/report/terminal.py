@@ -1,8 +1,8 @@
 """The report on a terminal or in a CI log: plain text, with colour where it is wanted."""
 
 import io
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Container, Iterable
+from typing import TYPE_CHECKING, Literal
 
 from ci.execution.words import STEP_COLUMNS
 from ci.metrics.model import Outcome
@@ -87,21 +87,24 @@ def _head(console: "Console", report: Report) -> None:
         console.print(f"! {_line(problem)}", style="yellow")
 
 
-def _table(headers: Iterable[str], rows: Iterable[Iterable[str]]) -> "Table":
+def _table(
+    headers: Iterable[str], rows: Iterable[Iterable[str]], *, right: Container[int] = ()
+) -> "Table":
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for header in headers:
-        table.add_column(Text(header), overflow="fold")
+    for column, header in enumerate(headers):
+        justify: Literal["left", "right"] = "right" if column in right else "left"
+        table.add_column(Text(header), overflow="fold", justify=justify)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     return table
 
 
 def _metrics(console: "Console", report: Report) -> None:
-    if report.verdict is None or not report.verdict.metrics:
+    if report.verdict is None or not figures.measured(report):
         return
     rows = []
     trends = {each.metric: each for each in figures.shown_trends(report)}
@@ -122,7 +125,8 @@ def _metrics(console: "Console", report: Report) -> None:
         )
     console.print()
     headers = ["Metric", words.production_name(report), "This change", "Difference"]
-    console.print(_table([*headers, *(["Trend"] if trends else []), "Gate"], rows))
+    columns = [*headers, *(["Trend"] if trends else []), "Gate"]
+    console.print(_table(columns, rows, right=figures.NUMBERS))
     console.print(f"  {' · '.join(figures.legend(report))}", style="dim")
 
 
@@ -141,7 +145,7 @@ def _steps(console: "Console", report: Report) -> None:
         for step in steps[:_MOST_STEPS]
     ]
     console.print()
-    console.print(_table(STEP_COLUMNS, rows))
+    console.print(_table(STEP_COLUMNS, rows, right={3}))
     if len(steps) > _MOST_STEPS:
         console.print(f"and {len(steps) - _MOST_STEPS} more steps", style="dim")
 

@@ -1,5 +1,6 @@
 """The words and signs that every rendering shares: headline, states, directions, notes."""
 
+import re
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -39,6 +40,8 @@ _APPROVALS = {
     ApprovalStatus.PENDING: "awaiting approval",
 }
 MINUS = "\u2212"
+_PLAIN = re.compile(r"-?\d{1,15}(?:\.(\d+))?")
+_MOST_PLACES = 4
 
 
 def icon(report: Report) -> str:
@@ -120,10 +123,27 @@ def arrow(goal: Goal) -> str:
 
 
 def number(value: float | None, other: float | None = None, unit: str | None = None) -> str:
-    """The number and its unit, or a dash; precise enough to differ from `other`."""
+    """The number and its unit, or a dash; precise enough to differ from `other`, and with as many
+    decimals: the two stand side by side."""
     if value is None:
         return "—"
-    return format_number(value, apart_from=other) + (f" {unit}" if unit else "")
+    text = format_number(value, apart_from=other)
+    if other is not None:
+        text, _ = same_places([text, format_number(other, apart_from=value)])
+    return text + (f" {unit}" if unit else "")
+
+
+def same_places(numbers: Iterable[str]) -> list[str]:
+    """The numbers with as many decimals as the most exact of them has; those that have more than
+    people read side by side stay as they are."""
+    told = list(numbers)
+    found = [_PLAIN.fullmatch(text) for text in told]
+    most = max((len(each[1] or "") for each in found if each), default=0)
+    if most > _MOST_PLACES:
+        return told
+    return [
+        f"{float(text):.{most}f}" if each else text for text, each in zip(told, found, strict=True)
+    ]
 
 
 def difference(metric: MetricValue) -> tuple[str, str]:

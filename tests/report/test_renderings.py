@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from support.markdown import ACTIVE, fences_are_balanced, flat, html_of, parse, plain_text
 from support.reports import HOSTILE, REPORTS, TRIGGER, renderings
-from support.samples import START, execution, step
+from support.samples import START, execution, metric, step
 
 from ci.metrics.facts import Facts
+from ci.metrics.read import unreadable
 from ci.metrics.verdict import decide_verdict
 from ci.report.document import load_schema, report_to_json
 from ci.report.fit import cut_markdown, size
@@ -33,6 +34,7 @@ from ci.report.model import (
 )
 from ci.report.sections import sections
 from ci.report.terminal import render_terminal
+from ci.report.words import same_places
 from ci.sagemaker.model import ExecutionStatus
 from ci.text.redact import Redactor
 
@@ -153,6 +155,38 @@ def test_why_a_step_failed_is_told_whole_and_once(reason: str | None, form: str)
     shown = renderings(replace(REPORTS["step-failed"], execution=ended, verdict=verdict, logs=()))
     text = " ".join(shown[form].split())
     assert text.count((reason or "gives no reason").strip().replace("\n", " ")) == 1
+
+
+@pytest.mark.parametrize("form", ["md", "txt", "html"])
+def test_metrics_that_a_failed_step_kept_from_being_measured_are_not_told(form: str) -> None:
+    failed = step("Evaluate", status="Failed", failure_reason="ExitCode 1")
+    metrics = [
+        unreadable(metric().source, "step Evaluate, which writes it, failed", unmeasured=True)
+    ]
+    facts = Facts(execution=execution(ExecutionStatus.FAILED, (failed,)), metrics=tuple(metrics))
+    verdict = decide_verdict(facts)
+    assert not verdict.problems
+    shown = renderings(
+        replace(REPORTS["step-failed"], execution=facts.execution, verdict=verdict, problems=())
+    )
+    assert "rmse" not in shown[form].replace("validation-rmse", "")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "told"),
+    [
+        (["2.138", "2.05"], ["2.138", "2.050"]),
+        (["2", "1.5", "—"], ["2.0", "1.5", "—"]),
+        (["-0.1", "12"], ["-0.1", "12.0"]),
+        (["0.00001234", "2.5"], ["0.00001234", "2.5"]),
+        (["1.2e-07", "0.5"], ["1.2e-07", "0.5"]),
+        ([], []),
+    ],
+)
+def test_numbers_that_are_compared_have_the_same_decimals(
+    numbers: list[str], told: list[str]
+) -> None:
+    assert same_places(numbers) == told
 
 
 def test_color_only_where_it_is_wanted() -> None:
