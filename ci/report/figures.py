@@ -23,8 +23,10 @@ def measured(report: Report) -> bool:
 
 def shown_trends(report: Report) -> tuple[Trend, ...]:
     """Those of metrics that this change has, with enough earlier models to show a way."""
-    measured = {each.source.name for each in report.verdict.metrics} if report.verdict else set()
-    return tuple(each for each in report.trends if each.metric in measured and each.points[1:])
+    if report.verdict is None or not measured(report):
+        return ()
+    names = {each.source.name for each in report.verdict.metrics}
+    return tuple(each for each in report.trends if each.metric in names and each.points[1:])
 
 
 def current_value(report: Report, metric: str) -> float | None:
