@@ -16,9 +16,6 @@ from typing import Any
 from ci.cost.model import Kind, Prices
 
 _KEYS = {"as_of", "source", "regions"}
-_FIX = (
-    "as_of: 2026-01-15\nsource: where the prices were read\nregions: {eu-west-1: {training: ...}}"
-)
 
 
 def parse_prices(document: object) -> Prices:

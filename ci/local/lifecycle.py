@@ -311,7 +311,8 @@ def _is_locked(home: Path) -> bool:
         return False
     with file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Shared: whoever looks at the same moment must not be taken for a server.
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
     return False

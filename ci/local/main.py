@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
@@ -19,6 +20,7 @@ from ci.errors import GitOpsError
 from ci.local.settings import LOCK_NAME, Settings
 
 ALREADY_RUNNING = 75
+_LOOKS, _LOOK_SECONDS = 20, 0.01
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,12 +62,16 @@ def parse_arguments(arguments: Sequence[str]) -> Settings:
 
 
 def take_lock(file: IO[str]) -> bool:
-    """Hold the lock as long as the file is open; False where another process holds it."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+    """Hold the lock as long as the file is open; False where another server holds it. Whoever
+    looks whether one does holds it for a moment, which is waited out."""
+    for _ in range(_LOOKS):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_LOOK_SECONDS)
+        else:
+            return True
+    return False
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ from ci.local.service import ServiceModel, Shape
 
 _SHOWN = 1000
 _INTEGERS = {"integer": 2**31, "long": 2**63}
-_TEXTS = frozenset({"string", "character"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Up, down, killed, and up again: one server for a folder, and nothing it kept is lost."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -20,6 +21,8 @@ from support.endpoint import client, running_endpoint
 
 from ci.errors import LocalError
 from ci.local.lifecycle import Endpoint, down, reset, status, up
+from ci.local.main import take_lock
+from ci.local.settings import LOCK_NAME
 
 pytestmark = pytest.mark.endpoint
 
@@ -101,6 +104,20 @@ def test_two_at_once_get_one_server(home: Path) -> None:
         thread.join()
     assert len({endpoint.pid for endpoint in found}) == 1
     assert [endpoint.started for endpoint in found].count(True) == 1
+
+
+def test_whoever_looks_is_no_server_and_keeps_none_from_starting(home: Path) -> None:
+    home.mkdir()
+    with (home / LOCK_NAME).open("w") as looked, (home / LOCK_NAME).open("a") as lock:
+        fcntl.flock(looked, fcntl.LOCK_SH)
+        assert status(home).endpoint is None
+        assert not down(home)
+        looks_away = threading.Timer(0.05, fcntl.flock, (looked, fcntl.LOCK_UN))
+        looks_away.start()
+        assert take_lock(lock)
+        with (home / LOCK_NAME).open("a") as second:
+            assert not take_lock(second)
+        looks_away.join()
 
 
 def test_down_ends_it_and_its_emulator(home: Path) -> None:

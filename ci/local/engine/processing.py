@@ -19,7 +19,6 @@ from ci.local.engine.failure import StepFailure
 from ci.local.store import Document
 
 GROUP = "/aws/sagemaker/ProcessingJobs"
-_CONTAINER_FILES = ("/opt/ml/config", "/opt/ml/output", "/opt/ml/processing")
 _DEFAULT_LIMIT = 86_400
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ci.local.engine.isolate import start_time
 from ci.local.serving.deployment import Container, Deployment, Variant
 from ci.local.serving.process import NotReady, ServingProcess
 
@@ -201,7 +202,7 @@ class Fleet:
     def _record(self, endpoint: str, running: _Running) -> None:
         pids = [process.pid for process in running.all()]
         file = self.folder / endpoint / running.number / "processes.json"
-        file.write_text(json.dumps([[pid, _born(pid)] for pid in pids]), encoding="utf-8")
+        file.write_text(json.dumps([[pid, start_time(pid)] for pid in pids]), encoding="utf-8")
 
 
 def _all_alive(running: _Running) -> bool:
@@ -230,21 +231,13 @@ def _wait(process: ServingProcess, container: Container, variant: Variant) -> No
         ) from error
 
 
-def _born(pid: int) -> str | None:
-    """When a process started, in the kernel's own ticks: tells a process from a reused id."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()[19]
-    except (OSError, IndexError):
-        return None
-
-
 def _end_leftovers(folder: Path) -> None:
     """Kill what an earlier endpoint left behind: a model that holds the interpreter lock for
     good never sees its lifeline end."""
     for file in folder.glob("*/*/processes.json"):
         with contextlib.suppress(OSError, ValueError):
             for pid, born in json.loads(file.read_text(encoding="utf-8")):
-                if born is not None and _born(pid) == born:
+                if born is not None and start_time(pid) == born:
                     os.killpg(pid, signal.SIGKILL)
         file.unlink(missing_ok=True)
 

@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from ci.local.engine.images import find_environment, step_environment
 from ci.local.engine.isolate import enclosing
@@ -95,9 +94,9 @@ def fetch_model(container: Container, folder: Path, s3: Any) -> Path:
 
 
 def _fetch(uri: str, into: Path, folder: Path, s3: Any) -> None:
-    place = urlsplit(uri)
-    bucket, key = place.netloc, place.path.lstrip("/")
-    if place.scheme != "s3" or not bucket or not key:
+    # Not as a URL is read: a key may hold `?` and `#`.
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    if not uri.startswith("s3://") or not bucket or not key:
         raise CannotStart(f"model data {uri!r} is not an object or a prefix in S3")
     if not key.endswith("/"):
         archive = folder / "archive.partial"
