@@ -1,5 +1,6 @@
 """Why a module did not become a definition, as errors that say where and what to do."""
 
+import re
 import signal
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -9,6 +10,7 @@ from typing import Any
 
 from ci.errors import CompileError
 
+_RELATIVE = re.compile(r"(?<![\w./-])(?:\.\./)*[\w-]+[./][\w./-]{1,200}")
 _TAIL = 12  # lines of the module's own output that an error shows
 _LIVE = "compile: live  # this pipeline may read AWS while it compiles"
 
@@ -148,7 +150,8 @@ def _raised(
     trace = _trace(frames, place.root)
     told = textwrap.shorten(f"{error['type']}: {message}" if message else error["type"], 500)
     if not reached and not refused:
-        return CompileError(f"The module raised {told}", where=where, why=trace or None)
+        fix = _working_directory(message, place)
+        return CompileError(f"The module raised {told}", where=where, why=trace or None, fix=fix)
     wanted = [*reached, *refused]
     return CompileError(
         f"Compile is hermetic, and the module wanted {_listed(wanted)}.",
@@ -158,10 +161,25 @@ def _raised(
     )
 
 
+def _working_directory(message: str, place: Place) -> str | None:
+    """Where the message names a file by a path that counts from another folder: from which."""
+    module = place.root / place.source.rpartition(":")[0]
+    for named in _RELATIVE.findall(message):
+        for folder in module.parents:
+            if folder == place.root or not folder.is_relative_to(place.root):
+                break
+            if (folder / named).exists():
+                return f"working_directory: {_relative(str(folder), place.root)}   # for {named}"
+    return None
+
+
 def _fix_for(refused: Sequence[str]) -> str:
     writes = ("Create", "Update", "Start", "Delete", "Put", "Add", "Stop")
     if any(name.startswith(f"sagemaker:{verb}") for name in refused for verb in writes):
         return "Return the pipeline and leave upsert() and start() to `sagemaker-gitops deploy`."
+    if any(name.startswith("iam:GetRole") for name in refused):
+        # The SDK looks up what is no ARN.
+        return f"Take the role as an argument, get_pipeline(role, ...); or allow it:\n{_LIVE}"
     return f"Take the value as an argument (kwargs:), or allow it:\n{_LIVE}"
 
 

@@ -3,10 +3,11 @@
 import ast
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ci.project.builders import Builder, find_builders
 from ci.project.imports import imported_files, parse_source
 
 FUNCTION = "get_pipeline"
@@ -28,7 +29,7 @@ class FoundMetric:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """A module with a `get_pipeline`. `file` is relative to the root, with forward slashes.
+    """A function that gives a pipeline. `file` is relative to the root, with forward slashes.
 
     `group` is the model package group that it registers into by default; `needed` are arguments
     without a default beyond those that every pipeline is given; `imports` are the repository's
@@ -46,48 +47,61 @@ class Found:
     named: tuple[tuple[str, str], ...] = ()
 
 
-_GIVEN = {
-    "region",
-    "role",
-    "role_arn",
-    "default_bucket",
-    "bucket",
-    "pipeline_name",
-    "pipeline_session",
-    "sagemaker_session",
-    "session",
-    "sagemaker_project_arn",
-    "sagemaker_project_name",
-    "sagemaker_project_id",
-}
+# What a compile gives to whoever takes it (sagemaker_gitops_child.source).
+_GIVEN = frozenset(
+    {
+        "region",
+        "role",
+        "role_arn",
+        "default_bucket",
+        "pipeline_name",
+        "pipeline_session",
+        "sagemaker_session",
+    }
+)
 
 
 def discover_pipelines(root: Path) -> tuple[Found, ...]:
-    """Every module with a top-level `get_pipeline`, in the order of their paths, names unique."""
-    found: list[Found] = []
+    """Every module with a top-level `get_pipeline`, in the order of their paths, names unique.
+    Where there is none, the functions that return a pipeline of the SDK."""
+    files = sorted(_sources(root, ".py"))
+    found = [(file, FUNCTION, _function(root, file, FUNCTION)) for file in files]
+    if not any(function for _, _, function in found):
+        named = ((each.file, each.function) for each in find_builders(root, files))
+        unique = dict.fromkeys((file, name) for file, name in named if name is not None)
+        found = [(file, name, _function(root, file, name)) for file, name in unique]
+    known = [(file, name, function) for file, name, function in found if function is not None]
+    return tuple(_all(root, known))
+
+
+def discover_builders(root: Path) -> tuple[Builder, ...]:
+    """Where pipelines are built that no function gives back."""
+    return find_builders(root, sorted(_sources(root, ".py", ".ipynb")))
+
+
+def _all(
+    root: Path, known: Sequence[tuple[str, str, tuple[ast.Module, ast.FunctionDef]]]
+) -> Iterator[Found]:
     taken: set[str] = set()
-    for file in sorted(_sources(root)):
-        tree = parse_source(root / file, containing=FUNCTION)
-        function = _function(tree) if tree else None
-        if tree is None or function is None:
-            continue
-        name = _unique(_name_of(file), taken)
-        taken.add(name.replace("_", "-"))
-        found.append(
-            Found(
-                name=name,
-                file=file,
-                group=_group(function),
-                needed=tuple(each for each in _required(function) if each not in _GIVEN),
-                metrics=tuple(_metrics(tree)),
-                imports=tuple(_imports(root, file)),
-                named=tuple(_named(function)),
-            )
+    files = [file for file, _, _ in known]
+    for file, name, (tree, function) in known:
+        # A file with several functions names none of its pipelines.
+        own = _name_of(file) if files.count(file) == 1 else _safe(name)
+        unique = _unique(own, taken)
+        taken.add(unique.replace("_", "-"))
+        yield Found(
+            name=unique,
+            file=file,
+            function=name,
+            group=_group(function),
+            needed=tuple(each for each in _required(function) if each not in _GIVEN),
+            metrics=tuple(_metrics(tree)),
+            imports=tuple(_imports(root, file)),
+            named=tuple(_named(function)),
         )
-    return tuple(found)
 
 
-def _sources(root: Path) -> Iterator[str]:
+def _sources(root: Path, *endings: str) -> Iterator[str]:
     for folder, folders, files in os.walk(root):
         folders[:] = [
             each
@@ -97,7 +111,7 @@ def _sources(root: Path) -> Iterator[str]:
             and not (Path(folder) / each / "pyvenv.cfg").exists()
         ]
         for name in files:
-            if name.endswith(".py"):
+            if name.endswith(endings):
                 yield (Path(folder) / name).relative_to(root).as_posix()
 
 
@@ -108,10 +122,12 @@ def _imports(root: Path, file: str) -> Iterator[str]:
             yield found
 
 
-def _function(tree: ast.Module) -> ast.FunctionDef | None:
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef) and node.name == FUNCTION:
-            return node
+def _function(root: Path, file: str, name: str) -> tuple[ast.Module, ast.FunctionDef] | None:
+    """The module, and its top-level function of that name."""
+    tree = parse_source(root / file, containing=name)
+    for node in tree.body if tree is not None else ():
+        if tree is not None and isinstance(node, ast.FunctionDef) and node.name == name:
+            return tree, node
     return None
 
 
@@ -119,7 +135,10 @@ def _name_of(file: str) -> str:
     """`pipelines/<name>/pipeline.py`: the folder's name; any other file's own name."""
     path = Path(file)
     own = path.stem not in {"pipeline", "__init__", "_pipeline", "main"}
-    text = path.stem if own or not path.parent.name else path.parent.name
+    return _safe(path.stem if own or not path.parent.name else path.parent.name)
+
+
+def _safe(text: str) -> str:
     safe = re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-_")[:60]
     return safe or "pipeline"
 

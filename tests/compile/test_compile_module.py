@@ -395,6 +395,20 @@ def test_working_directory_is_the_projects_root_or_the_one_named(
     assert steps_of(compiled(code, working_directory=elsewhere)) == [str(elsewhere)]
 
 
+def test_a_path_that_counts_from_another_folder_is_told_with_it(
+    compiled: Compile, tmp_path: Path
+) -> None:
+    (tmp_path / "project/ml/steps").mkdir(parents=True)
+    (tmp_path / "project/ml/steps/train.py").touch()
+    code = "def get_pipeline(): open('steps/{}').read()\n"
+    with pytest.raises(CompileError) as caught:
+        compiled(code.format("train.py"))
+    assert caught.value.fix == "working_directory: ml   # for steps/train.py"
+    with pytest.raises(CompileError) as caught:
+        compiled(code.format("nowhere.py"))
+    assert caught.value.fix is None
+
+
 def test_several_compile_at_once(compiled: Compile) -> None:
     with ThreadPoolExecutor(4) as pool:
         codes = [f"def get_pipeline():\n    return Pipeline([{n}])" for n in range(4)]

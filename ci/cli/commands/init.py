@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ci.project.discover import Found
 
 _FOLDER = ".sagemaker-gitops"
+_SHOWN = 5
 _REFERENCE = re.compile(r"[\w.-]+/[\w./-]+@[\w./-]+(?: # .*)?|\./[\w./-]*")
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+")
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]+")
@@ -70,11 +71,7 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
     root = _root(shell.cwd)
     found = discover_pipelines(root)
     if not found:
-        raise ProjectError(
-            "no module with a function get_pipeline was found",
-            where=str(root),
-            fix="write pipelines/NAME/pipeline.py with get_pipeline(region, role, default_bucket)",
-        )
+        raise _nothing(root)
     drafts = _drafts(arguments, shell, root, found)
     written = [draft for draft in drafts if draft.written(yes=arguments.yes)]
     for draft in drafts:
@@ -91,6 +88,32 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
         }
     )
     return ExitCode.OK
+
+
+def _nothing(root: Path) -> ProjectError:
+    """With the places where a pipeline is built, and never given back."""
+    from ci.project.discover import discover_builders
+
+    builders = discover_builders(root)
+    places = [each.where for each in builders[:_SHOWN]]
+    if len(builders) > _SHOWN:
+        places.append(f"and {len(builders) - _SHOWN} more")
+    if not builders:
+        return ProjectError(
+            "no module with a function get_pipeline was found",
+            where=str(root),
+            why="nor is a pipeline of the SageMaker SDK built anywhere in it",
+            fix="write pipelines/NAME/pipeline.py with get_pipeline(region, role, default_bucket)",
+        )
+    return ProjectError(
+        "no function gives a pipeline back",
+        where="\n".join(places),
+        why="pipelines are built there; upsert and start are this program's to do",
+        fix="write a module with this function:\n"
+        "def get_pipeline(region, role, default_bucket, pipeline_session):\n"
+        "    ...   # what builds it, with pipeline_session as its session\n"
+        "    return pipeline",
+    )
 
 
 def _root(start: Path) -> Path:
