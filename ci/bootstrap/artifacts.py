@@ -2,13 +2,12 @@
 
 from ci.bootstrap.documents import VERSION
 from ci.bootstrap.model import Setup
-from ci.bootstrap.parts import shared_parameters, tags
+from ci.bootstrap.parts import key_condition, key_parameter, shared_parameters, tags
+from ci.bootstrap.policies import HAS_KEY
 from ci.bootstrap.template import (
     NO_VALUE,
-    Equals,
     GetAtt,
     If,
-    Not,
     Output,
     Parameter,
     Ref,
@@ -37,11 +36,9 @@ def artifacts_template(setup: Setup) -> Template:
                 default=30,
                 kind="Number",
             ),
-            "KmsKey": Parameter(
-                description="ARN of a KMS key; empty: the keys that S3 manages", default=""
-            ),
+            **key_parameter(),
         },
-        conditions={"HasKey": Not(Equals(Ref("KmsKey"), ""))},
+        conditions=key_condition(),
         resources={_BUCKET: _bucket(), "ArtifactBucketPolicy": _policy()},
         outputs={"Bucket": Output(value=Ref(_BUCKET), description="artifacts: bucket:")},
     )
@@ -50,10 +47,10 @@ def artifacts_template(setup: Setup) -> Template:
 def _bucket() -> Resource:
     encryption = {
         "ServerSideEncryptionByDefault": {
-            "SSEAlgorithm": If("HasKey", "aws:kms", "AES256"),
-            "KMSMasterKeyID": If("HasKey", Ref("KmsKey"), NO_VALUE),
+            "SSEAlgorithm": If(HAS_KEY, "aws:kms", "AES256"),
+            "KMSMasterKeyID": If(HAS_KEY, Ref("KmsKey"), NO_VALUE),
         },
-        "BucketKeyEnabled": If("HasKey", True, NO_VALUE),
+        "BucketKeyEnabled": If(HAS_KEY, True, NO_VALUE),
     }
     return Resource(
         kind="AWS::S3::Bucket",

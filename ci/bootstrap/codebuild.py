@@ -4,10 +4,21 @@ The buildspec stands in the template, so that no pull request can change what ru
 credentials of its build.
 """
 
+from dataclasses import replace
 from importlib.resources import files
 
 from ci.bootstrap.model import Duty, RoleNeed, Setup, Statement
-from ci.bootstrap.parts import logical, role_resources, shared_parameters, tags, trust_service
+from ci.bootstrap.parts import (
+    logical,
+    role_conditions,
+    role_parameters,
+    role_resources,
+    shared_parameters,
+    tags,
+    trust_service,
+)
+from ci.bootstrap.policies import HAS_CODE_PIPELINE, key_statement
+from ci.bootstrap.scope import MAIN, PLAN
 from ci.bootstrap.template import (
     NO_VALUE,
     Equals,
@@ -23,8 +34,12 @@ from ci.bootstrap.template import (
 )
 
 NAME = "codebuild"
+# In CodePipeline: the artifact of the repository, and where a stage that plans writes.
+SOURCE = "source"
+PLAN_FOLDER = "build/plan"
 SUFFIX = "-build"
-_MAIN = "main"
+# Held equal to what the code that reads it says by a test: it comes after this package.
+PLACES = "SAGEMAKER_GITOPS_CODEPIPELINE"
 _OPENED = "PULL_REQUEST_CREATED, PULL_REQUEST_UPDATED, PULL_REQUEST_REOPENED"
 _CLOSED = "PULL_REQUEST_MERGED, PULL_REQUEST_CLOSED"
 _SECRETS = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:"
@@ -36,29 +51,38 @@ def buildspec() -> str:
     return files("ci.bootstrap").joinpath("buildspec.yml").read_text(encoding="utf-8")
 
 
+def plan_buildspec() -> str:
+    """The same, and what the plan wrote becomes the artifact of a stage of CodePipeline."""
+    return f"{buildspec()}\nartifacts:\n  base-directory: {PLAN_FOLDER}\n  files:\n    - '**/*'\n"
+
+
+def artifact_arn(name: str) -> str:
+    """Where CodePipeline keeps an artifact: below its pipeline's name, both of them cut short."""
+    return f"arn:${{AWS::Partition}}:s3:::${{Bucket}}/*/{name[:10]}/*"
+
+
 def codebuild_template(setup: Setup) -> Template:
     resources: dict[str, Resource] = {}
     outputs: dict[str, Output] = {}
     for need in setup.roles:
-        if need.environment is None:
-            continue
         title = logical(need.name)
         resources |= role_resources(
             need,
             trust=[trust_service("codebuild")],
-            description=f"sagemaker-gitops: builds of the environment {need.environment}",
+            description=f"sagemaker-gitops: builds of {_told(need)}",
             more=_build_statements(need),
             suffix=SUFFIX,
         )
         resources[f"{title}Project"] = _project(need, resources)
         outputs[f"{title}Project"] = Output(
-            value=Ref(f"{title}Project"), description=f"Builds of {need.environment}"
+            value=Ref(f"{title}Project"), description=f"Builds of {_told(need)}"
         )
     return Template(
         name=NAME,
         description="sagemaker-gitops: builds in CodeBuild",
         parameters=_parameters(setup),
         conditions={
+            **role_conditions(),
             "HasWebhook": Equals(Ref("Webhook"), "true"),
             "HasToken": Not(Equals(Ref("TokenSecret"), "")),
             "HasActors": Not(Equals(Ref("Actors"), "")),
@@ -73,6 +97,7 @@ def _parameters(setup: Setup) -> dict[str, Parameter]:
         **shared_parameters(
             setup, "Name", "Repository", "DefaultBranch", "Bucket", "Prefix", "Queue"
         ),
+        **role_parameters(),
         "Connection": Parameter(
             description="ARN of the CodeConnections connection that reads the repository",
             pattern="arn:aws[a-z-]*:(codeconnections|codestar-connections):.+",
@@ -114,6 +139,10 @@ def _parameters(setup: Setup) -> dict[str, Parameter]:
     }
 
 
+def _told(need: RoleNeed) -> str:
+    return f"the environment {need.environment}" if need.environment else "plans"
+
+
 def _project(need: RoleNeed, resources: dict[str, Resource]) -> Resource:
     title = logical(need.name)
     policies = tuple(name for name in resources if name.startswith(f"{title}Policy"))
@@ -122,7 +151,7 @@ def _project(need: RoleNeed, resources: dict[str, Resource]) -> Resource:
         after=policies,
         properties={
             "Name": Sub(f"${{Name}}-{need.name}"),
-            "Description": f"sagemaker-gitops: the environment {need.environment}",
+            "Description": f"sagemaker-gitops: {_told(need)}",
             "ServiceRole": GetAtt(f"{title}Role", "Arn"),
             "Artifacts": {"Type": "NO_ARTIFACTS"},
             "Source": {
@@ -131,7 +160,7 @@ def _project(need: RoleNeed, resources: dict[str, Resource]) -> Resource:
                 "GitCloneDepth": 0,
                 "ReportBuildStatus": True,
                 "Auth": {"Type": "CODECONNECTIONS", "Resource": Ref("Connection")},
-                "BuildSpec": buildspec(),
+                "BuildSpec": plan_buildspec() if need.duty is Duty.PLAN else buildspec(),
             },
             "SecondarySources": [
                 {
@@ -145,7 +174,7 @@ def _project(need: RoleNeed, resources: dict[str, Resource]) -> Resource:
             "SecondarySourceVersions": [
                 {"SourceIdentifier": "sagemaker_gitops", "SourceVersion": Ref("ActionVersion")}
             ],
-            "Environment": _environment(),
+            "Environment": _environment(need),
             "TimeoutInMinutes": Ref("Minutes"),
             "Cache": {"Type": "LOCAL", "Modes": ["LOCAL_CUSTOM_CACHE"]},
             "LogsConfig": {
@@ -160,7 +189,8 @@ def _project(need: RoleNeed, resources: dict[str, Resource]) -> Resource:
     )
 
 
-def _environment() -> dict[str, object]:
+def _environment(need: RoleNeed) -> dict[str, object]:
+    """Approvals reach the builds of main: a rule starts them (`events`)."""
     variables: list[object] = [
         _variable("SAGEMAKER_GITOPS_DEFAULT_BRANCH", Ref("DefaultBranch")),
         _variable("SAGEMAKER_GITOPS_DEADLINE", Ref("Deadline")),
@@ -170,6 +200,9 @@ def _environment() -> dict[str, object]:
         ),
         If("HasToken", _variable("GITHUB_TOKEN", Ref("TokenSecret"), "SECRETS_MANAGER"), NO_VALUE),
     ]
+    if need.own.code_pipelines:
+        places = _variable(PLACES, Ref("CodePipeline"))
+        variables.append(If(HAS_CODE_PIPELINE, places, NO_VALUE))
     return {
         "Type": "LINUX_CONTAINER",
         "Image": Ref("Image"),
@@ -188,7 +221,7 @@ def _triggers(need: RoleNeed) -> object:
     actors = If("HasActors", {"Type": "ACTOR_ACCOUNT_ID", "Pattern": Ref("Actors")}, NO_VALUE)
     if need.duty is Duty.PULL_REQUEST:
         groups = [[_filter("EVENT", events), actors] for events in (_OPENED, _CLOSED)]
-    elif need.environment == _MAIN:
+    elif need.environment == MAIN:
         pushed = Sub("^refs/heads/${DefaultBranch}$")
         groups = [[_filter("EVENT", "PUSH"), _filter("HEAD_REF", pushed)]]
     else:
@@ -201,9 +234,26 @@ def _filter(kind: str, pattern: object) -> object:
 
 
 def _build_statements(need: RoleNeed) -> tuple[Statement, ...]:
-    """What CodeBuild itself does in the role's name: clone, log, read the token."""
+    """What CodeBuild itself does in the role's name: clone, log, read the token, take the artifacts
+    of a stage and hand on its own (CodeBuild User Guide, "Allow CodeBuild to interact with other
+    AWS services")."""
     group = f"{_LOGS}${{Name}}-{need.name}"
+    handed_on = (
+        Statement(sid="BuildPlan", actions=("s3:PutObject",), resources=(artifact_arn(PLAN),)),
+        replace(key_statement("kms:GenerateDataKey"), sid="BuildPlanKey"),
+    )
     return (
+        *(handed_on if need.duty is Duty.PLAN else ()),
+        Statement(
+            sid="BuildBucket",
+            actions=("s3:GetBucketAcl", "s3:GetBucketLocation"),
+            resources=("arn:${AWS::Partition}:s3:::${Bucket}",),
+        ),
+        Statement(
+            sid="BuildArtifacts",
+            actions=("s3:GetObjectVersion",),
+            resources=("arn:${AWS::Partition}:s3:::${Bucket}/*",),
+        ),
         Statement(
             sid="BuildLogs",
             actions=("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"),
@@ -229,5 +279,6 @@ def _build_statements(need: RoleNeed) -> tuple[Statement, ...]:
             sid="BuildToken",
             actions=("secretsmanager:GetSecretValue",),
             resources=(f"{_SECRETS}${{TokenSecret}}-*",),
+            when="HasToken",
         ),
     )

@@ -4,10 +4,18 @@ Processing, training and models are made by SageMaker in this role's name; the f
 deploys runs as it too. The reference pipeline's own calls are held against it by a test.
 """
 
-from ci.bootstrap.documents import policy_document
+from ci.bootstrap.compact import compact
 from ci.bootstrap.model import Setup, Statement
-from ci.bootstrap.parts import shared_parameters, tags, trust_service
-from ci.bootstrap.template import GetAtt, Output, Parameter, Ref, Resource, Sub, Template
+from ci.bootstrap.parts import (
+    key_condition,
+    key_parameter,
+    policy_resources,
+    role,
+    shared_parameters,
+    trust_service,
+)
+from ci.bootstrap.policies import key_statement
+from ci.bootstrap.template import GetAtt, Output, Parameter, Ref, Template
 
 NAME = "execution-role"
 
@@ -18,44 +26,29 @@ def execution_template(setup: Setup) -> Template:
         description="sagemaker-gitops: the role that pipelines run as",
         parameters={
             **shared_parameters(setup, "Name", "Bucket"),
+            **key_parameter(),
             "ExecutionRole": Parameter(
                 description="Name of the role, as the project file has it under role:",
                 default=setup.execution_role or f"{setup.name}-execution",
                 pattern="[A-Za-z0-9+=,.@_-]{1,64}",
             ),
         },
-        resources={"ExecutionRoleItself": _role(), "ExecutionPolicy": _policy(setup)},
+        conditions=key_condition(),
+        resources={
+            "ExecutionRoleItself": role(
+                Ref("ExecutionRole"),
+                # Lambda sends no source account when it assumes a function's role.
+                trust=[trust_service("sagemaker"), trust_service("lambda", account=False)],
+                description="sagemaker-gitops: what pipelines run as",
+            ),
+            **policy_resources(
+                "ExecutionPolicy",
+                "ExecutionRoleItself",
+                "${ExecutionRole}-pipelines",
+                compact(execution_statements(setup)),
+            ),
+        },
         outputs={"Role": Output(value=GetAtt("ExecutionRoleItself", "Arn"), description="role:")},
-    )
-
-
-def _role() -> Resource:
-    return Resource(
-        kind="AWS::IAM::Role",
-        properties={
-            "RoleName": Ref("ExecutionRole"),
-            "Description": "sagemaker-gitops: what pipelines run as",
-            "AssumeRolePolicyDocument": {
-                "Version": "2012-10-17",
-                "Statement": [
-                    trust_service("sagemaker"),
-                    # Lambda sends no source account when it assumes a function's role.
-                    trust_service("lambda", account=False),
-                ],
-            },
-            "Tags": tags(),
-        },
-    )
-
-
-def _policy(setup: Setup) -> Resource:
-    return Resource(
-        kind="AWS::IAM::ManagedPolicy",
-        properties={
-            "ManagedPolicyName": Sub("${ExecutionRole}-pipelines-${AWS::Region}"),
-            "Roles": [Ref("ExecutionRoleItself")],
-            "PolicyDocument": policy_document(execution_statements(setup)),
-        },
     )
 
 
@@ -69,6 +62,7 @@ def execution_statements(setup: Setup) -> tuple[Statement, ...]:
             ("s3:GetObject", "s3:PutObject"),
             ("arn:${AWS::Partition}:s3:::${Bucket}/*",),
         ),
+        key_statement("kms:Decrypt", "kms:GenerateDataKey"),
         _statement("Bucket", ("s3:ListBucket",), ("arn:${AWS::Partition}:s3:::${Bucket}",)),
         _statement(
             "Jobs",

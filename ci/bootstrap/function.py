@@ -7,17 +7,20 @@ CodePipeline hands over with it (CodePipeline User Guide, "AWS Lambda invoke act
 that no statement here is about them.
 """
 
-from ci.bootstrap.documents import policy_document
+from ci.bootstrap.codebuild import PLACES
 from ci.bootstrap.events import approval_pattern
 from ci.bootstrap.model import RoleNeed, Setup, Statement
 from ci.bootstrap.parts import (
     logical,
+    role_conditions,
+    role_parameters,
     role_resources,
     rule,
     shared_parameters,
     tags,
     trust_service,
 )
+from ci.bootstrap.scope import MAIN
 from ci.bootstrap.template import (
     NO_VALUE,
     Equals,
@@ -38,8 +41,6 @@ SUFFIX = "-function"
 HANDLER = "ci.door.codepipeline.handler"
 RUNTIMES = ("python3.11", "python3.12", "python3.13", "python3.14")
 ARCHITECTURES = ("x86_64", "arm64")
-PLACES = "SAGEMAKER_GITOPS_CODEPIPELINE"
-_MAIN = "main"
 _LOGS = "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:/aws/lambda/"
 
 
@@ -55,7 +56,6 @@ def lambda_template(setup: Setup) -> Template:
             more=[_log_statement(need)],
             suffix=SUFFIX,
         )
-        resources[f"{title}KeyPolicy"] = _key_policy(need)
         resources[f"{title}Logs"] = _logs(need)
         resources[f"{title}Function"] = _function(need, tuple(resources))
         outputs[f"{title}Function"] = Output(
@@ -67,7 +67,7 @@ def lambda_template(setup: Setup) -> Template:
         description="sagemaker-gitops: the Lambda function that CodePipeline invokes",
         parameters=_parameters(setup),
         conditions={
-            "HasKey": Not(Equals(Ref("KmsKey"), "")),
+            **role_conditions(),
             "HasCodeVersion": Not(Equals(Ref("CodeVersion"), "")),
         },
         resources={**resources, **_rules(setup)},
@@ -78,6 +78,7 @@ def lambda_template(setup: Setup) -> Template:
 def _parameters(setup: Setup) -> dict[str, Parameter]:
     return {
         **shared_parameters(setup, "Name", "Bucket", "Prefix"),
+        **role_parameters(),
         "CodePipeline": Parameter(
             description="Name of the CodePipeline whose manual approvals are kept in step",
             default=setup.name,
@@ -115,10 +116,6 @@ def _parameters(setup: Setup) -> dict[str, Parameter]:
         ),
         "LogDays": Parameter(
             description="Days that the function's log is kept", default=90, kind="Number"
-        ),
-        "KmsKey": Parameter(
-            description="ARN of the KMS key of the bucket of artifacts; empty: it has none",
-            default="",
         ),
     }
 
@@ -174,28 +171,9 @@ def _log_statement(need: RoleNeed) -> Statement:
     )
 
 
-def _key_policy(need: RoleNeed) -> Resource:
-    """An encrypted bucket asks of whoever reads or writes it to use its key as well."""
-    statement = Statement(
-        sid="Key",
-        actions=("kms:Decrypt", "kms:GenerateDataKey"),
-        resources=("${KmsKey}",),
-        condition=(("StringEquals", "kms:ViaService", ("s3.${AWS::Region}.${AWS::URLSuffix}",)),),
-    )
-    return Resource(
-        kind="AWS::IAM::ManagedPolicy",
-        condition="HasKey",
-        properties={
-            "ManagedPolicyName": Sub(f"${{Name}}-{need.name}{SUFFIX}-${{AWS::Region}}-key"),
-            "Roles": [Ref(f"{logical(need.name)}Role")],
-            "PolicyDocument": policy_document([statement]),
-        },
-    )
-
-
 def _rules(setup: Setup) -> dict[str, Resource]:
     """Decisions reach the function of main, wherever they were made."""
-    if not any(need.name == _MAIN for need in setup.functions):
+    if not any(need.name == MAIN for need in setup.functions):
         return {}
     target = {"Id": "function", "Arn": GetAtt("MainFunction", "Arn")}
     patterns: dict[str, tuple[str, object]] = {

@@ -5,7 +5,15 @@ Who may assume a role is told by the token's subject (GitHub Docs, "OpenID Conne
 """
 
 from ci.bootstrap.model import Duty, RoleNeed, Setup
-from ci.bootstrap.parts import logical, role_resources, shared_parameters, tags
+from ci.bootstrap.parts import (
+    logical,
+    role_conditions,
+    role_parameters,
+    role_resources,
+    shared_parameters,
+    tags,
+)
+from ci.bootstrap.scope import MAIN
 from ci.bootstrap.template import (
     NO_VALUE,
     Equals,
@@ -28,7 +36,6 @@ AUDIENCE = "sts.amazonaws.com"
 # subject would be the default branch's, which the role of main trusts.
 CHAT_ENVIRONMENT = "sagemaker-pull-request"
 _NOT_CHAT = f"(?!{CHAT_ENVIRONMENT}$).*"
-_MAIN = "main"
 
 
 def github_template(setup: Setup) -> Template:
@@ -48,6 +55,7 @@ def github_template(setup: Setup) -> Template:
             **shared_parameters(
                 setup, "Name", "Repository", "DefaultBranch", "Bucket", "Prefix", "Queue"
             ),
+            **role_parameters(),
             "OidcProvider": Parameter(
                 description="ARN of the account's provider for GitHub; empty makes one",
                 default="",
@@ -66,6 +74,7 @@ def github_template(setup: Setup) -> Template:
             ),
         },
         conditions={
+            **role_conditions(),
             "MakeProvider": Equals(Ref("OidcProvider"), ""),
             "HasMainEnvironment": Not(Equals(Ref("MainEnvironment"), "")),
             "HasReviewEnvironment": Not(Equals(Ref("ReviewEnvironment"), "")),
@@ -109,7 +118,7 @@ def _subjects(need: RoleNeed) -> list[object]:
             return [pull_request, branch]
         case Duty.PULL_REQUEST:
             return [pull_request, _environment(CHAT_ENVIRONMENT)]
-        case Duty.MAIN if need.environment == _MAIN:
+        case Duty.MAIN if need.environment == MAIN:
             guarded = _environment("${MainEnvironment}")
             reviewed = _environment("${ReviewEnvironment}")
             return [

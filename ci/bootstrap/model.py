@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+# Operator, key and values: StringEquals, iam:PassedToService, (sagemaker.amazonaws.com,).
+Condition = tuple[tuple[str, str, tuple[str, ...]], ...]
+
 
 class Duty(StrEnum):
     """What a role is for. `plan` only reads; `function` is the Lambda function of CodePipeline."""
@@ -19,7 +22,8 @@ class Scope:
 
     `groups` are model package groups, `hosted` endpoints and what serves them, `functions` Lambda
     functions. `execution_roles` are ARNs, `regions` names of regions. `secrets`, `parameters` hold
-    the forge's token, `repositories` are CodeCommit's. `artifacts` are prefixes of keys.
+    the forge's token, `repositories` are CodeCommit's. `artifacts` are prefixes of keys,
+    `code_pipelines` those of CodePipeline whose approvals are kept in step.
     """
 
     regions: tuple[str, ...] = ()
@@ -32,11 +36,13 @@ class Scope:
     parameters: tuple[str, ...] = ()
     repositories: tuple[str, ...] = ()
     artifacts: tuple[str, ...] = ()
+    code_pipelines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleNeed:
-    """A role to make. It writes within `own` and reads within `seen`.
+    """A role to make. It writes within `own` and reads within `seen`; orders in comments reach
+    what pull requests have of their own, `reviewed`.
 
     `environment` is the project file's, None for the role that only plans.
     """
@@ -45,6 +51,7 @@ class RoleNeed:
     duty: Duty
     own: Scope
     seen: Scope
+    reviewed: Scope = Scope()
     environment: str | None = None
 
 
@@ -74,9 +81,13 @@ class Setup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """A statement of a policy. Resources may hold `${AWS::AccountId}` and its like."""
+    """A statement of a policy. Resources may hold `${AWS::AccountId}` and its like.
+
+    `when` is the template's condition without which the statement is left out.
+    """
 
     sid: str
     actions: tuple[str, ...]
     resources: tuple[str, ...]
-    condition: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
+    condition: Condition = ()
+    when: str | None = None

@@ -39,14 +39,17 @@ class Kind(StrEnum):
     REPOSITORY = "repository"
     CODE_PIPELINE = "code pipeline"
     CODE_ACTION = "code action"
+    KEY = "key"
     ANY = "any"
 
 
 class Reach(StrEnum):
-    """OWN: the environment's own resources. SEEN: all that the project file names."""
+    """OWN: the environment's own resources. SEEN: all that the project file names. REVIEWED: what
+    pull requests have of their own, for the role that obeys comments on them."""
 
     OWN = "own"
     SEEN = "seen"
+    REVIEWED = "reviewed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +81,10 @@ _MAIN = frozenset({Duty.MAIN})
 _FUNCTION = frozenset({Duty.FUNCTION})
 
 
-def _reads(name: str, kind: Kind, by: frozenset[Duty] = _ALL, action: str = "") -> Operation:
-    return Operation(name=name, by=by, needs=(_seen(action or name, kind),))
+def _reads(
+    name: str, kind: Kind, by: frozenset[Duty] = _ALL, *more: Need, action: str = ""
+) -> Operation:
+    return Operation(name=name, by=by, needs=(_seen(action or name, kind), *more))
 
 
 def _seen(action: str, kind: Kind) -> Need:
@@ -106,6 +111,19 @@ def _passes(service: str) -> Need:
 _TAGS = Need(action="sagemaker:AddTags", kind=Kind.PIPELINE, reach=Reach.OWN)
 _EXECUTION_TAGS = Need(action="sagemaker:AddTags", kind=Kind.EXECUTION, reach=Reach.OWN)
 _FUNCTION_TAGS = Need(action="lambda:TagResource", kind=Kind.FUNCTION, reach=Reach.OWN)
+_ORDERED_STOP, _ORDERED_DECISION = (
+    Need(action=action, kind=kind, reach=Reach.REVIEWED)
+    for action, kind in (
+        ("sagemaker:StopPipelineExecution", Kind.EXECUTION),
+        ("sagemaker:UpdateModelPackage", Kind.PACKAGE),
+    )
+)
+# An encrypted bucket asks of whoever reads or writes it to use its key as well; of who writes in
+# parts both (AWS KMS, "Using AWS KMS encryption with Amazon S3").
+_DECRYPT, _ENCRYPT = (
+    Need(action=action, kind=Kind.KEY, reach=Reach.SEEN)
+    for action in ("kms:Decrypt", "kms:GenerateDataKey")
+)
 _TO_SAGEMAKER = _passes("sagemaker.amazonaws.com")
 _TO_LAMBDA = _passes("lambda.amazonaws.com")
 
@@ -132,7 +150,7 @@ OPERATIONS: tuple[Operation, ...] = (
     _reads("sagemaker:DescribePipelineDefinitionForExecution", Kind.EXECUTION, _DELIVER),
     _reads("sagemaker:ListPipelineParametersForExecution", Kind.EXECUTION, _DELIVER),
     _writes("sagemaker:StartPipelineExecution", Kind.PIPELINE),
-    _writes("sagemaker:StopPipelineExecution", Kind.EXECUTION, _RUN),
+    _writes("sagemaker:StopPipelineExecution", Kind.EXECUTION, _RUN, _ORDERED_STOP),
     _writes("sagemaker:RetryPipelineExecution", Kind.EXECUTION, _MAIN),
     # What steps tell of themselves
     _reads("sagemaker:DescribeProcessingJob", Kind.PROCESSING_JOB, _DELIVER),
@@ -145,7 +163,7 @@ OPERATIONS: tuple[Operation, ...] = (
     _reads("sagemaker:ListModelPackages", Kind.PACKAGE, _DELIVER),
     _reads("sagemaker:DescribeModelPackage", Kind.PACKAGE, _DELIVER),
     _reads("sagemaker:DescribeModelPackageGroup", Kind.GROUP, _PULL_REQUEST),
-    _writes("sagemaker:UpdateModelPackage", Kind.PACKAGE),
+    _writes("sagemaker:UpdateModelPackage", Kind.PACKAGE, _DELIVER, _ORDERED_DECISION),
     _writes("sagemaker:DeleteModelPackage", Kind.PACKAGE, _PULL_REQUEST),
     _writes("sagemaker:DeleteModelPackageGroup", Kind.GROUP, _PULL_REQUEST),
     # What serves models
@@ -174,21 +192,21 @@ OPERATIONS: tuple[Operation, ...] = (
     _reads("s3:HeadBucket", Kind.BUCKET, _DELIVER, action="s3:ListBucket"),
     _reads("s3:ListObjectsV2", Kind.BUCKET, action="s3:ListBucket"),
     _reads("s3:HeadObject", Kind.OBJECT, action="s3:GetObject"),
-    _reads("s3:GetObject", Kind.OBJECT),
-    _writes("s3:PutObject", Kind.ARTIFACT),
-    _writes("s3:CreateMultipartUpload", Kind.ARTIFACT, action="s3:PutObject"),
-    _writes("s3:UploadPart", Kind.ARTIFACT, action="s3:PutObject"),
+    _reads("s3:GetObject", Kind.OBJECT, _ALL, _DECRYPT),
+    _writes("s3:PutObject", Kind.ARTIFACT, _DELIVER, _ENCRYPT),
+    _writes("s3:CreateMultipartUpload", Kind.ARTIFACT, _DELIVER, _ENCRYPT, action="s3:PutObject"),
+    _writes("s3:UploadPart", Kind.ARTIFACT, _DELIVER, _ENCRYPT, _DECRYPT, action="s3:PutObject"),
     _writes("s3:CompleteMultipartUpload", Kind.ARTIFACT, action="s3:PutObject"),
     # Events
     _reads("sqs:ReceiveMessage", Kind.QUEUE, _RUN),
     _reads("sqs:DeleteMessageBatch", Kind.QUEUE, _RUN, action="sqs:DeleteMessage"),
-    # CodePipeline, to its function: jobs, and the manual approvals that are kept in step
+    # CodePipeline: jobs of its function, and the manual approvals that are kept in step
     _reads("codepipeline:PutJobSuccessResult", Kind.ANY, _FUNCTION),
     _reads("codepipeline:PutJobFailureResult", Kind.ANY, _FUNCTION),
-    _reads("codepipeline:GetPipelineState", Kind.CODE_PIPELINE, _FUNCTION),
-    _reads("codepipeline:GetPipelineExecution", Kind.CODE_PIPELINE, _FUNCTION),
-    _reads("codepipeline:ListActionExecutions", Kind.CODE_PIPELINE, _FUNCTION),
-    _writes("codepipeline:PutApprovalResult", Kind.CODE_ACTION, _FUNCTION),
+    _writes("codepipeline:GetPipelineState", Kind.CODE_PIPELINE, _SHARED),
+    _writes("codepipeline:GetPipelineExecution", Kind.CODE_PIPELINE, _SHARED),
+    _writes("codepipeline:ListActionExecutions", Kind.CODE_PIPELINE, _SHARED),
+    _writes("codepipeline:PutApprovalResult", Kind.CODE_ACTION, _SHARED),
     # The forge's token, where the project file keeps it in AWS
     _reads("secretsmanager:GetSecretValue", Kind.SECRET),
     _reads("ssm:GetParameter", Kind.PARAMETER),

@@ -4,10 +4,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from ci.bootstrap.compact import compact
 from ci.bootstrap.documents import MOST_POLICIES, VERSION, pack, policy_document
 from ci.bootstrap.model import RoleNeed, Setup, Statement
-from ci.bootstrap.policies import statements_of
-from ci.bootstrap.template import Parameter, Ref, Resource, Sub
+from ci.bootstrap.policies import HAS_CODE_PIPELINE, HAS_KEY, statements_of
+from ci.bootstrap.template import Equals, Not, Parameter, Ref, Resource, Sub
 from ci.errors import ProjectError
 
 TAG = "sagemaker-gitops:bootstrap"
@@ -46,6 +47,36 @@ def shared_parameters(setup: Setup, *names: str) -> dict[str, Parameter]:
     return {name: replace(every[name], settled=True) for name in names}
 
 
+def key_parameter() -> dict[str, Parameter]:
+    return {
+        "KmsKey": Parameter(
+            description="ARN of the KMS key of the bucket of artifacts; empty: it has none",
+            default="",
+        )
+    }
+
+
+def key_condition() -> dict[str, object]:
+    return {HAS_KEY: Not(Equals(Ref("KmsKey"), ""))}
+
+
+def role_parameters() -> dict[str, Parameter]:
+    """What roles of jobs are asked for beside what the project file says."""
+    return {
+        **key_parameter(),
+        "CodePipeline": Parameter(
+            description="Name of the CodePipeline whose manual approvals are kept in step with the"
+            " registry's; empty: none",
+            default="",
+            pattern="[A-Za-z0-9.@_-]{0,100}",
+        ),
+    }
+
+
+def role_conditions() -> dict[str, object]:
+    return {**key_condition(), HAS_CODE_PIPELINE: Not(Equals(Ref("CodePipeline"), ""))}
+
+
 def tags() -> list[dict[str, object]]:
     return [{"Key": TAG, "Value": Ref("Name")}]
 
@@ -61,31 +92,42 @@ def role_resources(
     """The role and its policies. Its name is `<Name>-<role><suffix>`."""
     title = logical(need.name)
     name = f"{need.name}{suffix}"
-    found = {f"{title}Role": role(name, trust=trust, description=description)}
-    policies = pack((*statements_of(need), *more))
+    made = role(Sub(f"${{Name}}-{name}"), trust=trust, description=description)
+    statements = (*compact(statements_of(need)), *more)
+    policies = policy_resources(f"{title}Policy", f"{title}Role", f"${{Name}}-{name}", statements)
+    return {f"{title}Role": made, **policies}
+
+
+def policy_resources(
+    title: str, role: str, name: str, statements: Sequence[Statement]
+) -> dict[str, Resource]:
+    """The statements as managed policies of a role: `<title>1` and on, called
+    `<name>-<region>-1` and on. ProjectError for more than IAM takes."""
+    policies = pack(statements)
     if len(policies) > MOST_POLICIES:
         raise ProjectError(
-            f"the role {need.name} needs {len(policies)} policies, and IAM takes {MOST_POLICIES}",
+            f"{role} needs {len(policies)} policies, and IAM takes {MOST_POLICIES}",
             why="the project file names many pipelines, groups and endpoints one by one",
-            fix="split the project file, or let names begin with a common text",
+            fix="Split the project file, or call groups and endpoints as their pipelines are.",
         )
-    for number, statements in enumerate(policies, start=1):
-        found[f"{title}Policy{number}"] = Resource(
+    return {
+        f"{title}{number}": Resource(
             kind="AWS::IAM::ManagedPolicy",
             properties={
-                "ManagedPolicyName": Sub(f"${{Name}}-{name}-${{AWS::Region}}-{number}"),
-                "Roles": [Ref(f"{title}Role")],
-                "PolicyDocument": policy_document(statements),
+                "ManagedPolicyName": Sub(f"{name}-${{AWS::Region}}-{number}"),
+                "Roles": [Ref(role)],
+                "PolicyDocument": policy_document(held),
             },
         )
-    return found
+        for number, held in enumerate(policies, start=1)
+    }
 
 
-def role(name: str, *, trust: Sequence[Mapping[str, object]], description: str) -> Resource:
+def role(name: Ref | Sub, *, trust: Sequence[Mapping[str, object]], description: str) -> Resource:
     return Resource(
         kind="AWS::IAM::Role",
         properties={
-            "RoleName": Sub(f"${{Name}}-{name}"),
+            "RoleName": name,
             "Description": description,
             "AssumeRolePolicyDocument": {"Version": VERSION, "Statement": list(trust)},
             "Tags": tags(),

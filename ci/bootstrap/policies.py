@@ -1,13 +1,22 @@
 """From the table of calls to the statements of a policy. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ci.bootstrap.model import RoleNeed, Scope, Statement
+from ci.bootstrap.model import Condition, RoleNeed, Scope, Statement
 from ci.bootstrap.operations import Kind, Need, Reach, needs_of
-from ci.bootstrap.resources import resources_of
+from ci.bootstrap.resources import KEY, resources_of
 
-Condition = tuple[tuple[str, str, tuple[str, ...]], ...]
+HAS_KEY = "HasKey"
+HAS_CODE_PIPELINE = "HasCodePipeline"
+_VERBS = {Reach.OWN: "Write", Reach.SEEN: "Read", Reach.REVIEWED: "Order"}
+# What an account has of its own accord or not: a parameter of the template says so.
+_WHEN: Mapping[Kind, str] = {
+    Kind.KEY: HAS_KEY,
+    Kind.CODE_PIPELINE: HAS_CODE_PIPELINE,
+    Kind.CODE_ACTION: HAS_CODE_PIPELINE,
+}
+_VIA_S3: Condition = (("StringEquals", "kms:ViaService", ("s3.${AWS::Region}.${AWS::URLSuffix}",)),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,14 +39,29 @@ def statements_of(role: RoleNeed) -> tuple[Statement, ...]:
     return tuple(each for each in made if each.resources)
 
 
+def key_statement(*actions: str) -> Statement:
+    """What an encrypted bucket asks of a role beside its own statements."""
+    return Statement(sid="Key", actions=actions, resources=(KEY,), condition=_VIA_S3, when=HAS_KEY)
+
+
+def scope_of(role: RoleNeed, reach: Reach) -> Scope:
+    match reach:
+        case Reach.OWN:
+            return role.own
+        case Reach.SEEN:
+            return role.seen
+        case Reach.REVIEWED:
+            return role.reviewed
+
+
 def _statement(place: _Place, needs: Sequence[Need], role: RoleNeed) -> Statement:
-    scope: Scope = role.own if place.reach is Reach.OWN else role.seen
-    verb = "Pass" if place.passed else "Write" if place.reach is Reach.OWN else "Read"
+    verb = "Pass" if place.passed else _VERBS[place.reach]
     return Statement(
         sid=verb + place.kind.value.title().replace(" ", ""),
         actions=tuple(sorted({need.action for need in needs})),
-        resources=resources_of(place.kind, scope),
-        condition=_passed_to(needs),
+        resources=resources_of(place.kind, scope_of(role, place.reach)),
+        condition=_VIA_S3 if place.kind is Kind.KEY else _passed_to(needs),
+        when=_WHEN.get(place.kind),
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from ci.bootstrap.compact import compact
 from ci.bootstrap.documents import condition_document
 from ci.bootstrap.execution import execution_statements
 from ci.bootstrap.function import SUFFIX as FUNCTION_SUFFIX
@@ -74,14 +75,14 @@ def render_page(setup: Setup) -> str:
     for duty in Duty:
         need = next(each for each in (*setup.roles, *setup.functions) if each.duty is duty)
         lines += _role(setup, need)
-    lines += ["## The execution role\n", _EXECUTION, *_table(execution_statements(setup))]
+    lines += ["## The execution role\n", _EXECUTION, *_table(compact(execution_statements(setup)))]
     return "\n".join(lines).rstrip() + "\n"
 
 
 def _role(setup: Setup, need: RoleNeed) -> Iterator[str]:
     suffix = FUNCTION_SUFFIX if need.duty is Duty.FUNCTION else ""
     yield f"## `{setup.name}-{need.name}{suffix}`\n"
-    yield from _table(statements_of(need))
+    yield from _table(compact(statements_of(need)))
     yield "\nCalls and the actions they need:\n"
     yield "| call | actions |"
     yield "|---|---|"

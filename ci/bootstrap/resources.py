@@ -3,6 +3,7 @@
 Formats: Service Authorization Reference. Pipelines have lower-case names in their ARNs.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 
 from ci.bootstrap.model import Scope
@@ -15,6 +16,7 @@ BUCKET = "${Bucket}"
 PREFIX = "${Prefix}"
 QUEUE = "${Queue}"
 CODE_PIPELINE = "${CodePipeline}"
+KEY = "${KmsKey}"
 
 
 def _log_groups(scope: Scope) -> tuple[str, ...]:
@@ -43,9 +45,9 @@ _FORMS: Mapping[Kind, tuple[str, str, Callable[[Scope], tuple[str, ...]]]] = {
     Kind.SECRET: ("secretsmanager", "secret:{}-*", lambda scope: scope.secrets),
     Kind.PARAMETER: ("ssm", "parameter/{}", lambda scope: scope.parameters),
     Kind.REPOSITORY: ("codecommit", "{}", lambda scope: scope.repositories),
-    Kind.CODE_PIPELINE: ("codepipeline", "{}", lambda _: (CODE_PIPELINE,)),
+    Kind.CODE_PIPELINE: ("codepipeline", "{}", lambda scope: scope.code_pipelines),
     # Below the pipeline: stage and action.
-    Kind.CODE_ACTION: ("codepipeline", "{}/*/*", lambda _: (CODE_PIPELINE,)),
+    Kind.CODE_ACTION: ("codepipeline", "{}/*/*", lambda scope: scope.code_pipelines),
 }
 
 
@@ -57,12 +59,15 @@ def resources_of(kind: Kind, scope: Scope) -> tuple[str, ...]:
 
 def _widest(arns: tuple[str, ...]) -> tuple[str, ...]:
     """Without those that another one covers: `function:a*` says all that `function:a-pr-*` does."""
-    open_ = tuple(each for each in arns if each.endswith("*"))
+    open_ = tuple(each for each in arns if "*" in each)
     return tuple(
-        each
-        for each in arns
-        if not any(each != other and each.startswith(other[:-1]) for other in open_)
+        each for each in arns if not any(each != other and covers(other, each) for other in open_)
     )
+
+
+def covers(wide: str, narrow: str) -> bool:
+    """Whether one pattern matches all that another one does: in IAM `*` is any text."""
+    return re.fullmatch(".*".join(map(re.escape, wide.split("*"))), narrow) is not None
 
 
 def _resources(kind: Kind, scope: Scope) -> Iterator[str]:
@@ -76,6 +81,8 @@ def _resources(kind: Kind, scope: Scope) -> Iterator[str]:
         case Kind.ARTIFACT:
             for prefix in scope.artifacts:
                 yield f"arn:${{AWS::Partition}}:s3:::{BUCKET}/{prefix}/*"
+        case Kind.KEY:
+            yield KEY
         case Kind.ROLE:
             yield from scope.execution_roles
         case _:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from ci.bootstrap.model import Duty, RoleNeed, Scope, Setup
-from ci.bootstrap.resources import PREFIX
+from ci.bootstrap.resources import CODE_PIPELINE, PREFIX
 from ci.project.model import Environment, ForgeKind, Pipeline, Project
 from ci.project.names import fill_template
 from ci.project.owned import doubtful_names, is_telling, own_names
@@ -17,6 +17,7 @@ _FIELD = re.compile(r"\{[a-z_]+\}")
 _ANY = "ANYTEXT"
 _LONGEST_PREFIX = 32
 PLAN = "plan"
+MAIN = "main"
 
 
 def plan_setup(
@@ -35,12 +36,16 @@ def plan_setup(
     region = region or project.region
     scopes = {place.name: _scope(project, place, region) for place in project.environments.values()}
     seen = _with_forge(_joined(scopes.values()), project, repository)
+    isolated = [each for each in project.environments.values() if is_isolated(each)]
+    reviewed = _joined(scopes[each.name] for each in isolated)
     roles = [
         RoleNeed(
             name=place.name.replace("_", "-"),
-            duty=Duty.PULL_REQUEST if is_isolated(place) else Duty.MAIN,
+            duty=Duty.PULL_REQUEST if place in isolated else Duty.MAIN,
             own=scopes[place.name],
             seen=seen,
+            # Comments are answered with the role of main.
+            reviewed=reviewed if place.name == MAIN else Scope(),
             environment=place.name,
         )
         for place in project.environments.values()
@@ -54,12 +59,15 @@ def plan_setup(
         prefix=project.artifacts.prefix,
         execution_role=_role_name(project.role),
         roles=(RoleNeed(name=PLAN, duty=Duty.PLAN, own=Scope(), seen=seen), *roles),
-        functions=tuple(
-            replace(each, duty=Duty.FUNCTION) for each in roles if each.duty is Duty.MAIN
-        ),
+        functions=tuple(_function(each) for each in roles if each.duty is Duty.MAIN),
         seen=seen,
         remarks=tuple(_remarks(project, scopes)),
     )
+
+
+def _function(role: RoleNeed) -> RoleNeed:
+    own = replace(role.own, code_pipelines=(CODE_PIPELINE,))
+    return replace(role, duty=Duty.FUNCTION, own=own, reviewed=Scope())
 
 
 def default_name(repository: str) -> str:
@@ -90,6 +98,7 @@ def _scope(project: Project, place: Environment, region: str | None) -> Scope:
         functions=functions,
         execution_roles=(role,) if role else (),
         artifacts=(artifact_prefix(PREFIX, place),),
+        code_pipelines=(CODE_PIPELINE,) if place.name == MAIN else (),
     )
 
 

@@ -1,5 +1,6 @@
 """Templates: valid for CloudFormation's own linter in every variant, the same every time."""
 
+import json
 import re
 import subprocess
 import sys
@@ -14,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ci.approval.manual_approval import PLACES
-from ci.bootstrap.codebuild import buildspec
+from ci.bootstrap.codebuild import buildspec, plan_buildspec
+from ci.bootstrap.compact import compact
 from ci.bootstrap.documents import LARGEST_POLICY, MOST_POLICIES, pack, size_of
 from ci.bootstrap.model import Duty, Setup, Statement
 from ci.bootstrap.policies import statements_of
@@ -67,12 +69,18 @@ def setup(text: str, folder: Path, **more: Any) -> Setup:
 
 
 def many(count: int) -> str:
+    """A project of this many pipelines: all names differ, and pull requests have their own."""
     names = "".join(
         f"  pipeline-{number:03}: {{definition: definition.json, model_package_group:"
         f" group-{number:03}, endpoint: endpoint-{number:03}}}\n"
         for number in range(count)
     )
-    return f"version: 1\nregion: eu-west-1\npipelines:\n{names}"
+    own = "{pipeline}-pr-{pull_request}"
+    kwargs = f'kwargs: {{model_package_group: "{own}", endpoint_name: "{own}"}}'
+    return (
+        f"version: 1\nregion: eu-west-1\nrole: arn:aws:iam::123456789012:role/execution\n"
+        f"pipelines:\n{names}environments:\n  pull_request:\n    {kwargs}\n"
+    )
 
 
 class Loader(yaml.SafeLoader):
@@ -157,10 +165,10 @@ def test_the_function_is_the_one_that_is_packaged(tmp_path: Path) -> None:
 def test_codepipeline_invokes_the_function_with_settings_it_takes(tmp_path: Path) -> None:
     document = read(render_template(CONCERNS["codepipeline"].build(setup(SMALL, tmp_path))))
     stages = document["Resources"]["Pipeline"]["Properties"]["Stages"]
-    _, condition, invoked, built = stages[1]["Actions"][0]
+    _, condition, invoked, built = stages[2]["Actions"][0]
     assert (condition, built["ActionTypeId"]["Provider"]) == ("HasFunction", "CodeBuild")
     assert invoked["ActionTypeId"]["Provider"] == "Lambda"
-    _, parameters = invoked["Configuration"]["UserParameters"]
+    _, _, (_, parameters), _ = invoked["Configuration"]["UserParameters"]
     values = {"${Name}": "mlops", "#{SourceVariables.CommitId}": "c" * 40}
     values |= {"#{SourceVariables.FullRepositoryName}": "acme/mlops"}
     values |= {"#{SourceVariables.BranchName}": "main"}
@@ -170,6 +178,18 @@ def test_codepipeline_invokes_the_function_with_settings_it_takes(tmp_path: Path
         parameters = parameters.replace(variable, value)
     settings = parse_settings(parameters)
     assert (settings.pipeline, settings.branch, settings.commit) == ("mlops", "main", "c" * 40)
+    # What the plan's build hands on is what the function is told to apply.
+    _, _, plan, _ = stages[1]
+    (planned,) = plan["Actions"]
+    assert planned["OutputArtifacts"] == [{"Name": settings.plan}]
+    assert ("If", "HasPlan", {"Name": settings.plan}, ("Ref", "AWS::NoValue")) in invoked[
+        "InputArtifacts"
+    ]
+    told = json.loads(planned["Configuration"]["EnvironmentVariables"])
+    variables = {each["name"]: each["value"] for each in told}
+    assert variables["SAGEMAKER_GITOPS_COMMAND"] == "plan"
+    handed_on = yaml.safe_load(plan_buildspec())["artifacts"]
+    assert variables["SAGEMAKER_GITOPS_ARGS"] == f"--out {handed_on['base-directory']}"
 
 
 def test_who_may_assume_which_role(tmp_path: Path) -> None:
@@ -274,14 +294,17 @@ def test_a_project_that_no_role_can_hold_is_refused(tmp_path: Path) -> None:
         CONCERNS["github-oidc"].build(setup(many(100), tmp_path))
 
 
-@pytest.mark.parametrize("count", [1, 20])
-def test_policies_fit_into_what_iam_takes(count: int, tmp_path: Path) -> None:
-    for need in setup(many(count), tmp_path).roles:
-        policies = pack(statements_of(need))
+@pytest.mark.parametrize(("count", "most"), [(1, 1), (20, 4), (50, 9)])
+def test_policies_fit_into_what_iam_takes(count: int, most: int, tmp_path: Path) -> None:
+    made = setup(many(count), tmp_path)
+    for need in (*made.roles, *made.functions):
+        policies = pack(compact(statements_of(need)))
         assert all(sum(map(size_of, each)) <= LARGEST_POLICY for each in policies)
-        assert len(policies) <= MOST_POLICIES
+        assert len(policies) <= most < MOST_POLICIES
         sids = [statement.sid for policy in policies for statement in policy]
         assert len(set(sids)) == len(sids)
+    for concern in CONCERNS.values():
+        concern.build(made)
 
 
 RESOURCES = st.lists(st.text("abc*:/", min_size=1, max_size=60), min_size=1, max_size=40)
