@@ -70,12 +70,14 @@ def test_never_over_a_newer_commit(bench: Bench) -> None:
         result = upsert_comment(forge, PR, body(NEW, "late"), policy=policy)
         assert result.action is CommentAction.KEPT_NEWER
     assert bench.bodies() == [dressed(bench, body(NEWEST, "newest"))]
+    assert upsert_comment(forge, PR, body(NEWEST, "again")).action is CommentAction.UPDATED
 
 
 def test_a_force_push_leaves_the_old_commit_behind(bench: Bench) -> None:
     forge = bench.forge()
     upsert_comment(forge, PR, body("d" * 40, "gone"))
     assert upsert_comment(forge, PR, body(OLD, "here")).action is CommentAction.UPDATED
+    assert upsert_comment(forge, PR, body("d" * 40, "x")).action is CommentAction.KEPT_NEWER
 
 
 def test_two_runners_end_with_one_comment(bench: Bench) -> None:
