@@ -1,6 +1,6 @@
 """Executions: what starts them, what they carry, and what may be done to them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,12 @@ PARAMETERS = [
 
 
 @pytest.fixture
-def api(tmp_path: Path) -> LocalApi:
+def api(tmp_path: Path) -> Iterator[LocalApi]:
     local = LocalApi(tmp_path)
     local.create()
     local.create("typed", PipelineDefinition=definition(parameters=PARAMETERS))
-    return local
+    yield local
+    local.store.close()
 
 
 def refused(call: Callable[[], Any], code: str) -> str:

@@ -1,7 +1,7 @@
 """Pipelines and their versions, as AWS's API behaves."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,10 @@ from ci.local.context import ApiError
 
 
 @pytest.fixture
-def api(tmp_path: Path) -> LocalApi:
-    return LocalApi(tmp_path)
+def api(tmp_path: Path) -> Iterator[LocalApi]:
+    local = LocalApi(tmp_path)
+    yield local
+    local.store.close()
 
 
 def refused(call: Callable[[], Any], code: str) -> str:

@@ -8,6 +8,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,9 @@ MOMENT = 1615824193.25
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "state.db", tellers=TELLERS)
+def store(tmp_path: Path) -> Iterator[Store]:
+    with closing(Store(tmp_path / "state.db", tellers=TELLERS)) as opened:
+        yield opened
 
 
 def execution(status: str, **more: Any) -> dict[str, Any]:
@@ -234,8 +236,8 @@ def test_what_was_not_sent_when_it_ended_is_sent_after_the_next_start(tmp_path: 
     publish(first, bus, lambda: bus.down < 1000)
     first.close()
     bus.down = 0
-    again = Store(file, tellers=TELLERS)
-    publish(again, bus, lambda: not again.events(1))
+    with closing(Store(file, tellers=TELLERS)) as again:
+        publish(again, bus, lambda: not again.events(1))
     assert bus.taken == ["0", "1", "2"]
 
 

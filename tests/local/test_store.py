@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,8 +17,9 @@ from ci.local.store import Store
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "state.db")
+def store(tmp_path: Path) -> Iterator[Store]:
+    with closing(Store(tmp_path / "state.db")) as opened:
+        yield opened
 
 
 def test_a_failed_transaction_leaves_nothing_and_the_store_goes_on(store: Store) -> None:
@@ -114,6 +117,7 @@ def test_a_kill_in_the_middle_of_writing_loses_no_finished_transaction(tmp_path:
         assert writer.stdout is not None
         told = [int(writer.stdout.readline()) for _ in range(50)][-1]
         os.kill(writer.pid, signal.SIGKILL)
-    first, second = Store(file).all("k")
+    with closing(Store(file)) as store:
+        first, second = store.all("k")
     assert first["n"] == second["n"] >= told
     assert second["Definition"] == "x" * second["n"]
