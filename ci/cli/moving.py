@@ -40,8 +40,8 @@ def move(arguments: argparse.Namespace, shell: Shell, decide: "Callable[..., Mov
     old, new = decided.old, decided.new
     where = f"{deployed.name}: {arguments.alias}"
     if decided.needed:
-        came = "which no version holds" if old is None else f"from {_told(old)}"
-        confirm(arguments, shell, [f"{where} will move to {_told(new)}, {came}"])
+        came = "it is at none" if old is None else f"it is at {_told(old)}"
+        confirm(arguments, shell, [f"{where} will move to {_told(new)}; {came}"])
     move_alias(adapter, deployed, decided)
     if not decided.needed:
         shell.show(f"{where} is at {_told(new)} already")

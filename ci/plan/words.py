@@ -34,8 +34,7 @@ def summary(plan: Plan) -> str:
 BASELINES = {
     Baseline.DEPLOYED: "",
     Baseline.RECORDED: "Compared with a recorded bundle, not with what is deployed.",
-    Baseline.NOTHING: "Not compared with what is deployed, which is out of reach: everything is"
-    " shown as if it were new.",
+    Baseline.NOTHING: "What is deployed is out of reach: everything is shown as if it were new.",
 }
 
 

@@ -28,7 +28,7 @@ class ProjectProblems(ProjectError):
             place = f"{self.file.name}:{problem.mark.line}:{problem.mark.column}"
             lines.append(f"  {place}: {problem.what}")
             if problem.fix:
-                lines.append(f"      fix: {problem.fix}")
+                lines.append("      fix: " + problem.fix.replace("\n", "\n" + " " * 11))
         return "\n".join(lines)
 
 

@@ -148,6 +148,11 @@ def _explain_service(service: str, code: str, message: str) -> tuple[str | None,
                     "artifacts:\n  bucket: NAME"
                 ),
             )
+        case "ResourceNotFound" | "ResourceNotFoundException":
+            return (
+                "Nothing of this name is in this account and region.",
+                "Check the name, the region, and the account (aws sts get-caller-identity).",
+            )
         case "ResourceLimitExceeded" | "LimitExceededException":
             return "A quota of this account is used up.", "Ask for more in Service Quotas."
         case "ConflictException" | "ResourceConflictException":

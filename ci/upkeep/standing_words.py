@@ -24,7 +24,7 @@ def render_standing(standing: Standing, *, now: datetime) -> Iterator[str]:
     for label, lines in (
         ("deployed", _deployed(standing, now)),
         ("alias", _aliases(standing)),
-        ("executions", (_execution(ran, now) for ran in standing.executions)),
+        ("executions", (line for ran in standing.executions for line in _ran(ran, now))),
         ("champion", _champion(standing)),
         ("waiting", _waiting(standing, now)),
         ("endpoint", _endpoint(standing)),
@@ -48,7 +48,7 @@ def _aliases(standing: Standing) -> Iterator[str]:
         yield f"{alias}: version {version.number}, {_of(commit_of(version))}"
 
 
-def _execution(ran: Ran, now: datetime) -> str:
+def _ran(ran: Ran, now: datetime) -> Iterator[str]:
     summary, record = ran.summary, ran.record
     end = ran.ended if summary.status.terminal else now
     took = (
@@ -58,8 +58,9 @@ def _execution(ran: Ran, now: datetime) -> str:
     )
     number = record.pull_request if record else None
     of = _of(record.commit if record else None) + (f" of pull request {number}" if number else "")
-    why = f": {summary.failure_reason}" if summary.failure_reason else ""
-    return f"{summary.raw_status}, {of}, {_ago(summary.started, now)}{took}{why}"
+    yield f"{summary.raw_status}, {of}, {_ago(summary.started, now)}{took}"
+    if summary.failure_reason:
+        yield f"  {summary.failure_reason}"
 
 
 def _champion(standing: Standing) -> Iterator[str]:
@@ -95,11 +96,11 @@ def _of(commit: str | None) -> str:
 
 
 def _ago(time: datetime | None, now: datetime) -> str:
-    return (
-        "at a time unknown"
-        if time is None
-        else f"{format_duration((now - time).total_seconds())} ago"
-    )
+    """In whole minutes, from one on."""
+    if time is None:
+        return "at a time unknown"
+    seconds = (now - time).total_seconds()
+    return f"{format_duration(seconds if seconds < 60 else seconds - seconds % 60)} ago"
 
 
 def standing_to_json(standing: Standing) -> dict[str, Any]:

@@ -110,3 +110,10 @@ def test_what_may_not_be_read_is_told_and_the_rest_shown(
             "waiting: ListModelPackages is not allowed",
         ]
     assert through("http://127.0.0.1:9", scratch).code == 6
+
+
+def test_what_is_not_there_is_told_with_what_to_look_at(scratch: Scratch) -> None:
+    arn = "arn:aws:sagemaker:us-east-1:000000000000:pipeline/quality/execution/nobody"
+    done = scratch.run("attach", arn, "--local")
+    assert done.code == 6
+    assert "Check the name, the region, and the account" in done.err

@@ -240,6 +240,17 @@ def test_broken_files_are_told(root: Path, text: str, said: str) -> None:
     assert any(said in problem for problem in problems(root, text))
 
 
+def test_a_way_out_of_several_lines_stands_as_one_block(root: Path) -> None:
+    (root / "sagemaker-gitops.yaml").write_text("")
+    with pytest.raises(ProjectError) as caught:
+        load_project(root / "sagemaker-gitops.yaml")
+    lines = str(caught.value).splitlines()
+    first = next(number for number, line in enumerate(lines) if "fix: " in line)
+    column = lines[first].index("fix: ") + 5
+    assert len(lines) > first + 1
+    assert all(line[:column].isspace() and line[column:] for line in lines[first + 1 :])
+
+
 def test_aliases_that_grow_without_bound_end_early(root: Path) -> None:
     lines = ["a0: &a0 [1, 2, 3, 4, 5, 6, 7, 8, 9]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
