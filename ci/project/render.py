@@ -22,6 +22,11 @@ WORKFLOWS = (
 # What may stand in the place of main: its reviewers approve the model.
 REVIEWED_MAIN = "approval"
 PLACEHOLDER = "your-org/sagemaker-gitops@0000000000000000000000000000000000000000"
+_COMPILING = frozenset({"pull-request", "main", "fork-plan", "chat", "drift", REVIEWED_MAIN})
+_STEP = re.compile(
+    rf"(?P<head>      - (?:id: \w+\n        )?uses: {PLACEHOLDER}.*\n        with:\n)"
+    r"(?P<settings>(?:          .*\n)*)"
+)
 
 
 def render_project(
@@ -94,12 +99,27 @@ def _scalar(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def render_workflow(name: str, *, action: str, branch: str) -> str:
+def render_workflow(name: str, *, action: str, branch: str, sdk: str | None = None) -> str:
     """One of WORKFLOWS, or REVIEWED_MAIN, for this repository's default branch and the action as
-    it is reached."""
+    it is reached. `sdk` is what pip installs for the Python that compiles modules."""
     text = _packaged("workflows", f"{name}.yml")
+    if sdk is not None and name in _COMPILING:
+        text = _STEP.sub(lambda step: _with_sdk(step, sdk), text)
     text = text.replace(f"{PLACEHOLDER} # the release you chose", action)
     return text.replace("branches: [main]", f"branches: [{_branch(branch)}]")
+
+
+def _with_sdk(step: re.Match[str], sdk: str) -> str:
+    if "command: approve" in step["settings"]:
+        return step[0]
+    return (
+        "      - name: Python with the SageMaker SDK\n"
+        "        run: |\n"
+        '          python3 -m venv "$RUNNER_TEMP/sdk"\n'
+        f'          "$RUNNER_TEMP/sdk/bin/python" -m pip install --quiet {sdk}\n'
+        f"{step['head']}          python: ${{{{ runner.temp }}}}/sdk/bin/python\n"
+        f"{step['settings']}"
+    )
 
 
 def render_schema() -> str:

@@ -136,6 +136,7 @@ def _drafts(
         render_schema,
         render_workflow,
     )
+    from ci.project.requirements import sdk_requirements
 
     region = arguments.region or shell.environ.get("AWS_REGION") or None
     _check(arguments.role, _ROLE, "--role", "arn:aws:iam::123456789012:role/NAME")
@@ -151,10 +152,11 @@ def _drafts(
     texts[f"{_FOLDER}/.gitignore"] = "local/\nreports/\n"
     if not arguments.no_workflows:
         action, branch = arguments.action or _installed_from(), _default_branch(root)
+        sdk = sdk_requirements(root, [each.file for each in found])
         for name in WORKFLOWS:
             path = f".github/workflows/sagemaker-{name}.yml"
             shown = REVIEWED_MAIN if name == "main" and arguments.reviewed else name
-            texts[path] = render_workflow(shown, action=action, branch=branch)
+            texts[path] = render_workflow(shown, action=action, branch=branch, sdk=sdk)
     return [
         Draft(path=path, new=text, old=_read(root, path), own=path == FILE_NAME)
         for path, text in texts.items()
