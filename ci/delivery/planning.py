@@ -9,8 +9,8 @@ from ci.compile.bundle import Bundle
 from ci.errors import AwsError
 from ci.execution.identity import execution_parameters, parameter_text
 from ci.plan.diff import plan_changes
+from ci.plan.markdown import render_markdown
 from ci.plan.model import Baseline, Files, FunctionState, PipelineState, Plan
-from ci.plan.render import render_markdown
 from ci.plan.states import deployed_state, wanted_state
 from ci.plan.words import summary
 from ci.project.model import Target
@@ -165,15 +165,15 @@ def _held_functions(
     unread: list[str] = []
     for function in bundle.functions:
         try:
-            tags = adapter.functions.tags(function.name)
-            if tags is not None and tags.get(f"{OWN}project") != project:
-                unread.append(function.name)
-                continue
             held = adapter.functions.held(function)
         except AwsError:
             unread.append(function.name)
             continue
-        if held is not None:
+        if held is None:
+            continue
+        if held.tags.get(f"{OWN}project") != project:
+            unread.append(function.name)
+        else:
             found[function.name] = FunctionState(
                 sha256=held.sha256, configuration=held.configuration
             )

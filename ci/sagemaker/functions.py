@@ -12,14 +12,14 @@ from ci.compile.bundle import Function
 from ci.errors import AwsError
 from ci.project.names import OWN
 from ci.sagemaker.clients import Clients
-from ci.sagemaker.retry import is_gone
+from ci.sagemaker.retry import Patience, is_gone
 from ci.sagemaker.translate import translated
 
 _SERVICE = "lambda"
 _BUSY = frozenset({"ResourceConflictException", "TooManyRequestsException"})
 # A role made moments ago is not yet known to Lambda.
 _BUSY_ROLE = _BUSY | {"InvalidParameterValueException"}
-_WAIT = 120
+_WAIT = Patience(attempts=123, first=0.1, ceiling=1.0)  # two minutes in all
 # A function may run for 15 minutes.
 _LONGEST_CALL = 930.0
 _LARGEST_CODE = 64 * 1024 * 1024
@@ -37,10 +37,11 @@ class Put(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldFunction:
-    """A function as Lambda holds it: its code's SHA-256 in hex, and of its settings those that
-    were asked for, in CreateFunction's words."""
+    """A function as Lambda holds it: its code's SHA-256 in hex, its tags, and of its settings those
+    that were asked for, in CreateFunction's words."""
 
     sha256: str
+    tags: Mapping[str, str]
     configuration: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -56,6 +57,7 @@ class Functions:
             return None
         return HeldFunction(
             sha256=_hex_sha256(found.get("CodeSha256") or ""),
+            tags=self._tags(found["FunctionArn"]),
             configuration=as_wanted(function.configuration, found),
         )
 
@@ -202,7 +204,7 @@ class Functions:
 
     def _wait(self, name: str) -> None:
         """Until it is Active and its last update is done."""
-        for _ in range(_WAIT):
+        for attempt in range(_WAIT.attempts):
             held = self._find(name) or {}
             state, update = held.get("State", "Active"), held.get("LastUpdateStatus", "Successful")
             if state in {"Active", "Inactive"} and update == "Successful":
@@ -217,9 +219,9 @@ class Functions:
                     operation="GetFunctionConfiguration",
                     where=name,
                 )
-            self._clients.sleep(1.0)
+            self._clients.sleep(_WAIT.pause(attempt))
         raise AwsError(
-            f"The Lambda function was still not active after {_WAIT} s",
+            "The Lambda function was still not active after two minutes",
             code="Timeout",
             operation="GetFunctionConfiguration",
             where=name,
