@@ -57,6 +57,7 @@ def main() -> int:
                 "NO_PROXY": "127.0.0.1",
             }
             environ.pop("CI", None)
+            environ.pop("PYTHONDONTWRITEBYTECODE", None)  # it would time Python's compiler
             plan = [sys.executable, "-m", "ci", "plan"]
             deploy = [sys.executable, "-m", "ci", "deploy", "--detach"]
             uncached = environ | {"SAGEMAKER_GITOPS_COMPILE_CACHE": "off"}

@@ -16,6 +16,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure() -> None:
     # A test that compiles must not be answered by an earlier run, nor leave anything in $HOME.
     os.environ["SAGEMAKER_GITOPS_COMPILE_CACHE"] = "off"
+    # Tests start interpreters by the hundred: the first to compile a module keeps it for the rest.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.fixture
