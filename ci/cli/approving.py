@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # How long an endpoint is waited for where neither option nor environment says so.
 _PATIENCE = 1800.0
 # How often it is reported anew because someone decided otherwise while it was reported.
-_MOST_TURNS = 1
+_MOST_TURNS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

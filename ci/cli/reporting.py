@@ -94,6 +94,11 @@ class Reporter:
         """A signal asked this job to end: from now on posting has seconds."""
         self._shell.hurry()
 
+    def wait(self) -> None:
+        """Until what is being posted stands there, or no time is left."""
+        if self._board is not None:
+            self._board.wait()
+
     def close(self) -> None:
         """Wait for what is being posted, and tell what was refused."""
         if self._board is not None:

@@ -79,6 +79,10 @@ class Board:
             refuse = partial(self.marks.refuse, error, trigger, pipelines, planned=planned)
             self._errands.submit(refuse)
 
+    def wait(self) -> None:
+        """Until what is being posted stands there, or no time is left."""
+        self._errands.wait()
+
     def close(self, tell: Callable[[str], None]) -> None:
         """Wait for what is being posted, then tell what the forge refused, and what went wrong
         beside that. Nothing is raised but a KeyboardInterrupt: a run is about its model."""

@@ -4,7 +4,8 @@ A decision is bound: to one package by its ARN, to the status and, where it is g
 that the decider saw. Where the package has another status by then, is of another commit, or, for an
 approval, the pipeline has registered a newer one for the same commit or pull request, nothing is
 changed and the reader is told. A rejection of an older one stands: it may be the one that serves.
-(The API has no conditional update: of two who decide within the same moment the later one stands.)
+(The API has no conditional update: of two who decide within the same moment the later one stands,
+and the other reads that back.)
 """
 
 from collections.abc import Iterator
@@ -75,13 +76,12 @@ def decide(packages: Packages, decision: Decision) -> ModelPackage:
     Raises ApprovalError where the package is not the one that was decided on (see above), or
     did not complete.
     """
-    held = packages.describe(decision.package)
-    _refuse_other_commit(held, decision)
+    held = _fitting(packages, decision)
+    if decision.approval is ApprovalStatus.APPROVED is not held.approval:
+        _refuse_superseded(packages, held)
+        held = _fitting(packages, decision)  # looking at newer ones takes its time
     if held.approval is decision.approval:
         return held
-    _refuse_other_status(held, decision)
-    if decision.approval is ApprovalStatus.APPROVED:
-        _refuse_superseded(packages, held)
     text = approval_text(decision)
     packages.update(
         held.arn,
@@ -144,6 +144,15 @@ def approval_text(decision: Decision) -> str:
     text = f"{' '.join(parts)}, {moment(decision.at)}"
     told = clean(f"{text}: {decision.reason}" if decision.reason.strip() else text)
     return told[:_LONGEST_TEXT]
+
+
+def _fitting(packages: Packages, decision: Decision) -> ModelPackage:
+    """The package, if it is as the decider saw it, or decided like that already."""
+    held = packages.describe(decision.package)
+    _refuse_other_commit(held, decision)
+    if held.approval is not decision.approval:
+        _refuse_other_status(held, decision)
+    return held
 
 
 def _refuse_other_commit(held: ModelPackage, decision: Decision) -> None:

@@ -1,11 +1,15 @@
 """`approve` and `reject` by hand and by a reviewer: what is found, what is refused, who decided."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.approving import APPROVALS, ROLE_ARN, ApprovalLab, open_lab
-from support.github import Fault
+from support.forking import warm_process
+from support.github import REPOSITORY, Fault
 from support.leases import open_leases
 
 pytestmark = pytest.mark.endpoint
@@ -26,9 +30,13 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApprovalLab]:
         yield lab
 
 
+def held(lab: ApprovalLab, package: str) -> dict[str, Any]:
+    found: dict[str, Any] = lab.sagemaker.describe_model_package(ModelPackageName=package)
+    return found
+
+
 def description(lab: ApprovalLab, package: str) -> str:
-    held = lab.sagemaker.describe_model_package(ModelPackageName=package)
-    text: str = held.get("ApprovalDescription", "")
+    text: str = held(lab, package).get("ApprovalDescription", "")
     return text
 
 
@@ -142,6 +150,48 @@ def test_a_review_counts_for_the_environment_that_the_job_is_in(
     assert leases.tokens > 0
     assert done.code == code, done.err
     assert ("Approved by dora" in description(lab, package)) is (code == 0)
+
+
+def test_of_two_opposite_decisions_the_one_that_lost_says_so(
+    lab: ApprovalLab, tmp_path: Path
+) -> None:
+    lab.merged("fourteen", 14)
+    package = lab.deploy("quality")
+    with warm_process(tmp_path / "forks") as forks, ThreadPoolExecutor(2) as pool:
+        other = replace(lab, forks=forks, folder=tmp_path)
+        runs = {
+            "Approved": pool.submit(lab.run, "approve", package, "--json", *QUICK),
+            "Rejected": pool.submit(other.run, "reject", package, "--json", *QUICK),
+        }
+        done = {status: run.result() for status, run in runs.items()}
+    stands = held(lab, package)["ModelApprovalStatus"]
+    [lost] = [status for status in runs if status != stands]
+    assert {status: each.code for status, each in done.items()} == {stands: 0, lost: 5}
+    assert f"is {stands}" in done[lost].document["error"]["what"]
+    [body] = lab.reports(14)
+    assert stands.lower() in body.splitlines()[1]
+
+
+def test_a_decision_that_came_while_the_comment_was_written_is_reported(lab: ApprovalLab) -> None:
+    lab.merged("fifteen", 15)
+    package = lab.deploy("quality")
+    [comment] = [n for n, each in lab.github.comments.items() if each["pull"] == 15]
+    why = "odd at night"
+
+    def otherwise() -> None:
+        lab.decide(package, "Rejected", ApprovalDescription=why)
+
+    path = f"/repos/{REPOSITORY}/issues/comments/{comment}"
+    lab.github.hooks[f"PATCH {path}"] = otherwise
+    done = lab.run("approve", package, "--json", *QUICK)
+    assert done.code == 5
+    error = done.document["error"]
+    assert error["what"] == "The package is Rejected by now, although it was set to Approved"
+    assert error["why"] == why
+    assert done.document["approval"] == "Rejected"
+    [body] = lab.reports(15)
+    assert f"was rejected: {why}" in body
+    assert lab.outputs()["approval"] == "Rejected"
 
 
 def test_commands_that_need_no_account_where_accounts_are_masked(lab: ApprovalLab) -> None:
