@@ -18,8 +18,8 @@ from ci.definition.model import Definition
 from ci.definition.parse import parse_definition
 from ci.definition.validate import find_problems
 from ci.plan.diff import plan_changes
+from ci.plan.markdown import render_markdown
 from ci.plan.model import PipelineState
-from ci.plan.render import render_markdown
 
 SIZES = (50, 500, 5_000)
 BOUND_500 = 0.100

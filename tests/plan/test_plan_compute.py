@@ -10,8 +10,8 @@ from support.definitions import parsed, processing, small_pipeline
 
 from ci.plan.compute import describe_image, describe_instances
 from ci.plan.diff import plan_changes
+from ci.plan.markdown import render_markdown
 from ci.plan.model import PipelineState
-from ci.plan.render import render_markdown
 
 ACCEPTED = Path(__file__).parents[1] / "definition" / "accepted"
 

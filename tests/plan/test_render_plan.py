@@ -16,9 +16,10 @@ from support.definitions import parsed, processing, s3_input, small_pipeline
 
 from ci.plan.diff import plan_changes
 from ci.plan.document import plan_to_json
+from ci.plan.markdown import fenced, inline, render_markdown
 from ci.plan.model import Files, FunctionState, Kind, PipelineState, Plan, StepChange
 from ci.plan.outline import outline
-from ci.plan.render import fenced, inline, render_markdown, render_terminal
+from ci.plan.terminal import render_terminal
 from ci.plan.words import summary, visible
 
 HOSTILE = "x`` ```\n</details><img src=x onerror=y> @octocat \x1b[31m \u202e | [a](http://b) #1"

@@ -83,7 +83,7 @@ def _refuse_dirty(session: "Session") -> None:
 
 
 def _tell_drift(drift: "Drift", shell: Shell, session: "Session") -> None:
-    from ci.plan.render import render_terminal
+    from ci.plan.terminal import render_terminal
 
     name = drift.job.target.pipeline_name
     if drift.plan.empty:

@@ -45,7 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, shell: Shell) -> int:
     from ci.delivery.planning import describe_subject, planned_session, subject_to_json
     from ci.plan.document import plan_to_json
-    from ci.plan.render import render_markdown, render_terminal
+    from ci.plan.markdown import render_markdown
+    from ci.plan.terminal import render_terminal
     from ci.session.preparing import prepare_jobs
     from ci.session.session import parse_overrides
 
