@@ -1,9 +1,12 @@
 """Asks the forge what CodeBuild does not tell of a pull request: whence and whither it goes."""
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from ci.forge.model import Forge
 from ci.trigger.model import Door, Trigger
+
+if TYPE_CHECKING:
+    from ci.forge.model import Forge
 
 
 def is_doubtful(trigger: Trigger) -> bool:
@@ -14,7 +17,7 @@ def is_doubtful(trigger: Trigger) -> bool:
     return trigger.from_fork or trigger.base is None
 
 
-def ask_where_from(forge: Forge, trigger: Trigger) -> Trigger:
+def ask_where_from(forge: "Forge", trigger: Trigger) -> Trigger:
     """The trigger with the forge's answer. A pull request never changes the repository that it
     comes from, so that its head may have moved on. ForgeError where the forge does not tell."""
     if trigger.pull_request is None:

@@ -2,10 +2,10 @@
 
 import difflib
 import json
+import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from ci.project.acceptance import surely_accepts
@@ -30,8 +30,7 @@ _KINDS = {
 @cache
 def project_schema() -> Schema:
     """The published schema of the project file."""
-    text = resources.files("ci.project").joinpath("schema.json").read_text(encoding="utf-8")
-    schema: Schema = json.loads(text)
+    schema: Schema = json.loads(pathlib.Path(__file__).with_name("schema.json").read_bytes())
     return schema
 
 

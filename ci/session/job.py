@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from ci.compile.bundle import Bundle
 from ci.compile.compile import compile_pipeline
@@ -17,13 +18,15 @@ from ci.execution.identity import (
     execution_parameters,
     execution_token,
 )
-from ci.execution.upsert import Run, ownership_tags
 from ci.project.model import CompileMode, Target
 from ci.project.names import OWN
 from ci.session.parameters import refuse_parameters
 from ci.session.session import Session
 from ci.session.trusting import refuse_foreign_settings
 from ci.trigger.model import Event, Trigger
+
+if TYPE_CHECKING:
+    from ci.execution.upsert import Run
 
 _PROBLEMS_SHOWN = 20
 
@@ -41,8 +44,10 @@ class Job:
         return self.target.pipeline.name
 
     @property
-    def run(self) -> Run:
+    def run(self) -> "Run":
         """What the execution core is asked for."""
+        from ci.execution.upsert import Run, ownership_tags  # brings what a plan has no use for
+
         target, trigger, token = self.target, self.trigger, execution_token(self.identity)
         record = ExecutionRecord(
             commit=trigger.commit,
