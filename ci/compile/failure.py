@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ci.errors import CompileError
+from ci.project.requirements import sdk_requirements
 
 _RELATIVE = re.compile(r"(?<![\w./-])(?:\.\./)*[\w-]+[./][\w./-]{1,200}")
 _TAIL = 12  # lines of the module's own output that an error shows
@@ -110,12 +111,13 @@ def _missing(error: Mapping[str, Any], versions: Mapping[str, str], place: Place
             fix=f"uv pip install --python {place.python} {module.partition('.')[0]}",
         )
     found = versions.get("sagemaker")
+    wanted = sdk_requirements(place.root, [place.source.rpartition(":")[0]])
     return CompileError(
         "The SageMaker SDK that this pipeline needs is not in the Python that compiles it.",
         where=python,
         why=f"{place.source} imports {module}" + (f"; sagemaker {found} is there" if found else ""),
-        fix=f"uv pip install --python {place.python} sagemaker\n"
-        "or name another one in the project file:  python: .venv/bin/python",
+        fix=f"uv venv && uv pip install {wanted}\n"
+        "and name that one in the project file:  python: .venv/bin/python",
     )
 
 

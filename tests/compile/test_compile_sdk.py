@@ -221,6 +221,8 @@ def test_the_sdk_of_the_other_version_is_told(version: str, source: Path, tmp_pa
         )
     assert other in str(caught.value.where)
     assert "sagemaker " in str(caught.value.why)
+    wanted = "'sagemaker>=3,<4'" if version == "v3" else "'sagemaker>=2,<3'"
+    assert f"uv pip install {wanted}" in str(caught.value.fix)
 
 
 @pytest.mark.parametrize("settings", ["sagemaker_session=None", "session=None"])
