@@ -10,6 +10,7 @@ from ci.bootstrap.github import CHAT_ENVIRONMENT
 from ci.doctor.builds import MARGIN
 from ci.doctor.documents import Document, mapping, names, read, seconds, steps
 from ci.doctor.model import Finding, Site, fail, ok, warn
+from ci.project.render import PLACEHOLDER
 
 _ACTION = re.compile(r"(^|/)sagemaker-gitops(@|$)|^\./$")
 _COMMAND = re.compile(r"\bsagemaker-gitops\b")
@@ -244,7 +245,13 @@ def _time(use: Use, site: Site) -> Iterator[Finding]:
 
 def _pinned(use: Use) -> Iterator[Finding]:
     action = str(use.step.get("uses", ""))
-    if action and action != "./" and not _COMMIT.search(action):
+    if action == PLACEHOLDER:
+        yield fail(
+            "the action is not named yet: GitHub finds none there",
+            where=use.where,
+            fix="sagemaker-gitops init --yes --action OWNER/sagemaker-gitops@COMMIT",
+        )
+    elif action and action != "./" and not _COMMIT.search(action):
         yield warn(
             f"{action} is not pinned to a commit: what it names can change",
             where=use.where,

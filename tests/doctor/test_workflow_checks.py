@@ -47,9 +47,16 @@ def test_the_examples_have_no_findings(file: Path, tmp_path: Path) -> None:
     assert [each for each in found if each.state is not State.OK] == []
 
 
+def test_an_action_that_is_not_named_yet_is_told(tmp_path: Path) -> None:
+    text = MAIN.replace(ACTION, "your-org/sagemaker-gitops@" + "0" * 40)
+    (met,) = look(tmp_path, text)
+    assert (met.state, "not named yet" in met.what) == (State.FAIL, True)
+    assert "init --yes --action" in (met.fix or "")
+
+
 def test_a_comment_runs_no_code_of_a_pull_request_as_the_default_branch(tmp_path: Path) -> None:
     file = next(each for each in EXAMPLES if each.name == "chat.yml")
-    text = file.read_text()
+    text = file.read_text().replace("your-org/", "acme/")
     line = next(each for each in text.splitlines() if "environment: sagemaker-pull-request" in each)
     found = look(tmp_path, text.replace(line + "\n", ""))
     (met,) = [each for each in found if each.state is State.FAIL]
