@@ -131,8 +131,8 @@ CHECKS: tuple[Check, ...] = (
         look=check_workflows,
         fails="pull_request_target checks out foreign code, a comment's job runs a pull request's"
         " code with the default branch's identity, a permission without which nothing works is"
-        " missing, the action is not named yet, a deploy of main can be cancelled, or the deadline is"
-        " no earlier than the job's timeout",
+        " missing, the action is not named yet, a deploy of main can be cancelled, or the deadline"
+        " is no earlier than the job's timeout",
         warns="a shallow checkout, no concurrency group, no deadline, an action that is not"
         " pinned, no comments, or forks without a condition",
     ),
