@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, str] = {
     "reject": "set a model package Rejected, with who and why",
     "approvals": "bring back what was decided elsewhere: to the endpoint and the comment",
     "package": "make the zip of a Lambda function that CodePipeline invokes",
+    "prices": "write the file of prices that cost estimates take, from AWS's price list",
     "doctor": "look for what would fail later, each with its fix; change nothing",
     "bootstrap": "print or deploy what the account needs: roles, bucket, events, builds",
     "local": "the local endpoint: up, env, down, status, reset",

@@ -1,0 +1,99 @@
+"""`prices`: the file that cost estimates are made from, read from AWS's price list."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ci.cli.options import (
+    add_pipeline_options,
+    add_place_options,
+    settle_pipelines,
+    settle_session,
+)
+from ci.cli.shell import Shell
+from ci.errors import AwsError, ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ci.cost.listing import Listing, Wanted
+    from ci.session.job import Job
+    from ci.session.session import Session
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_pipeline_options(parser)
+    add_place_options(parser)
+    parser.add_argument(
+        "--out", required=True, metavar="FILE", help="the JSON file that `report.prices` names"
+    )
+
+
+def run(arguments: argparse.Namespace, shell: Shell) -> int:
+    from datetime import UTC, datetime
+
+    from ci.cost.listing import price_file
+    from ci.session.preparing import prepare_jobs
+    from ci.session.session import parse_overrides
+
+    if arguments.local:
+        raise UsageError("prices are AWS's: there are none on the local endpoint")
+    session = settle_session(arguments, shell, anywhere=True)
+    names = settle_pipelines(arguments, session.project)
+    overrides = parse_overrides(arguments.parameter)
+    shell.say(f"Compiling {', '.join(names)} for {session.environment}")
+    listings = _listings(session, _wanted(prepare_jobs(session, names, overrides)))
+    for region, listing in listings.items():
+        for line in listing.missing:
+            shell.warn(f"warning: {region}: {line}")
+    if not any(listing.hourly for listing in listings.values()):
+        raise AwsError(
+            "no price was found, and nothing was written",
+            code="NoPrices",
+            operation="GetProducts",
+            why="no step runs on instances, or the price list is not as this version reads it",
+            fix="Write the file by hand: docs/report.md, Cost",
+        )
+    today = datetime.fromtimestamp(shell.clock(), UTC).date()
+    file = _write(shell.cwd / arguments.out, price_file(listings, as_of=today))
+    found = sum(len(listing.hourly) for listing in listings.values())
+    shell.say(f"{file}: {found} prices as of {today}")
+    missing = {region: list(listing.missing) for region, listing in listings.items()}
+    shell.emit({"file": str(file), "prices": found, "missing": missing})
+    return int(ExitCode.OK)
+
+
+def _wanted(jobs: "tuple[Job, ...]") -> "Mapping[str, frozenset[Wanted]]":
+    """By region."""
+    from ci.cost.listing import wanted_instances
+
+    found: dict[str, frozenset[Wanted]] = {}
+    for job in jobs:
+        region = job.target.region
+        wanted = wanted_instances(job.definition, job.identity.parameters)
+        found[region] = found.get(region, frozenset()) | wanted
+    return found
+
+
+def _listings(
+    session: "Session", wanted: "Mapping[str, frozenset[Wanted]]"
+) -> "Mapping[str, Listing]":
+    from ci.cost.listing import list_prices
+    from ci.sagemaker.clients import open_clients
+    from ci.sagemaker.pricing import fetch_products, price_list_region
+
+    found = {}
+    for region, instances in sorted(wanted.items()):
+        clients = open_clients(price_list_region(region), session.environ)
+        found[region] = list_prices(instances, fetch_products(clients, region))
+    return found
+
+
+def _write(file: Path, text: str) -> Path:
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"the prices cannot be written: {error.strerror}", where=str(file)
+        ) from error
+    return file
