@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 ACT = Path(sys.executable).parent / "act"
@@ -135,6 +136,38 @@ def test_what_is_missing_is_told_in_one_message(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "git is missing" in done.stderr
     assert len(done.stderr.splitlines()) == 2
+
+
+def test_a_container_without_bash_is_told_by_the_step_itself(tmp_path: Path) -> None:
+    (step,) = yaml.safe_load((ROOT / "action.yml").read_text())["runs"]["steps"]
+    script = tmp_path / "step.sh"
+    script.write_text(step["run"])
+    shell = shutil.which(step["shell"])
+    assert shell
+    names = {"SAGEMAKER_GITOPS_ACTION": str(ROOT), "RUNNER_TEMP": str(tmp_path)}
+    done = subprocess.run(
+        [shell, "-e", script],  # as the runner does
+        env={**names, "PATH": only(tmp_path, "git", "mkdir")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("::error title=sagemaker-gitops::bash is missing.")
+    assert len(done.stderr.splitlines()) == 1
+    # The step ends with the message of what it calls, too.
+    (tmp_path / "bin" / "bash").symlink_to(shutil.which("bash") or "bash")
+    (tmp_path / "bin" / "env").symlink_to(shutil.which("env") or "env")
+    (tmp_path / "bin" / "git").unlink()
+    done = subprocess.run(
+        [shell, "-e", script],
+        env={**names, "PATH": str(tmp_path / "bin")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "git is missing" in done.stderr
 
 
 def test_an_old_python_is_told(tmp_path: Path) -> None:
