@@ -129,6 +129,13 @@ def _require_recorded(job: Job, planned: Planned, recorded: Recorded) -> Job:
     if moved or not moved.compared:
         raise _refusal(planned.plan, moved, _told(planned, recorded, moved))
     bundle = recorded.bundle
+    if bundle.digest != planned.bundle.digest:
+        # Whoever was cut off while another plan was written over this one leaves both.
+        raise NotReviewed(
+            "the folder's bundle is not the one that its plan is of: nothing was applied",
+            where=str(recorded.folder),
+            fix=_AGAIN,
+        )
     return replace(
         job,
         bundle=bundle,

@@ -193,6 +193,21 @@ def test_a_changed_bundle_is_refused(scratch: Scratch) -> None:
     assert "was changed" in done.document["error"]["what"]
 
 
+def test_a_plan_that_was_half_written_over_is_refused(scratch: Scratch) -> None:
+    folder = scratch.root / "out" / "halved" / "quality"
+    scratch.define(quality_definition(0.98))
+    scratch.commit("reviewed")
+    only_plan(plan(scratch, "--out", "out/halved"))
+    reviewed = (folder / "plan.json").read_bytes()
+    scratch.define(quality_definition(0.97))
+    only_plan(plan(scratch, "--out", "out/halved"))
+    (folder / "plan.json").write_bytes(reviewed)
+    scratch.define(quality_definition(0.98))
+    done = start(scratch, "--plan", "out/halved")
+    assert done.code == 2
+    assert "bundle is not the one that its plan is of" in done.out + done.err
+
+
 def test_a_plan_needs_no_credentials_and_says_so(scratch: Scratch, tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
