@@ -1,6 +1,7 @@
 """Picks up executions that were started before: by ARN, by commit, by pull request.
 
-Nothing local is needed: the execution tells its commit, its parameters and its definition.
+Nothing local is needed: the execution, or the version that it ran, tells its commit, parameters
+and definition.
 """
 
 from dataclasses import replace
@@ -9,8 +10,8 @@ from ci.compile.bundle import Bundle
 from ci.definition.canonical import canonical_bytes
 from ci.definition.parse import parse_definition
 from ci.errors import UsageError
-from ci.execution.find import find_executions
-from ci.execution.identity import ExecutionRecord, Identity, parse_description
+from ci.execution.find import find_executions, record_of
+from ci.execution.identity import ExecutionRecord, Identity
 from ci.project.model import Target
 from ci.sagemaker.adapter import SageMaker
 from ci.sagemaker.arn import pipeline_of
@@ -48,12 +49,12 @@ def pick_up(session: Session, adapter: SageMaker, arn: str) -> tuple[Session, Jo
     UsageError for an execution that none of the project's pipelines explains.
     """
     snapshot = adapter.executions.snapshot(arn)
-    record = parse_description(snapshot.description)
+    record = record_of(adapter.pipelines, snapshot)
     if record is None:
         raise UsageError(
-            "this execution was not started by sagemaker-gitops",
+            "this execution is of no commit that sagemaker-gitops deployed",
             where=arn,
-            why="its description does not name a commit",
+            why="neither its description nor the label of its pipeline's version names one",
         )
     session = _as_recorded(session, record)
     target = _explain(session, pipeline_of(arn), arn)

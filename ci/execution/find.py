@@ -13,7 +13,13 @@ from ci.execution.identity import (
 )
 from ci.execution.pace import History, Past, learn, milestones
 from ci.sagemaker.executions import Executions
-from ci.sagemaker.model import ExecutionStatus, ExecutionSummary, StepSnapshot
+from ci.sagemaker.model import (
+    ExecutionSnapshot,
+    ExecutionStatus,
+    ExecutionSummary,
+    StepSnapshot,
+)
+from ci.sagemaker.pipelines import Pipelines
 
 _SEARCHED = 1000
 _SHORTEST_COMMIT = 7
@@ -79,6 +85,19 @@ def superseded_executions(
     if ours is None:
         return [found for found in running if found not in (after_ours or ())]
     return [found for found in running if place.get(found[1].commit, -1) < ours]
+
+
+def record_of(pipelines: Pipelines, execution: ExecutionSnapshot) -> ExecutionRecord | None:
+    """Where an execution comes from, by its description. One that a rule, a schedule or a person
+    started is of the commit that the label of its version names, and of no run of this program;
+    None where that tells nothing either."""
+    own = parse_description(execution.description)
+    if own is not None or execution.version_id is None:
+        return own
+    versions = pipelines.versions(execution.pipeline_name)
+    ran = next((each for each in versions if each.number == execution.version_id), None)
+    labelled = None if ran is None else parse_description(ran.description)
+    return None if labelled is None else replace(labelled, run_url=None)
 
 
 def next_again(executions: Executions, identity: Identity) -> int:

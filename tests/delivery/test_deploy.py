@@ -100,6 +100,32 @@ def test_a_pull_request_leaves_the_shared_pipeline_alone(scratch: Scratch) -> No
     assert "1 step changed" in done.report["plan"]["headline"]
 
 
+def test_an_execution_that_a_schedule_started_is_of_its_versions_commit(scratch: Scratch) -> None:
+    scratch.define(quality_definition(1.45))
+    commit = scratch.commit("on a schedule")
+    assert scratch.deploy().code == 0
+    address = scratch.run("local", "status", "--json").document["address"]
+    sagemaker = client(address, "sagemaker")
+    arn = sagemaker.start_pipeline_execution(
+        PipelineName="quality", ClientRequestToken="schedule" * 4
+    )["PipelineExecutionArn"]
+    done = scratch.run("attach", arn, "--local", "--json", "--poll", "0.1")
+    assert done.code == 0, done.err
+    assert done.report["trigger"]["commit"] == commit
+    assert done.report["trigger"]["run_url"] is None
+    metadata = package_metadata(scratch, done.report["model_package"]["arn"])
+    assert metadata["sagemaker-gitops:commit"] == commit
+    assert metadata["sagemaker-gitops:execution"] == arn
+    other = {**quality_definition(1.44), "Metadata": {"by": "hand"}}
+    sagemaker.update_pipeline(PipelineName="quality", PipelineDefinition=json.dumps(other))
+    stray = sagemaker.start_pipeline_execution(
+        PipelineName="quality", ClientRequestToken="stranger" * 4
+    )["PipelineExecutionArn"]
+    refused = scratch.run("attach", stray, "--local", "--json", "--poll", "0.1")
+    assert refused.code == 2
+    assert "no commit that sagemaker-gitops deployed" in refused.document["error"]["what"]
+
+
 def test_detach_starts_and_attach_ends(scratch: Scratch) -> None:
     scratch.define(quality_definition(1.4, script="import time; time.sleep(1.5)"))
     scratch.commit("slow")
