@@ -100,7 +100,7 @@ def test_a_setting_that_git_does_not_name_stays_and_is_told(deployed: Scratch) -
     for pipelines in ("pipelines", "fixed"):
         (advice,) = done.document[pipelines][0]["advice"]
         assert "environments: {main: {parallelism: 5}}" in advice
-    assert "--fix leaves it" in done.err
+    assert "--fix leaves it" in deployed.run("drift", "--local").out
     file = deployed.root / "sagemaker-gitops.yaml"
     file.write_text(PROJECT.replace("main: {", "main: {parallelism: 5, "))
     deployed.commit("git names it now")
