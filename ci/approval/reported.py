@@ -122,7 +122,7 @@ def choose_reported(
     if not fitting:
         raise ApprovalError(
             f"no model package that is reported here is {expected}: nothing was changed",
-            why=_told(found) or "No report here names a model package.",
+            why=_told(found) or "No report here names a model package that is there.",
         )
     if len(fitting) > 1:
         raise ApprovalError(

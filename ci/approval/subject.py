@@ -97,7 +97,7 @@ def _stranger(session: Session, made_by: str | None) -> str | None:
         return None
     # Stored names have lost what the API does not take.
     stored = [safe_metadata({"": name})[""].lower() for name in (ours, made_by)]
-    return f"it was made by {made_by}" if stored[0] != stored[1] else None
+    return f"it was made by {made_by}: run this there" if stored[0] != stored[1] else None
 
 
 def _stamped(adapter: SageMaker, package: ModelPackage, origin: Origin) -> ModelPackage:

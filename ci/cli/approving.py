@@ -127,10 +127,9 @@ def refused(foreign: "Foreign") -> GitOpsError:
     from ci.registry.decisions import ApprovalError
 
     return ApprovalError(
-        "The package is not this project's to follow: nothing was changed",
+        "The package cannot be followed here: nothing was changed",
         where=foreign.package,
         why=f"Of it is known: {foreign.reason}.",
-        fix="Run it in the repository that made the package.",
     )
 
 
