@@ -88,6 +88,9 @@ def test_every_command_is_there_and_helps(tmp_path: Path, name: str) -> None:
         (["stop", PIPELINE_ARN, "--json"], "pipeline/NAME/execution/ID"),
         (["report", "ready", "--commit", "no such"], "'no such' is not a commit"),
         (["../../etc"], "there is no command"),
+        (["stauts"], "did you mean `status`?"),
+        (["status", "--executions", "51"], "is not between 0 and 50"),
+        (["plan", "--detailed-exit"], "did you mean `--detailed-exitcode`?"),
         (["validate", "ready", "nope"], "there is no pipeline 'nope'"),
     ],
 )

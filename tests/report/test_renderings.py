@@ -189,6 +189,16 @@ def test_numbers_that_are_compared_have_the_same_decimals(
     assert same_places(numbers) == told
 
 
+@pytest.mark.parametrize("steps", [7, 100])
+def test_what_folds_of_its_own_is_not_folded_again_while_it_is_short(steps: int) -> None:
+    arguments = "\n".join(["<details><summary>All</summary>", "", *["+ x"] * 500, "", "</details>"])
+    table = "\n".join(["| step |", "|---|", *["| `Train` |"] * steps])
+    section = PlanSection(headline="new", markdown=f"{table}\n\n{arguments}\n")
+    comment = render_comment(replace(REPORTS["planned"], plan=section))
+    before = comment.partition("| step |")[0]
+    assert (before.count("<details>") > before.count("</details>")) is (steps == 100)
+
+
 def test_color_only_where_it_is_wanted() -> None:
     assert "\x1b[" not in render_terminal(REPORTS["success"])
     assert "\x1b[" in render_terminal(REPORTS["success"], color=True)
