@@ -56,7 +56,7 @@ class Delivering:
         session = open_session(
             project,
             trigger,
-            environ=self._environ(),
+            environ=self.world.environ,
             environment=self.settings.environment,
             local=False,
         )
@@ -121,11 +121,6 @@ class Delivering:
             for name, pipeline in project.pipelines.items()
         }
         return replace(project, pipelines=pipelines)
-
-    def _environ(self) -> Mapping[str, str]:
-        region = self.settings.region
-        environ = self.world.environ
-        return {**environ, "AWS_REGION": region} if region else environ
 
     def _names(self, project: Project) -> list[str]:
         return [each.name for each in select_pipelines(project, self.settings.pipelines)]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from support.doctor_account import Account, open_account
-from support.doctoring import BY_NAME
+from support.doctoring import BY_NAME, repository
 from support.scratch import new_scratch
 
 from ci.doctor.checks import CHECKS
@@ -113,3 +113,13 @@ def test_the_page_is_made_from_the_checks(request: pytest.FixtureRequest) -> Non
     if request.config.getoption("--update-golden"):
         PAGE.write_text(text, encoding="utf-8")
     assert PAGE.read_text(encoding="utf-8") == text
+
+
+def test_the_region_that_is_named_goes_before_the_project_files(tmp_path: Path) -> None:
+    scratch = repository(tmp_path)
+    done = scratch.run("doctor", "--json", "--region", "nowhere")
+    told = next(each for each in done.document["checks"] if each["name"] == "project-file")
+    assert "no AWS region" in told["what"]
+    done = scratch.run("doctor", "--json", "--region", "eu-west-1", "--seconds", "1")
+    bucket = next(each for each in done.document["checks"] if each["name"] == "bucket")
+    assert bucket["state"] != "skipped"

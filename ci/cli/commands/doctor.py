@@ -41,11 +41,12 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
 def make_site(arguments: argparse.Namespace, shell: Shell) -> "Site":
     """What there is to look at. What is broken is left out, for the checks to say so."""
     from ci.doctor.model import Site
+    from ci.project.target import in_region
 
     problem: GitOpsError | None = None
     project: Project | None = None
     try:
-        project = shell.load_project()
+        project = in_region(shell.load_project(), arguments.region)
     except GitOpsError as error:
         problem = error
     root = project.root if project is not None else shell.cwd
