@@ -1,36 +1,27 @@
 """The plan: what deploying a bundle would change, and what the next execution would then do."""
 
-import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from ci.definition.canonical import canonical_bytes
-from ci.definition.model import Definition, Parameter
+from ci.definition.model import Definition
 from ci.plan.artifacts import Side, split_code
 from ci.plan.compute import describe_image, describe_instances
 from ci.plan.model import (
-    MISSING,
     Baseline,
     Change,
-    CodeChange,
-    FunctionState,
     Kind,
-    NamedChange,
     PipelineState,
     Plan,
     StepChange,
 )
-from ci.plan.naming import name_plan
-from ci.plan.normal import FlatStep, branches, flat_step, outer_document
+from ci.plan.naming import as_compared, digest_state, name_plan
+from ci.plan.normal import FlatStep, branches, flat_step
 from ci.plan.rename import find_renames, with_names
 from ci.plan.runs import Before, predict_runs
-from ci.plan.tree import diff_values, render_path
-from ci.project.names import OWN
-
-# Tags that tell of the deploy itself and move with every one.
-_DIGEST = f"{OWN}digest"
-VOLATILE_TAGS = frozenset({f"{OWN}commit", _DIGEST})
+from ci.plan.settings import diff_functions, diff_parameters, diff_payloads, diff_settings
+from ci.plan.tree import diff_values
 
 
 def plan_changes(
@@ -60,7 +51,7 @@ def plan_changes(
     }
     old_names = {new_name: old_name for old_name, new_name in renames.items()}
     steps = tuple(_step_changes(flat, under_new_names, old_names, new, deployed))
-    parameters = tuple(_parameters(new, deployed))
+    parameters = tuple(diff_parameters(new, deployed))
     before = Before(
         steps=under_new_names,
         renamed=old_names,
@@ -69,12 +60,12 @@ def plan_changes(
         changes={change.name: change for change in steps},
         given=given,
     )
-    settings = tuple(_settings(new, deployed))
-    functions = tuple(_functions(new, deployed))
+    settings = tuple(diff_settings(new, deployed))
+    functions = tuple(diff_functions(new, deployed))
     if not (steps or parameters or functions):
-        settings += tuple(_payloads(new, deployed, volatile))
-    wanted = _digest(new)
-    standing = None if deployed is None else _digest(_compared(deployed, new))
+        settings += tuple(diff_payloads(new, deployed, volatile))
+    wanted = digest_state(new)
+    standing = None if deployed is None else digest_state(as_compared(deployed, new))
     compared = baseline is Baseline.DEPLOYED
     return Plan(
         pipeline=pipeline,
@@ -90,16 +81,6 @@ def plan_changes(
         volatile=volatile,
         baseline=baseline,
         unread=unread,
-    )
-
-
-def _compared(deployed: PipelineState, new: PipelineState) -> PipelineState:
-    """The deployed side without what is not compared: it may move as it likes."""
-    return replace(
-        deployed,
-        role=None if new.role is None else deployed.role,
-        parallelism=None if new.parallelism is None else deployed.parallelism,
-        tags={key: value for key, value in deployed.tags.items() if key in new.tags},
     )
 
 
@@ -184,123 +165,3 @@ def _is_masked(change: Change, masks: tuple[str, ...]) -> bool:
 def _equal(old: Mapping[str, object], new: Mapping[str, object]) -> bool:
     """Python takes 1, 1.0 and true for equal; their JSON is not. `repr` tells most pairs fast."""
     return old == new and (repr(old) == repr(new) or canonical_bytes(old) == canonical_bytes(new))
-
-
-def _parameters(new: PipelineState, deployed: PipelineState | None) -> Iterator[NamedChange]:
-    before = {} if deployed is None else deployed.definition.parameters
-    after = new.definition.parameters
-    for name in dict.fromkeys((*after, *before)):
-        old, now = before.get(name), after.get(name)
-        yield from _named(name, _parameter(old), _parameter(now))
-
-
-def _parameter(parameter: Parameter | None) -> object:
-    """A parameter as the definition writes it."""
-    if parameter is None:
-        return MISSING
-    result: dict[str, object] = {"Type": str(parameter.type)}
-    if parameter.default is not None:
-        result["DefaultValue"] = parameter.default
-    if parameter.choices:
-        result["EnumValues"] = sorted(parameter.choices)
-    return result
-
-
-def _settings(new: PipelineState, deployed: PipelineState | None) -> Iterator[NamedChange]:
-    """Role, parallelism, tags, and what stands beside the steps in the definition."""
-    if deployed is None:
-        return
-    for name, old, now in (
-        ("role", deployed.role, new.role),
-        ("parallelism", deployed.parallelism, new.parallelism),
-    ):
-        if now is not None:
-            yield from _named(name, MISSING if old is None else old, now)
-    for key, value in new.tags.items():
-        if key not in VOLATILE_TAGS:
-            yield from _named(f"tag {key}", deployed.tags.get(key, MISSING), value)
-    before, after = outer_document(deployed.definition), outer_document(new.definition)
-    for change in diff_values(before, after):
-        yield from _named(render_path(change.path), change.old, change.new)
-
-
-def _payloads(
-    new: PipelineState, deployed: PipelineState | None, volatile: tuple[str, ...]
-) -> Iterator[NamedChange]:
-    """Functions as steps that changed where the definition shows nothing but what always changes:
-    the digest that was deployed tells, since it counts their code."""
-    before = None if deployed is None else deployed.tags.get(_DIGEST)
-    if volatile and before and new.identity and before != new.identity:
-        name = f"code of functions as steps ({', '.join(volatile)})"
-        yield NamedChange(name=name, kind=Kind.CHANGED, old=before, new=new.identity)
-
-
-def _named(name: str, old: object, new: object) -> Iterator[NamedChange]:
-    if diff_values({"": old}, {"": new}):
-        kind = Change(path=(), old=old, new=new).kind
-        yield NamedChange(
-            name=name,
-            kind=kind,
-            old=None if old is MISSING else old,
-            new=None if new is MISSING else new,
-        )
-
-
-def _functions(new: PipelineState, deployed: PipelineState | None) -> Iterator[NamedChange]:
-    """Lambda functions. Where the deployed side does not tell of any, nothing is compared."""
-    if new.functions is None:
-        return
-    before = None if deployed is None else deployed.functions
-    if deployed is not None and before is None:
-        return
-    for name, function in new.functions.items():
-        old = (before or {}).get(name)
-        if old is None:
-            yield NamedChange(name=name, kind=Kind.ADDED, new=dict(function.configuration))
-        else:
-            yield from _function(name, old, function, new, deployed)
-
-
-def _function(
-    name: str,
-    old: FunctionState,
-    function: FunctionState,
-    new: PipelineState,
-    deployed: PipelineState | None,
-) -> Iterator[NamedChange]:
-    code: CodeChange | None = None
-    if old.sha256 != function.sha256 and deployed is not None:
-        address = Change(
-            path=("Code",), old=f"artifact:{old.sha256}", new=f"artifact:{function.sha256}"
-        )
-        sides = (Side(files=side.files, addresses={}) for side in (deployed, new))
-        _, changes = split_code((address,), *sides)
-        code = changes[0] if changes else None
-    settings = diff_values(dict(old.configuration), dict(function.configuration))
-    if code is not None or settings:
-        yield NamedChange(
-            name=name,
-            kind=Kind.CHANGED,
-            old=dict(old.configuration),
-            new=dict(function.configuration),
-            code=code,
-        )
-
-
-def _digest(state: PipelineState) -> str:
-    """SHA-256, in hex, of all that a deploy writes."""
-    functions = {}
-    if state.identity is None:  # a bundle's digest covers its functions
-        functions = {
-            name: [function.sha256, dict(function.configuration)]
-            for name, function in (state.functions or {}).items()
-        }
-    document = {
-        "definition": state.identity
-        or hashlib.sha256(canonical_bytes(state.definition.raw)).hexdigest(),
-        "role": state.role,
-        "parallelism": state.parallelism,
-        "tags": {k: v for k, v in state.tags.items() if k not in VOLATILE_TAGS},
-        "functions": functions,
-    }
-    return hashlib.sha256(canonical_bytes(document)).hexdigest()

@@ -1,15 +1,21 @@
 """The name of a plan: which source against which deployed state, in 64 hex digits.
 
 The first half stands for what is wanted, the second for what is deployed. Held against a later
-plan of the same pipeline it tells which of the two has moved.
+plan of the same pipeline it tells which of the two has moved. Counted is all that a deploy writes,
+but for what tells of the deploy itself.
 """
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ci.plan.model import Plan
+from ci.definition.canonical import canonical_bytes
+from ci.plan.model import PipelineState, Plan
+from ci.project.names import OWN
 
+# Tags that tell of the deploy itself and move with every one.
+DIGEST_TAG = f"{OWN}digest"
+VOLATILE_TAGS = frozenset({f"{OWN}commit", DIGEST_TAG})
 _HALF = 32
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 # No hash reads like this: the plan was not made against what is deployed.
@@ -52,6 +58,35 @@ def what_moved(reviewed: str, now: Plan) -> Moved:
         deployed=compared and not applied and reviewed[_HALF:] != now.digest[_HALF:],
         compared=compared,
     )
+
+
+def as_compared(deployed: PipelineState, new: PipelineState) -> PipelineState:
+    """The deployed side without what is not compared: it may move as it likes."""
+    return replace(
+        deployed,
+        role=None if new.role is None else deployed.role,
+        parallelism=None if new.parallelism is None else deployed.parallelism,
+        tags={key: value for key, value in deployed.tags.items() if key in new.tags},
+    )
+
+
+def digest_state(state: PipelineState) -> str:
+    """SHA-256, in hex, of all that a deploy writes."""
+    functions = {}
+    if state.identity is None:  # a bundle's digest covers its functions
+        functions = {
+            name: [function.sha256, dict(function.configuration)]
+            for name, function in (state.functions or {}).items()
+        }
+    document = {
+        "definition": state.identity
+        or hashlib.sha256(canonical_bytes(state.definition.raw)).hexdigest(),
+        "role": state.role,
+        "parallelism": state.parallelism,
+        "tags": {k: v for k, v in state.tags.items() if k not in VOLATILE_TAGS},
+        "functions": functions,
+    }
+    return hashlib.sha256(canonical_bytes(document)).hexdigest()
 
 
 def _half(side: str, pipeline: str, digest: str | None) -> str:
