@@ -5,10 +5,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from ci.execution.model import Change, ChangeKind
 from ci.execution.words import (
+    DURATION,
     FROM_CACHE,
     STEP_COLUMNS,
     format_change,
@@ -176,7 +177,8 @@ class LiveShow:
             caption_justify="left",
         )
         for heading in STEP_COLUMNS:
-            table.add_column(heading, overflow="fold")
+            justify: Literal["left", "right"] = "right" if heading == DURATION else "left"
+            table.add_column(heading, overflow="fold", justify=justify)
         for (arn, step), row in list(self._rows.items()):
             name = f"{pipeline_of(arn)}/{step}" if several else step
             table.add_row(

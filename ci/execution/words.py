@@ -4,7 +4,8 @@ from ci.execution.model import Change, ChangeKind
 from ci.sagemaker.arn import pipeline_of
 from ci.text.clean import output_line
 
-STEP_COLUMNS = ("Step", "Type", "Status", "Duration", "")
+DURATION = "Duration"
+STEP_COLUMNS = ("Step", "Type", "Status", DURATION, "")
 FROM_CACHE = "from cache"
 _STEP_ICONS = {
     "Succeeded": "✅",

@@ -16,6 +16,7 @@ from ci.text.clean import cut
 _FOLD_FROM = 9
 _FEW = 30
 _OPEN_LINES = 8
+_OPEN_WHOLE = 14  # lines of a log that is shown without a fold
 
 
 def failure_section(report: Report) -> Section | None:
@@ -35,9 +36,11 @@ def failure_section(report: Report) -> Section | None:
         parts = [f"#### ❌ {text(step.display_name or step.name, limit=120)}"]
         if why:
             parts.append(fence(cut(why, reason)))
+        whole = tail is not None and _line_count(tail) <= min(lines, _OPEN_WHOLE)
         if tail is not None and lines:
-            parts.append(fence(last_lines(tail.text, min(lines, _OPEN_LINES)), line_limit=width))
-        if tail is not None and min(lines, _line_count(tail)) > _OPEN_LINES:
+            shown = lines if whole else min(lines, _OPEN_LINES)
+            parts.append(fence(last_lines(tail.text, shown), line_limit=width))
+        if tail is not None and not whole and min(lines, _line_count(tail)) > _OPEN_LINES:
             block = fence(last_lines(tail.text, lines), line_limit=width)
             parts.append(folded(f"Log, last {min(lines, _line_count(tail))} lines", block))
         return "\n\n".join([*parts, places] if places else parts)
@@ -95,7 +98,10 @@ def steps_section(report: Report) -> Section | None:
 
     def variant(shown: list[StepSnapshot]) -> str:
         rows = [_step_row(step) for step in shown]
-        body = table(["", "Step", "Type", "Duration", ""], rows, right={3})
+        # Without a note the last column would be an empty one.
+        wide = 5 if any(row[-1] for row in rows) else 4
+        header = ["", "Step", "Type", "Duration", ""]
+        body = table(header[:wide], [row[:wide] for row in rows], right={3})
         missing = len(steps) - len(shown)
         if missing:
             body += f"\n\nand {missing} more, not shown here"

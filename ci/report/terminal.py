@@ -4,7 +4,7 @@ import io
 from collections.abc import Container, Iterable
 from typing import TYPE_CHECKING, Literal
 
-from ci.execution.words import STEP_COLUMNS
+from ci.execution.words import DURATION, STEP_COLUMNS
 from ci.metrics.model import Outcome
 from ci.metrics.steps import failed_steps
 from ci.report import figures, words
@@ -145,7 +145,7 @@ def _steps(console: "Console", report: Report) -> None:
         for step in steps[:_MOST_STEPS]
     ]
     console.print()
-    console.print(_table(STEP_COLUMNS, rows, right={3}))
+    console.print(_table(STEP_COLUMNS, rows, right={STEP_COLUMNS.index(DURATION)}))
     if len(steps) > _MOST_STEPS:
         console.print(f"and {len(steps) - _MOST_STEPS} more steps", style="dim")
 

@@ -157,6 +157,16 @@ def test_why_a_step_failed_is_told_whole_and_once(reason: str | None, form: str)
     assert text.count((reason or "gives no reason").strip().replace("\n", " ")) == 1
 
 
+@pytest.mark.parametrize(("lines", "folds"), [(14, 0), (15, 1)])
+def test_a_short_log_is_shown_once_and_whole(lines: int, folds: int) -> None:
+    text = "\n".join(f"line {number} of the log" for number in range(lines))
+    shown = render_comment(
+        replace(REPORTS["step-failed"], logs=(LogTail(step="Train", text=text),))
+    )
+    assert shown.count("<summary>Log, last") == folds
+    assert shown.count(f"line {lines - 1} of the log") == 1 + folds
+
+
 @pytest.mark.parametrize("form", ["md", "txt", "html"])
 def test_metrics_that_a_failed_step_kept_from_being_measured_are_not_told(form: str) -> None:
     failed = step("Evaluate", status="Failed", failure_reason="ExitCode 1")
