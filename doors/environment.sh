@@ -38,7 +38,14 @@ if ! { mkdir -p "$cache" && [ -w "$cache" ]; } 2>/dev/null; then
 fi
 cache=$(cd "$cache" && pwd)
 
-if command -v uv >/dev/null; then
+# The job's own settings for uv and pip are about the job's own packages.
+unset UV_PROJECT_ENVIRONMENT UV_SYSTEM_PYTHON UV_PYTHON UV_CONSTRAINT UV_OVERRIDE VIRTUAL_ENV \
+  UV_EXCLUDE_NEWER UV_NO_BINARY UV_NO_BINARY_PACKAGE UV_REQUIRE_HASHES UV_BUILD_CONSTRAINT \
+  UV_PROJECT UV_WORKING_DIR UV_WORKING_DIRECTORY \
+  PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_CONSTRAINT PIP_NO_BINARY PIP_DRY_RUN
+
+# A version manager's uv may be there and not run.
+if uv --version >/dev/null 2>&1; then
   uv=uv
 else
   uv=$folder/uv/bin/uv
@@ -53,13 +60,12 @@ fi
 lock=$source_root/requirements/run.txt
 key=$("$python" -I -c 'import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest()[:16])' "$lock")
 export UV_CACHE_DIR=$cache/$key
-# The job's own settings for uv are about the job's own packages.
-unset UV_PROJECT_ENVIRONMENT UV_SYSTEM_PYTHON UV_PYTHON UV_CONSTRAINT UV_OVERRIDE VIRTUAL_ENV \
-  UV_EXCLUDE_NEWER UV_NO_BINARY UV_REQUIRE_HASHES
-# So are those in its pyproject.toml and uv.toml, which uv finds from the current folder upwards.
+# uv would take more of them from pyproject.toml and uv.toml, from the current folder upwards.
 cd /
 
-"$uv" venv --quiet --no-project --allow-existing --python "$python" "$folder/environment" >&2 ||
+# Its path, and not its name: uv may have been told to look names up among Pythons of its own.
+interpreter=$("$python" -I -c 'import sys; print(sys.executable)')
+"$uv" venv --quiet --no-project --allow-existing --python "$interpreter" "$folder/environment" >&2 ||
   fail "the environment could not be made in $folder"
 environment_python=$folder/environment/bin/python
 "$uv" pip install --quiet --require-hashes --python "$environment_python" -r "$lock" >&2 ||

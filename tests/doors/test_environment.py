@@ -77,7 +77,10 @@ def check(made: "subprocess.CompletedProcess[str]", action: Path) -> Path:
 def test_odd_paths_few_tools_and_settings_of_the_job(action: Path, tmp_path: Path) -> None:
     (tmp_path / "uv.toml").write_text("not = [toml")
     path = tools(tmp_path / "bin", *TOOLS, "uv")
-    environ = {"PATH": path, "UV_EXCLUDE_NEWER": "2001-01-01", "VIRTUAL_ENV": "/nonsense"}
+    environ = {
+        "PATH": path, "VIRTUAL_ENV": "/nonsense", "UV_EXCLUDE_NEWER": "2001-01-01",
+        "UV_MANAGED_PYTHON": "1", "UV_BUILD_CONSTRAINT": "/nonsense", "UV_WORKING_DIR": "/nonsense",
+    }  # fmt: skip
     folder = tmp_path / "ordner mit ünïcode $(touch pwned)"
     first = make(action, folder, tmp_path / "cache", environ)
     check(first, action)
@@ -88,12 +91,16 @@ def test_odd_paths_few_tools_and_settings_of_the_job(action: Path, tmp_path: Pat
     assert not list(tmp_path.rglob("pwned"))
 
 
-def test_without_uv_it_is_brought_and_work_beside_downloads_is_short(
+def test_without_a_uv_that_runs_it_is_brought_and_work_beside_downloads_is_short(
     action: Path, tmp_path: Path
 ) -> None:
     path = tools(tmp_path / "bin", *TOOLS)
+    broken = tmp_path / "bin" / "uv"
+    broken.write_text("#!/bin/bash\nexit 127\n")
+    broken.chmod(0o755)
+    environ = {"PATH": path, "PIP_USER": "1", "PIP_TARGET": str(tmp_path / "elsewhere")}
     begun = time.monotonic()
-    check(make(action, tmp_path / "first", tmp_path / "cache", {"PATH": path}), action)
+    check(make(action, tmp_path / "first", tmp_path / "cache", environ), action)
     cold = time.monotonic() - begun
     # Everything is downloaded by now: what is left is the work.
     begun = time.monotonic()
