@@ -14,15 +14,15 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from ci.errors import AwsError, DeadlineReached, Interrupted
 from ci.execution.events import Notice, is_news
 from ci.execution.model import Change, ChangeKind, FollowState
 from ci.execution.pace import LONGEST, History, milestones, next_interval
 from ci.execution.reduce import reduce, step_ended
+from ci.execution.watched import Events, Followed, Group, Tails, Watch
 from ci.sagemaker.arn import pipeline_of
-from ci.sagemaker.model import ExecutionSnapshot, ExecutionStatus, ExecutionSummary, StepSnapshot
+from ci.sagemaker.model import ExecutionSnapshot, ExecutionStatus
 from ci.sagemaker.retry import is_gone, is_transient, lacks_credentials
 
 PATIENCE = 1800.0  # seconds without a single good answer before following is given up
@@ -34,78 +34,6 @@ _ANNOUNCED = 5.0  # seconds between looks once an end was announced that cannot 
 _FEW = 4
 _FULL_LOOK = 10  # every so many polls the execution is read even though no step changed
 _APPEARS_WITHIN = 60.0  # a new execution may not be readable at once
-
-
-class Watch(Protocol):
-    """What following needs of the adapter: one attempt for each call."""
-
-    def poll_snapshot(self, arn: str) -> ExecutionSnapshot: ...
-
-    def poll_execution(self, arn: str) -> ExecutionSnapshot: ...
-
-    def poll_steps(self, arn: str) -> tuple[StepSnapshot, ...]: ...
-
-    def poll_summaries(
-        self, pipeline_name: str, *, after: datetime | None = None
-    ) -> tuple[ExecutionSummary, ...]: ...
-
-    def renew(self) -> None: ...
-
-
-class Events(Protocol):
-    """Notices of changes that come by themselves (`ci.execution.events`)."""
-
-    @property
-    def trusted(self) -> bool:
-        """Whether they are known to arrive; until then, looks make sure often."""
-
-    @property
-    def problem(self) -> AwsError | None:
-        """What kept them from coming last."""
-
-    def take(self) -> Sequence[Notice]:
-        """Those that have come since. Does not wait, and never raises."""
-
-    def settle(self, notices: Sequence[Notice]) -> None:
-        """They were acted upon."""
-
-    def rest(self, seconds: float) -> None:
-        """Make no call for so long."""
-
-
-class Tails(Protocol):
-    """What shows the logs of running steps; decides itself how often. Never raises."""
-
-    def look(self, steps: Iterable[StepSnapshot]) -> None: ...
-
-
-@dataclass(slots=True, kw_only=True)
-class _Followed:
-    """One execution. `born` and `seen` are the clock's readings when it started, and when its
-    steps were read last. `announced`: an event told its end."""
-
-    state: FollowState
-    snapshot: ExecutionSnapshot | None = None
-    born: float = 0.0
-    seen: float = 0.0
-    polls: int = 0
-    announced: bool = False
-
-
-@dataclass(slots=True, kw_only=True)
-class _Group:
-    """The executions of one pipeline, and when to look at them next."""
-
-    pipeline: str
-    members: dict[str, _Followed]
-    due: float
-    rota: int = 0
-    answers: int = 0
-    failures: int = 0
-    trouble_since: float | None = None
-
-    def pending(self) -> list[_Followed]:
-        return [item for item in self.members.values() if not item.state.terminal]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,13 +104,11 @@ class _Follower:
         self._problem_told = False
         self._told = 0
         self._begun = around.clock()
-        self._groups: dict[str, _Group] = {}
+        self._groups: dict[str, Group] = {}
         for arn in arns:
             name = pipeline_of(arn)
-            group = self._groups.setdefault(
-                name, _Group(pipeline=name, members={}, due=self._begun)
-            )
-            group.members[arn] = _Followed(state=FollowState(arn=arn), born=self._begun)
+            group = self._groups.setdefault(name, Group(pipeline=name, members={}, due=self._begun))
+            group.members[arn] = Followed(state=FollowState(arn=arn), born=self._begun)
 
     def run(
         self, deadline: float | None, cancelled: Callable[[], bool]
@@ -250,7 +176,7 @@ class _Follower:
         if self._events is not None:
             self._events.settle(notices)
 
-    def _look(self, group: _Group) -> None:
+    def _look(self, group: Group) -> None:
         answers, told = group.answers, self._told
         try:
             if len(group.members) <= _FEW and not self._by_events:
@@ -268,7 +194,7 @@ class _Follower:
         if self._events is not None and self._by_events and self._told == told:
             self._events.rest(_SLOT * (group.answers - answers))
 
-    def _look_closely(self, group: _Group, item: _Followed) -> None:
+    def _look_closely(self, group: Group, item: Followed) -> None:
         """The steps; the execution too when none of them runs, and every so often. Its status is
         read before the steps, so that those of an ended one are never older than its end."""
         item.polls += 1
@@ -294,7 +220,7 @@ class _Follower:
         """Whether looks only make sure."""
         return self._events is not None and self._events.trusted
 
-    def _look_over(self, group: _Group) -> None:
+    def _look_over(self, group: Group) -> None:
         """Every pending execution that was not seen yet in full, then by the listing. Where
         events tell of the steps, one call is all while nothing changes."""
         for item in group.pending():
@@ -313,7 +239,7 @@ class _Follower:
             if turn or now != item.state.raw_status:
                 self._read(group, item)
 
-    def _read(self, group: _Group, item: _Followed) -> None:
+    def _read(self, group: Group, item: Followed) -> None:
         snapshot = self._watch.poll_snapshot(item.state.arn)
         group.answers += 2
         if item.snapshot is None and snapshot.started is not None:
@@ -321,7 +247,7 @@ class _Follower:
             item.born = self._around.clock() - age
         self._take(item, snapshot)
 
-    def _take(self, item: _Followed, snapshot: ExecutionSnapshot) -> None:
+    def _take(self, item: Followed, snapshot: ExecutionSnapshot) -> None:
         item.state, changes = reduce(item.state, snapshot)
         item.snapshot = replace(snapshot, steps=tuple(item.state.steps.values()))
         item.seen = self._around.clock()
@@ -329,7 +255,7 @@ class _Follower:
         for change in changes:
             self._emit(change)
 
-    def _interval(self, group: _Group) -> float:
+    def _interval(self, group: Group) -> float:
         """The shortest of what its running executions ask for, but for the room that all of
         them together leave it."""
         pending = group.pending()
@@ -348,7 +274,7 @@ class _Follower:
             wanted = min((self._paced(group, item, chance) for item in pending), default=0.0)
         return max(wanted, LONGEST if self._events else 0.0, looks * SPACING)
 
-    def _paced(self, group: _Group, item: _Followed, chance: float) -> float:
+    def _paced(self, group: Group, item: Followed, chance: float) -> float:
         started = None if item.snapshot is None else item.snapshot.started
         return next_interval(
             self._around.clock() - item.born,
@@ -358,7 +284,7 @@ class _Follower:
             chance=chance,
         )
 
-    def _bear(self, group: _Group, error: AwsError, *, progressed: bool) -> None:
+    def _bear(self, group: Group, error: AwsError, *, progressed: bool) -> None:
         """Go on after a fault that passes, raise what does not."""
         now = self._around.clock()
         expired = lacks_credentials(error)
@@ -383,7 +309,7 @@ class _Follower:
         pause = min(30.0, 2.0 * 1.6 ** (group.failures - 1))
         group.due = now + pause * (0.8 + 0.4 * self._around.chance())
 
-    def _tell_group(self, group: _Group, kind: ChangeKind, error: AwsError | None) -> None:
+    def _tell_group(self, group: Group, kind: ChangeKind, error: AwsError | None) -> None:
         detail = None if error is None else error.what.splitlines()[0]
         status = None if error is None else error.code
         arn = next(iter(item.state.arn for item in group.pending()), group.pipeline)
@@ -416,7 +342,7 @@ def _running(state: FollowState) -> bool:
     return any(not step_ended(step.status) for step in state.steps.values())
 
 
-def _oldest(items: Iterable[_Followed]) -> datetime | None:
+def _oldest(items: Iterable[Followed]) -> datetime | None:
     """A minute before the oldest start: the listing's bound need not include it."""
     known = [item.snapshot.started for item in items if item.snapshot and item.snapshot.started]
     return min(known) - timedelta(minutes=1) if known else None
