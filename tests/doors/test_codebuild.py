@@ -30,13 +30,13 @@ BIN = Path(sys.executable).parent
 ROLE = "arn:aws:iam::000000000000:role/sagemaker-gitops-local"
 
 
-def test_a_command_is_named_by_the_project(tmp_path: Path) -> None:
+def test_a_command_is_named_by_the_project(tmp_path: Path, downloads: Path) -> None:
     fail = {"Name": "F", "Type": "Fail", "Arguments": {"ErrorMessage": "no"}}
     (tmp_path / "one.json").write_text(json.dumps({"Version": "2020-12-01", "Steps": [fail]}))
     (tmp_path / "sagemaker-gitops.yaml").write_text(
         "version: 1\npipelines:\n  one: {definition: one.json}\n"
     )
-    done = Build(source=tmp_path, home=tmp_path / "home").run(
+    done = Build(source=tmp_path, home=tmp_path / "home", cache=downloads).run(
         {"SAGEMAKER_GITOPS_COMMAND": "validate"}
     )
     assert done.code == 0, done.err
@@ -45,13 +45,17 @@ def test_a_command_is_named_by_the_project(tmp_path: Path) -> None:
     assert ET.fromstring(report).find(".//skipped") is not None
 
 
-def test_later_stages_get_what_there_is_when_the_build_fails(tmp_path: Path) -> None:
+def test_later_stages_get_what_there_is_when_the_build_fails(
+    tmp_path: Path, downloads: Path
+) -> None:
     # In place of the program: leaves an output behind, as the program does, and fails.
     fails = (
         "cd() { printf '%s\\n' \"SAGEMAKER_GITOPS_STATUS='Failed; touch pwned'\""
         ' > "$SAGEMAKER_GITOPS_OUTPUT"; return 1; }'
     )
-    done = Build(source=tmp_path, home=tmp_path / "home").run({}, before_build=fails)
+    done = Build(source=tmp_path, home=tmp_path / "home", cache=downloads).run(
+        {}, before_build=fails
+    )
     assert done.code == 1
     assert done.exported["SAGEMAKER_GITOPS_STATUS"] == "Failed; touch pwned"
     assert not (tmp_path / "pwned").exists()
@@ -86,6 +90,25 @@ def test_values_reach_later_stages_as_they_are_and_never_a_shell(tmp_path: Path)
     assert not (tmp_path / "pwned").exists()
 
 
+def test_a_python_with_the_sdk_is_made_of_the_requirements_that_are_named(tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "sdk.txt").write_text("# nothing but remarks\n")
+    environ = {**os.environ, "SAGEMAKER_GITOPS_PYTHON": "python-of-the-image"}
+
+    def made(name: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [ROOT / "doors" / "sdk.sh", tmp_path / "src", tmp_path / "tools", name],
+            env=environ, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    assert made("").stdout == "python-of-the-image\n"
+    python = made("sdk.txt").stdout.strip()
+    assert python == str(tmp_path / "tools" / "sdk" / "bin" / "python")
+    subprocess.run([python, "-c", "import pip"], check=True)
+    missing = made("none.txt")
+    assert (missing.returncode, "no file of the source" in missing.stderr) == (2, True)
+
+
 def test_the_cache_is_where_the_build_puts_it() -> None:
     spec = yaml.safe_load((ROOT / "buildspec.yml").read_text())
     cache = spec["env"]["variables"]["SAGEMAKER_GITOPS_CACHE"]
@@ -113,9 +136,10 @@ class World:
     folder: Path
     github: FakeGitHub
     address: str
+    downloads: Path
 
     def build(self, source: Path, **variables: str) -> Built:
-        return Build(source=source, home=self.folder / "home").run(
+        return Build(source=source, home=self.folder / "home", cache=self.downloads).run(
             {
                 "CODEBUILD_BUILD_ID": "mlops:1",
                 "CODEBUILD_BUILD_URL": "https://console.example/build/1",
@@ -142,14 +166,20 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory, downloads: Path) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("codebuild")
     project = PROJECT.replace("region: us-east-1", f"region: us-east-1\nrole: {ROLE}")
     origin = new_scratch(folder / "origin", project)
     origin.define(quality_definition(2.5))
     origin.commit("first")
     with running_endpoint(folder / "endpoint") as endpoint, serve_github() as github:
-        yield World(origin=origin, folder=folder, github=github, address=endpoint.address)
+        yield World(
+            origin=origin,
+            folder=folder,
+            github=github,
+            address=endpoint.address,
+            downloads=downloads,
+        )
 
 
 def webhook(event: str, number: int, commit: str) -> dict[str, str]:
