@@ -35,7 +35,7 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory, downloads: Path) -> Iterator[World]:
     folder: Path = tmp_path_factory.mktemp("approval-workflow")
     project = PROJECT.replace("Approval: Approved", "Approval: PendingManualApproval")
     assert project != PROJECT
@@ -57,7 +57,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
                     "AWS_REGION": "us-east-1",
                     "AWS_ACCESS_KEY_ID": "AKIATEST",
                     "AWS_SECRET_ACCESS_KEY": "test",
-                    "RUNNER_TOOL_CACHE": str(folder / "cache"),
+                    "RUNNER_TOOL_CACHE": str(downloads),
                 },
             ),
             github=github,

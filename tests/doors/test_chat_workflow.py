@@ -31,7 +31,7 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory, downloads: Path) -> Iterator[World]:
     folder: Path = tmp_path_factory.mktemp("chat-workflow")
     scratch = new_scratch(folder / "repository", PROJECT + ROLE)
     for name in ("chat", "approvals-sync"):
@@ -54,7 +54,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
                     "AWS_REGION": "us-east-1",
                     "AWS_ACCESS_KEY_ID": "AKIATEST",
                     "AWS_SECRET_ACCESS_KEY": "test",
-                    "RUNNER_TOOL_CACHE": str(folder / "cache"),
+                    "RUNNER_TOOL_CACHE": str(downloads),
                 },
             ),
             github=github,

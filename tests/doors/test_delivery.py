@@ -55,7 +55,7 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory, downloads: Path) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("delivery")
     project = PROJECT.replace("region: us-east-1", f"region: us-east-1\nrole: {ROLE}")
     project = project.replace("pull_request: {", "pull_request: {on_cancel: stop, ")
@@ -70,7 +70,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
                 "AWS_ENDPOINT_URL": endpoint.address,
                 "AWS_ACCESS_KEY_ID": "AKIATEST",
                 "AWS_SECRET_ACCESS_KEY": "test",
-                "RUNNER_TOOL_CACHE": str(folder / "cache"),
+                "RUNNER_TOOL_CACHE": str(downloads),
             },
         )
         for name in ("pull-request", "main", "closed", "fork-plan", "fork-comment"):

@@ -27,10 +27,12 @@ class Built:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Build:
-    """`source` is the primary source's folder, `home` where CodeBuild's cache is kept."""
+    """`source` is the primary source's folder, `home` the build's own, `cache` what CodeBuild
+    keeps from one build to the next."""
 
     source: Path
     home: Path
+    cache: Path
 
     def run(self, variables: Mapping[str, str], *, before_build: str = "true") -> Built:
         """`variables` are the project's and CodeBuild's own: they go before the buildspec's."""
@@ -55,7 +57,7 @@ class Build:
             **kept,
             **spec["env"]["variables"],
             "SAGEMAKER_GITOPS_OUTPUT": str(self.home / "output"),
-            "SAGEMAKER_GITOPS_CACHE": str(self.home / "cache"),
+            "SAGEMAKER_GITOPS_CACHE": str(self.cache),
             "HOME": str(self.home),
             "SHOWN": str(shown),
             "CODEBUILD_SRC_DIR": str(self.source),
