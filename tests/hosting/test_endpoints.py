@@ -1,126 +1,19 @@
 """Endpoints that really start what they serve, over an in-process context and a loopback S3."""
 
 import json
-import os
-import signal
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.archives import model_archive
-from support.local_api import Api
+from support.hosting import ECHO, IMAGE, Hosting, refused
 from support.loopback_s3 import LoopbackS3
-from support.processes import gone
 
-from ci.local.api import hosting, registry
+from ci.local.api import hosting
 from ci.local.api.invoke import invoke
 from ci.local.api.launching import launcher
-from ci.local.context import ApiError
 from ci.local.serving.fleet import fleet_at
-
-IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/model:1"
-ROLE = "arn:aws:iam::000000000000:role/sagemaker-gitops-local"
-
-ECHO = """
-import json, os
-def model_fn(model_dir):
-    return {"name": open(os.path.join(model_dir, "name")).read(), "pid": os.getpid()}
-def input_fn(body, content_type):
-    if content_type == "text/plain":
-        raise KeyError("şöyle")
-    return json.loads(body)
-def predict_fn(data, model):
-    if data == "die":
-        os._exit(3)
-    if data == "sleep":
-        import time; time.sleep(2)
-    return {"said": data, **model}
-def output_fn(prediction, accept):
-    return json.dumps(prediction), "application/json"
-"""
-
-
-class Hosting(Api):
-    """The API with hosting, a loopback S3, and shorthands for the steps to an endpoint."""
-
-    def __init__(
-        self, home: Path, s3: LoopbackS3, images: tuple[tuple[str, Path], ...] = ()
-    ) -> None:
-        operations = {**registry.OPERATIONS, **hosting.OPERATIONS}
-        super().__init__(home, address=s3.address, operations=operations, images=images)
-        self.s3 = s3
-
-    def model(self, name: str, files: dict[str, str | bytes] | None = None) -> str:
-        self.s3.objects[f"bucket/{name}/model.tar.gz"] = model_archive(
-            files if files is not None else {"code/inference.py": ECHO, "name": name}
-        )
-        container = {"Image": IMAGE, "ModelDataUrl": f"s3://bucket/{name}/model.tar.gz"}
-        self("CreateModel", ModelName=name, PrimaryContainer=container, ExecutionRoleArn=ROLE)
-        self.config(name, {name: 1.0})
-        return name
-
-    def config(self, name: str, weights: dict[str, float], **more: Any) -> None:
-        self(
-            "CreateEndpointConfig",
-            EndpointConfigName=name,
-            ProductionVariants=[
-                {
-                    "VariantName": f"v-{model}",
-                    "ModelName": model,
-                    "InitialInstanceCount": 1,
-                    "InstanceType": "ml.m5.large",
-                    "InitialVariantWeight": weight,
-                    **more,
-                }
-                for model, weight in weights.items()
-            ],
-        )
-
-    def settle(self, endpoint: str = "e") -> dict[str, Any]:
-        end = time.monotonic() + 30
-        while time.monotonic() < end:
-            body = self("DescribeEndpoint", EndpointName=endpoint)
-            if body["EndpointStatus"] not in hosting.IN_WORK:
-                return body
-            time.sleep(0.05)
-        raise AssertionError(body)
-
-    def create(self, config: str, endpoint: str = "e") -> dict[str, Any]:
-        self("CreateEndpoint", EndpointName=endpoint, EndpointConfigName=config)
-        return self.settle(endpoint)
-
-    def ask(self, data: object, **more: Any) -> tuple[int, dict[str, Any]]:
-        status, _, body = invoke(self.context, "e", json.dumps(data).encode(), **more)
-        return status, json.loads(body)
-
-
-@pytest.fixture
-def s3() -> Iterator[LoopbackS3]:
-    with LoopbackS3() as server:
-        yield server
-
-
-@pytest.fixture
-def api(tmp_path: Path, s3: LoopbackS3) -> Iterator[Hosting]:
-    with Hosting(tmp_path, s3) as api:
-        yield api
-        hosting.close(api.context)
-
-
-def refused(call: Callable[..., Any], *arguments: Any, **request: Any) -> ApiError:
-    with pytest.raises(ApiError) as caught:
-        call(*arguments, **request)
-    assert caught.value.code == "ValidationException"
-    return caught.value
-
-
-def folders(home: Path) -> list[str]:
-    """The deployments whose files are kept, as `endpoint/number`."""
-    return [f"{path.parent.name}/{path.name}" for path in (home / "endpoints").glob("*/*")]
 
 
 def test_an_endpoint_serves_the_model_and_says_what_it_serves(api: Hosting) -> None:
@@ -217,60 +110,6 @@ def test_the_first_mapped_environment_serves_the_image(tmp_path: Path, s3: Loopb
         hosting.close(api.context)
 
 
-def test_a_killed_process_is_started_again_by_the_next_request(api: Hosting) -> None:
-    api.model("one")
-    api.create("one")
-    pid = api.ask(1)[1]["pid"]
-    os.killpg(pid, signal.SIGKILL)
-    assert gone(pid)
-    status, answer = api.ask(2)
-    assert (status, answer["name"]) == (200, "one")
-    assert answer["pid"] != pid
-
-
-def test_an_endpoint_survives_its_server(tmp_path: Path, s3: LoopbackS3) -> None:
-    with Hosting(tmp_path, s3) as api:
-        api.model("one")
-        api.create("one")
-        pid = api.ask(1)[1]["pid"]
-        hosting.close(api.context)
-        assert gone(pid)
-    s3.objects.clear()
-    with Hosting(tmp_path, s3) as api:
-        assert api.ask(2)[1]["ErrorCode"] == "ServiceUnavailable"
-        hosting.resume(api.context)
-        assert api("DescribeEndpoint", EndpointName="e")["EndpointStatus"] == "InService"
-        assert api.ask(2)[1]["name"] == "one"
-        hosting.close(api.context)
-
-
-def test_files_that_a_kill_left_behind_go_at_the_next_start(api: Hosting) -> None:
-    api.model("one")
-    api.create("one")
-    (served,) = folders(api.context.home)
-    for name in ("e/0123456789ab", "deleted/0123456789ab"):
-        (api.context.home / "endpoints" / name / "v-0").mkdir(parents=True)
-    hosting.close(api.context)
-    hosting.resume(api.context)
-    assert folders(api.context.home) == [served]
-    assert api.ask(1)[0] == 200
-
-
-def test_a_creation_that_was_cut_off_is_finished(tmp_path: Path, s3: LoopbackS3) -> None:
-    slow = f"import os, time\nif not os.path.exists({str(tmp_path / 'go')!r}): time.sleep(60)\n"
-    with Hosting(tmp_path, s3) as api:
-        api.model("slow", {"code/inference.py": slow + ECHO, "name": "slow"})
-        api("CreateEndpoint", EndpointName="e", EndpointConfigName="slow")
-        time.sleep(0.5)
-        hosting.close(api.context)
-        assert api.store.get("endpoint", "e")["EndpointStatus"] == "Creating"  # type: ignore[index]
-    (tmp_path / "go").touch()
-    with Hosting(tmp_path, s3) as api:
-        hosting.resume(api.context)
-        assert api.settle()["EndpointStatus"] == "InService"
-        hosting.close(api.context)
-
-
 @pytest.mark.parametrize(
     ("files", "says"),
     [
@@ -308,64 +147,6 @@ def test_missing_model_data_and_a_model_that_hangs_fail(api: Hosting) -> None:
     short["variants"] = [{**variant, "startup": 1} for variant in short["variants"]]
     with pytest.raises(Exception, match="no answer to GET /ping within 1 s"):
         fleet.start("h", hosting.from_document(short), launcher(api.context))
-
-
-def test_an_update_keeps_the_old_until_the_new_is_up(api: Hosting) -> None:
-    slow = "import time; time.sleep(1.5)\n" + ECHO
-    api.model("old")
-    api.model("new", {"code/inference.py": slow, "name": "new"})
-    api.create("old")
-    pid = api.ask(0)[1]["pid"]
-    api("UpdateEndpoint", EndpointName="e", EndpointConfigName="new")
-    body = api("DescribeEndpoint", EndpointName="e")
-    assert body["EndpointStatus"] == "Updating"
-    assert body["EndpointConfigName"] == "old"
-    assert body["PendingDeploymentSummary"]["EndpointConfigName"] == "new"
-    assert api.ask(0)[1]["name"] == "old"
-    refused(api, "UpdateEndpoint", EndpointName="e", EndpointConfigName="old")
-    body = api.settle()
-    assert (body["EndpointStatus"], body["EndpointConfigName"]) == ("InService", "new")
-    assert "PendingDeploymentSummary" not in body
-    assert api.ask(0)[1]["name"] == "new"
-    assert gone(pid)
-    end = time.monotonic() + 5
-    while len(kept := folders(api.context.home)) > 1 and time.monotonic() < end:
-        time.sleep(0.02)
-    assert len(kept) == 1
-
-
-def test_a_failed_update_goes_on_with_the_old(api: Hosting) -> None:
-    api.model("old")
-    api.model("bad", {"code/inference.py": "raise SystemExit('broken')"})
-    api.create("old")
-    api("UpdateEndpoint", EndpointName="e", EndpointConfigName="bad")
-    body = api.settle()
-    assert (body["EndpointStatus"], body["EndpointConfigName"]) == ("InService", "old")
-    assert "broken" in body["FailureReason"]
-    assert api.ask(0)[1]["name"] == "old"
-
-
-def test_answers_never_fail_while_an_endpoint_is_updated(api: Hosting) -> None:
-    api.model("a")
-    api.model("b")
-    api.create("a")
-    seen: list[tuple[int, str]] = []
-    over = threading.Event()
-
-    def ask_on() -> None:
-        while not over.is_set():
-            status, answer = api.ask(1)
-            seen.append((status, answer.get("name", "")))
-
-    thread = threading.Thread(target=ask_on)
-    thread.start()
-    for config in ("b", "a", "b"):
-        api("UpdateEndpoint", EndpointName="e", EndpointConfigName=config)
-        api.settle()
-    over.set()
-    thread.join()
-    assert {status for status, _ in seen} == {200}
-    assert {name for _, name in seen} == {"a", "b"}
 
 
 def test_errors_of_the_model_are_model_errors(api: Hosting) -> None:
@@ -409,16 +190,6 @@ def test_containers_answer_one_after_the_other(api: Hosting, s3: LoopbackS3) -> 
         "first",
         "x",
     )
-
-
-def test_a_running_endpoint_needs_neither_config_nor_model(api: Hosting) -> None:
-    api.model("one")
-    api.create("one")
-    api("DeleteEndpointConfig", EndpointConfigName="one")
-    api("DeleteModel", ModelName="one")
-    os.killpg(api.ask(1)[1]["pid"], signal.SIGKILL)
-    time.sleep(0.1)
-    assert api.ask(2)[0] == 200
 
 
 @pytest.mark.parametrize(
