@@ -54,11 +54,11 @@ def codepipeline_template(setup: Setup) -> Template:
                 description="ARN of the CodeConnections connection that reads the repository",
                 pattern="arn:aws[a-z-]*:(codeconnections|codestar-connections):.+",
             ),
-            "ActionRepository": Parameter(
+            "ToolsRepository": Parameter(
                 description="The repository of sagemaker-gitops, as owner/name: what builds run",
                 pattern="[A-Za-z0-9._-]+/[A-Za-z0-9._/-]+",
             ),
-            "ActionBranch": Parameter(
+            "ToolsBranch": Parameter(
                 description="Its branch. A source action takes no tag: name one that you move",
                 default="main",
             ),
@@ -213,8 +213,8 @@ def _tools() -> dict[str, object]:
         "CodeStarSourceConnection",
         {
             "ConnectionArn": Ref("Connection"),
-            "FullRepositoryId": Ref("ActionRepository"),
-            "BranchName": Ref("ActionBranch"),
+            "FullRepositoryId": Ref("ToolsRepository"),
+            "BranchName": Ref("ToolsBranch"),
             "OutputArtifactFormat": "CODE_ZIP",
             "DetectChanges": "false",
         },

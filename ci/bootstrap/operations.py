@@ -204,7 +204,7 @@ OPERATIONS: tuple[Operation, ...] = (
     _reads("codepipeline:PutJobSuccessResult", Kind.ANY, _FUNCTION),
     _reads("codepipeline:PutJobFailureResult", Kind.ANY, _FUNCTION),
     _writes("codepipeline:GetPipelineState", Kind.CODE_PIPELINE, _SHARED),
-    _writes("codepipeline:GetPipelineExecution", Kind.CODE_PIPELINE, _SHARED),
+    _writes("codepipeline:GetPipelineExecution", Kind.CODE_PIPELINE, _FUNCTION),
     _writes("codepipeline:ListActionExecutions", Kind.CODE_PIPELINE, _SHARED),
     _writes("codepipeline:PutApprovalResult", Kind.CODE_ACTION, _SHARED),
     # The forge's token, where the project file keeps it in AWS

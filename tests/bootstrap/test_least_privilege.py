@@ -6,6 +6,7 @@ comes from the emulator's policy simulator.
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from support.scenes import (
 )
 from support.scratch import BUCKET
 
+from ci.bootstrap.compact import compact
 from ci.bootstrap.documents import policy_document
 from ci.bootstrap.model import Duty, RoleNeed, Setup, Statement
 from ci.bootstrap.operations import (
@@ -34,8 +36,8 @@ from ci.bootstrap.operations import (
     Reach,
     operations_of,
 )
-from ci.bootstrap.policies import statements_of
-from ci.bootstrap.resources import fill_resource
+from ci.bootstrap.policies import scope_of, statements_of
+from ci.bootstrap.resources import KEY, covers, fill_resource, resources_of
 from ci.bootstrap.scope import plan_setup
 from ci.project.load import load_project
 
@@ -68,6 +70,7 @@ RESOURCE_TYPES = {
     Kind.REPOSITORY: "repository",
     Kind.CODE_PIPELINE: "pipeline",
     Kind.CODE_ACTION: "action",
+    Kind.KEY: "key",
 }
 Calls = Mapping[Duty, list[Request]]
 
@@ -98,20 +101,22 @@ def role(setup: Setup, duty: Duty) -> RoleNeed:
     return next(each for each in (*setup.roles, *setup.functions) if each.duty is duty)
 
 
-def filled(statements: Iterable[Statement]) -> str:
-    """The policy as CloudFormation makes it of the template."""
-    document = policy_document(list(statements))
+def text(value: Any) -> str:
+    """An ARN as CloudFormation makes it of the template's."""
+    return fill_resource(
+        getattr(value, "text", value),
+        account=ACCOUNT,
+        region=REGION,
+        bucket=BUCKET,
+        prefix="sagemaker-gitops",
+        queue=QUEUE,
+        codepipeline="mlops",
+    ).replace(KEY, f"arn:aws:kms:{REGION}:{ACCOUNT}:key/any")
 
-    def text(value: Any) -> str:
-        return fill_resource(
-            getattr(value, "text", value),
-            account=ACCOUNT,
-            region=REGION,
-            bucket=BUCKET,
-            prefix="sagemaker-gitops",
-            queue=QUEUE,
-            codepipeline="mlops",
-        )
+
+def filled(statements: Iterable[Statement]) -> str:
+    """The policy as CloudFormation makes it of the template, with all that it may hold."""
+    document = policy_document([replace(each, when=None) for each in statements])
 
     for statement in document["Statement"]:  # type: ignore[attr-defined]
         statement["Resource"] = [text(each) for each in statement["Resource"]]
@@ -140,7 +145,15 @@ class Simulator:
 
 
 def simulator(stage: Stage, setup: Setup, duty: Duty) -> Simulator:
-    return Simulator(client(stage.endpoint, "iam"), filled(statements_of(role(setup, duty))))
+    return Simulator(
+        client(stage.endpoint, "iam"), filled(compact(statements_of(role(setup, duty))))
+    )
+
+
+def reaches(setup: Setup, duty: Duty, need: Need, resource: str) -> bool:
+    """Whether this very need is about the resource."""
+    allowed = resources_of(need.kind, scope_of(role(setup, duty), need.reach))
+    return any(covers(text(each), resource) for each in allowed)
 
 
 @pytest.mark.endpoint
@@ -168,13 +181,19 @@ def test_every_call_is_allowed_to_the_role_on_its_own_resource(
         for operation in (each for each in operations_of(duty) if each.name == request.name):
             for need in operation.needs:
                 for resource in resources_in(request, need.kind):
-                    looked_at.add(need)
+                    if reaches(setup, duty, need, resource):
+                        looked_at.add(need)
                     if not iam.allows(need, resource):
                         refused.add((need.action, resource))
     assert refused == set()
-    # Each need of the table was met by a resource that some call was about.
-    wanted = {need for each in operations_of(duty) for need in each.needs}
-    wanted = {need for need in wanted if need.kind not in OPTIONAL}
+    # Each need of the table was met by a resource some call was about, within the need's reach.
+    wanted = {
+        need
+        for each in operations_of(duty)
+        for need in each.needs
+        if need.kind not in OPTIONAL
+        and resources_of(need.kind, scope_of(role(setup, duty), need.reach))
+    }
     assert wanted - looked_at == set()
 
 
@@ -189,9 +208,47 @@ def test_a_pull_request_cannot_touch_production(stage: Stage, calls: Calls, setu
             for need in operation.needs:
                 if need.reach is not Reach.OWN or need.kind is Kind.ROLE:
                     continue
-                found = resources_in(request, need.kind)
-                reached |= {(need.action, each) for each in found if iam.allows(need, each)}
+                own = (
+                    each
+                    for each in resources_in(request, need.kind)
+                    if reaches(setup, Duty.MAIN, need, each)
+                )
+                reached |= {(need.action, each) for each in own if iam.allows(need, each)}
     assert reached == set()
+
+
+@pytest.mark.endpoint
+@pytest.mark.slow
+@pytest.mark.parametrize("duty", list(Duty))
+def test_fewer_characters_say_the_same(calls: Calls, setup: Setup, duty: Duty) -> None:
+    """Of all that any role called, on every resource that any of them named. Tags alone are of any
+    type: those of whatever is called alike may be read."""
+    narrow = statements_of(role(setup, duty))
+    fewer = compact(narrow)
+    asked = {
+        (need.action, arn)
+        for request in (each for made in calls.values() for each in made)
+        for operation in (each for each in OPERATIONS if each.name == request.name)
+        for need in operation.needs
+        for arn in resources_in(request, need.kind)
+    }
+
+    def allowed(statements: Iterable[Statement]) -> set[tuple[str, str]]:
+        patterns: dict[str, list[str]] = {}
+        for each in statements:
+            for action in each.actions:
+                patterns.setdefault(action, []).extend(map(text, each.resources))
+        return {
+            (action, arn)
+            for action, arn in asked
+            if any(covers(pattern, arn) for pattern in patterns.get(action, ()))
+        }
+
+    more = allowed(fewer) - allowed(narrow)
+    assert {action for action, _ in more} <= {"sagemaker:ListTags"}
+    assert all("-pr-" in arn for _, arn in more)
+    assert allowed(narrow) <= allowed(fewer)
+    assert asked - allowed(narrow)
 
 
 @pytest.mark.endpoint
@@ -208,7 +265,7 @@ def test_a_role_that_plans_reads_and_no_more(stage: Stage, calls: Calls, setup: 
                         iam.allows(need, each) for each in resources_in(request, need.kind)
                     ), need
     actions = {each for made in statements_of(role(setup, Duty.PLAN)) for each in made.actions}
-    verbs = ("Describe", "List", "Get")
+    verbs = ("Describe", "List", "Get", "Decrypt")
     assert all(each.partition(":")[2].startswith(verbs) for each in actions)
 
 

@@ -47,6 +47,7 @@ _MEMBERS: dict[Kind, tuple[tuple[str, str], ...]] = {
         ("pipelineName", "codepipeline:{place}:{value}"),
     ),
     Kind.CODE_ACTION: (("pipelineName", "codepipeline:{place}:{value}/Approve/Model"),),
+    Kind.KEY: (("Bucket", "kms:{place}:key/any"),),
     Kind.ROLE: (("RoleArn", "{value}"), ("Role", "{value}")),
 }
 # How the ARN of a kind reads: one call may be about any of several kinds (ListTags).

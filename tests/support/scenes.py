@@ -19,8 +19,9 @@ from typing import Any
 from ci.approval.manual_approval import PLACES, VARIABLE
 from ci.door.approving import follow_event
 from ci.local.lifecycle import Endpoint
+from support.acting import comment_event
 from support.codepipeline import BUCKET as ARTIFACTS
-from support.codepipeline import FakeCodePipeline, Pipeline, serve_codepipeline
+from support.codepipeline import ENVIRONMENT, FakeCodePipeline, Pipeline, serve_codepipeline
 from support.endpoint import client, running_endpoint
 from support.github import REPOSITORY, FakeGitHub, serve_github
 from support.github_job import aws_environ, pull_request_environ
@@ -148,6 +149,25 @@ class Stage:
         text = payload.read_text().replace("synchronize", action)
         payload.write_text(text.replace("0" * 40, base))
         return self.run("auto", *arguments, code=code, **event)
+
+    def order(self, number: int, text: str) -> list[Request]:
+        """The calls of a job on the default branch that obeys a comment on a pull request."""
+        self.scratch.git("checkout", "-q", "main")
+        self.recorder.take()
+        held = self.github.comments[self.github.add_comment(number, "anna", text)]
+        folder = self.scratch.root.parent / f"order-{number}"
+        environ = pull_request_environ(
+            folder,
+            number=number,
+            commit=self.scratch.git("rev-parse", "HEAD"),
+            forge=self.github.address,
+            aws=self.endpoint.address,
+        )
+        payload = Path(environ["GITHUB_EVENT_PATH"])
+        payload.write_text(json.dumps(comment_event(number, held)))
+        self.github.roles["anna"] = "write"
+        self.run("auto", "--poll", "0.1", **{**environ, "GITHUB_EVENT_NAME": "issue_comment"})
+        return self.recorder.take()
 
     def edit_function(self, name: str) -> None:
         """Somebody changes a function by hand: its code, and whose it is."""
@@ -279,9 +299,30 @@ def play_main(stage: Stage) -> list[Request]:
     stage.run("approve", package, "--from", "Rejected", code=None)
     stage.run("approvals", "sync", package, "--environment", "main", code=None)
     stage.run("approvals", "sync", "--since", "1h", "--environment", "main", code=None)
+    with serve_codepipeline(stage.endpoint.address) as service:
+        held = _waiting(stage, service, package)
+        told = {**ENVIRONMENT, PLACES: "mlops", "AWS_ENDPOINT_URL": service.address}
+        stage.run("approvals", "sync", package, "--environment", "main", code=None, **told)
+        assert held.decided["Approve", "Model"]["status"] == "Approved"
     stage.edit_function("quality-announce")
     stage.run("drift", "--environment", "main", "--fix", code=None)
-    return stage.recorder.take()
+    return [*stage.recorder.take(), *_play_orders(stage)]
+
+
+def _play_orders(stage: Stage, number: int = 30) -> list[Request]:
+    """What comments on a pull request order, obeyed with main's role: what the pull request's own
+    role does in between is left out."""
+    stage.shape(1.5)
+    commit = stage.scratch.commit("to be approved", branch=f"topic-{number}")
+    stage.github.add_pull(number, commit)
+    stage.pull_request(number, "--poll", "0.1")
+    approved = stage.order(number, f"/sagemaker approve --commit {commit}")
+    stage.scratch.git("checkout", "-q", f"topic-{number}")
+    stage.shape(1.4, script="import time; time.sleep(60)")
+    commit = stage.scratch.commit("to be stopped")
+    stage.github.add_pull(number, commit)
+    stage.pull_request(number, "--poll", "0.1", "--detach")
+    return approved + stage.order(number, "/sagemaker stop")
 
 
 def play_pull_request(stage: Stage, number: int = 31) -> list[Request]:
@@ -370,10 +411,7 @@ class _Function:
 
     def approve(self, package: str) -> None:
         """A decision on the package answers the approval; an answer decides on the package."""
-        held = self.service.pipelines.setdefault("mlops", Pipeline())
-        held.actions.append(_acted("Train", "Run", "Invoke", {VARIABLE: package}))
-        held.approvals["Approve", "Model"] = (_RUN, _RUN)
-        held.revisions[_RUN] = [self.stage.scratch.git("rev-parse", "HEAD")]
+        held = _waiting(self.stage, self.service, package)
         self._follow("aws.sagemaker", "SageMaker Model Package State Change", package)
         assert held.decided["Approve", "Model"]["status"] == "Approved"
         held.actions.append(_acted("Approve", "Model", "Approval", {}, "Failed"))
@@ -396,6 +434,15 @@ class _Function:
             )
         finally:
             self.stage.recorder.on = False
+
+
+def _waiting(stage: Stage, service: FakeCodePipeline, package: str) -> Pipeline:
+    """A CodePipeline that waits for a person to approve the package."""
+    held = service.pipelines.setdefault("mlops", Pipeline())
+    held.actions.append(_acted("Train", "Run", "Invoke", {VARIABLE: package}))
+    held.approvals["Approve", "Model"] = (_RUN, _RUN)
+    held.revisions[_RUN] = [stage.scratch.git("rev-parse", "HEAD")]
+    return held
 
 
 def _acted(
