@@ -89,7 +89,7 @@ def _running(facts: Facts) -> str:
         )
     else:
         head = "stopping" if execution.status is ExecutionStatus.STOPPING else "running"
-    words = [head, _count(ended, "step") + " ended"]
+    words = [head, *([_count(ended, "step") + " ended"] if ended else [])]
     if active:
         words.append(f"now in {_some(active)}")
     return _sentence(", ".join(words))
