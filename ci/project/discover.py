@@ -47,6 +47,8 @@ class Found:
     named: tuple[tuple[str, str], ...] = ()
 
 
+# File, function's name, and the function in its module.
+_Known = tuple[str, str, tuple[ast.Module, ast.FunctionDef]]
 # What a compile gives to whoever takes it (sagemaker_gitops_child.source).
 _GIVEN = frozenset(
     {
@@ -62,8 +64,9 @@ _GIVEN = frozenset(
 
 
 def discover_pipelines(root: Path) -> tuple[Found, ...]:
-    """Every module with a top-level `get_pipeline`, in the order of their paths, names unique.
-    Where there is none, the functions that return a pipeline of the SDK."""
+    """Every module with a top-level `get_pipeline`, in the order of their paths, names unique: of a
+    package's own and the one beside it that it wraps, the one that needs fewer arguments. Where
+    there is none, the functions that return a pipeline of the SDK."""
     files = sorted(_sources(root, ".py"))
     found = [(file, FUNCTION, _function(root, file, FUNCTION)) for file in files]
     if not any(function for _, _, function in found):
@@ -71,7 +74,7 @@ def discover_pipelines(root: Path) -> tuple[Found, ...]:
         unique = dict.fromkeys((file, name) for file, name in named if name is not None)
         found = [(file, name, _function(root, file, name)) for file, name in unique]
     known = [(file, name, function) for file, name, function in found if function is not None]
-    return tuple(_all(root, known))
+    return tuple(_all(root, _unwrapped(root, known)))
 
 
 def discover_builders(root: Path) -> tuple[Builder, ...]:
@@ -79,9 +82,21 @@ def discover_builders(root: Path) -> tuple[Builder, ...]:
     return find_builders(root, sorted(_sources(root, ".py", ".ipynb")))
 
 
-def _all(
-    root: Path, known: Sequence[tuple[str, str, tuple[ast.Module, ast.FunctionDef]]]
-) -> Iterator[Found]:
+def _unwrapped(root: Path, known: Sequence[_Known]) -> list[_Known]:
+    """Without what is the same pipeline as another: that of `__init__`, or that of the module
+    beside it which `__init__` imports."""
+    needed = {file: len(_needed(function)) for file, _, (_, function) in known}
+    left: set[str] = set()
+    for file in needed:
+        beside = {each for each in needed if Path(each).parent == Path(file).parent} - {file}
+        wrapped = beside & set(imported_files(root, file))
+        if Path(file).name == "__init__.py" and len(wrapped) == 1:
+            # The module on a tie: the pipeline is described there.
+            left.add(max(file, *wrapped, key=lambda each: (needed[each], each == file)))
+    return [each for each in known if each[0] not in left]
+
+
+def _all(root: Path, known: Sequence[_Known]) -> Iterator[Found]:
     taken: set[str] = set()
     files = [file for file, _, _ in known]
     for file, name, (tree, function) in known:
@@ -94,7 +109,7 @@ def _all(
             file=file,
             function=name,
             group=_group(function),
-            needed=tuple(each for each in _required(function) if each not in _GIVEN),
+            needed=_needed(function),
             metrics=tuple(_metrics(tree)),
             imports=tuple(_imports(root, file)),
             named=tuple(_named(function)),
@@ -149,6 +164,10 @@ def _unique(name: str, taken: set[str]) -> str:
         number += 1
         candidate = f"{name}-{number}"
     return candidate
+
+
+def _needed(function: ast.FunctionDef) -> tuple[str, ...]:
+    return tuple(each for each in _required(function) if each not in _GIVEN)
 
 
 def _required(function: ast.FunctionDef) -> Iterator[str]:

@@ -164,6 +164,31 @@ def test_nothing_found_is_told(tmp_path: Path) -> None:
     assert not (tmp_path / "sagemaker-gitops.yaml").exists()
 
 
+WRAPPER = "from .pipeline import get_pipeline as _made\ndef get_pipeline(region): return _made()\n"
+BESIDE = "def get_pipeline({}): ...\n"
+
+
+@pytest.mark.parametrize(
+    ("init", "beside", "taken"),
+    [
+        (WRAPPER, BESIDE.format("region, endpoint_name=None"), ["pipeline"]),
+        (WRAPPER, BESIDE.format("region, team"), ["__init__"]),
+        # Two pipelines: neither is the other's.
+        (BESIDE.format("region"), BESIDE.format("region"), ["__init__", "pipeline"]),
+    ],
+)
+def test_a_function_and_what_it_wraps_are_one_pipeline(
+    tmp_path: Path, init: str, beside: str, taken: list[str]
+) -> None:
+    folder = tmp_path / "pipelines" / "churn"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text(init)
+    (folder / "pipeline.py").write_text(beside)
+    found = discover_pipelines(tmp_path)
+    assert [each.file for each in found] == [f"pipelines/churn/{name}.py" for name in taken]
+    assert found[0].name == "churn"
+
+
 def test_names_are_unique_and_arguments_without_default_are_told(tmp_path: Path) -> None:
     for folder in ("a/churn", "b/churn", "c/ch urn"):
         (tmp_path / folder).mkdir(parents=True)
