@@ -90,6 +90,13 @@ def test_many_places_are_counted(tmp_path: Path) -> None:
     assert str(_nothing(tmp_path).where).splitlines()[-1] == "and 2 more"
 
 
+def test_code_as_deep_as_a_sum_of_many_terms_is_read(tmp_path: Path) -> None:
+    terms = " + ".join(["'x'"] * 1500)
+    write(tmp_path, "x.py", SDK + f"def make():\n    name = {terms}\n    return Pipeline(name)\n")
+    (found,) = find_builders(tmp_path, ["x.py"])
+    assert found.function == "make"
+
+
 @given(st.sampled_from(["cells", "x"]), st.recursive(st.none() | st.text(), st.lists))
 def test_no_notebook_breaks_the_search(
     tmp_path_factory: pytest.TempPathFactory, key: str, value: object
