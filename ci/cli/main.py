@@ -91,6 +91,9 @@ def _dispatch(argv: Sequence[str], shell: Shell, folder: Path | None) -> int:
         return int(shown.code or 0)
     if command is None:
         return int(ExitCode.OK)
+    for pair in getattr(arguments, "parameter", ()):
+        for secret in secrets_in(dict([pair.partition("=")[::2]])):
+            shell.learn(secret)
     named = arguments.project_file
     return command.run(
         arguments,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ci.cli.main import main
 from ci.cli.shell import Shell
 from ci.errors import ForgeError
 
@@ -41,6 +42,23 @@ def test_what_was_learned_is_shown_nowhere() -> None:
     assert "known-before" not in out.getvalue()
     assert TOKEN not in repr(later)
     assert later.hidden == ("known-before", TOKEN)
+
+
+@pytest.mark.parametrize(
+    ("argv", "environ"),
+    [
+        (["--parameter", "StoreToken=hunter2=more", "--parameter=StoreToken=x"], {}),
+        ([], {"SAGEMAKER_GITOPS_PARAMETERS": "Rate=1\nStoreToken=hunter2=more\n"}),
+    ],
+)
+def test_a_parameter_is_as_secret_as_its_name(
+    tmp_path: Path, argv: list[str], environ: dict[str, str]
+) -> None:
+    out = io.StringIO()
+    named = ["--project-file", "under-hunter2=more/x.yaml"]
+    assert main(["plan", *argv, *named], environ, stdout=out, stderr=out, cwd=tmp_path) == 2
+    assert "under-[redacted]" in out.getvalue()
+    assert "hunter2" not in out.getvalue()
 
 
 def test_learning_nothing_or_twice_changes_nothing() -> None:
