@@ -62,8 +62,8 @@ def bring_answer(
 ) -> tuple[Kept, ...]:
     """Set the packages of a pipeline execution as its manual approval was answered.
 
-    A package that was decided on otherwise by then stays as it is, and an error says so; the
-    others are set first.
+    One that is gone is left out. One that was decided on otherwise by then stays as it is, and an
+    error says so; the others are set first.
     """
     actions = service.actions(place.pipeline, execution)
     answer = read_answer(place, actions)
@@ -93,7 +93,11 @@ def _decide_all(
     problems: list[GitOpsError] = []
     for arn in named:
         try:
-            decided = decide(packages, _decision(packages, arn, answer, revisions, now=now))
+            held = packages.find(arn)
+            if held is None:
+                kept.append(Kept(package=arn, reason="it is gone"))
+                continue
+            decided = decide(packages, _decision(held, answer, revisions, now=now))
         except GitOpsError as error:
             problems.append(error)
         else:
@@ -104,15 +108,15 @@ def _decide_all(
 
 
 def _decision(
-    packages: Packages, arn: str, answer: Answered, revisions: Sequence[str], *, now: datetime
+    held: ModelPackage, answer: Answered, revisions: Sequence[str], *, now: datetime
 ) -> Decision:
     """Bound to the commit, where the pipeline has one source that is a repository."""
     commits = [each for each in map(known_commit, revisions) if each]
     reason = f"{answer.place}: {answer.reason}" if answer.reason else answer.place
     return Decision(
-        package=arn,
+        package=held.arn,
         approval=answer.approval,
-        expected=_expected(packages, arn, answer),
+        expected=_expected(held, answer),
         actor=answer.by,
         at=now,
         reason=reason,
@@ -120,12 +124,11 @@ def _decision(
     )
 
 
-def _expected(packages: Packages, arn: str, answer: Answered) -> ApprovalStatus:
+def _expected(held: ModelPackage, answer: Answered) -> ApprovalStatus:
     """A package that was registered Approved may still be rejected by the person who was asked;
     nothing else than a waiting one is approved."""
     if answer.approval is not ApprovalStatus.REJECTED:
         return ApprovalStatus.PENDING
-    held = packages.describe(arn)
     return ApprovalStatus.PENDING if f"{OWN}decision" in held.metadata else held.approval
 
 
@@ -135,7 +138,8 @@ def _reply(
     named = named_packages(service.actions(waiting.pipeline, waiting.execution))
     others = {}
     if package.arn in named:
-        others = {arn: packages.describe(arn).approval for arn in named if arn != package.arn}
+        found = {arn: packages.find(arn) for arn in named if arn != package.arn}
+        others = {arn: None if held is None else held.approval for arn, held in found.items()}
     return choose_reply(package, others, named=named)
 
 

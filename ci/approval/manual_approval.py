@@ -86,10 +86,10 @@ def named_packages(actions: Sequence[ActionRun]) -> tuple[str, ...]:
 
 
 def choose_reply(
-    package: ModelPackage, others: Mapping[str, ApprovalStatus], *, named: Sequence[str]
+    package: ModelPackage, others: Mapping[str, ApprovalStatus | None], *, named: Sequence[str]
 ) -> Reply:
     """What to answer for a package. `others` are the statuses of the further packages that the
-    pipeline execution named: one approval stands for all of them."""
+    pipeline execution named, None of one that is gone: one approval stands for all of them."""
     if not named:
         return Reply(meaning=Meaning.FOREIGN, text=UNNAMED)
     if package.arn not in named:
@@ -100,9 +100,10 @@ def choose_reply(
     rejected = [arn for arn, status in statuses.items() if status is ApprovalStatus.REJECTED]
     if rejected:
         return Reply(meaning=Meaning.REJECT, text=f"{rejected[0]} is Rejected")
-    waiting = [arn for arn, status in statuses.items() if status is ApprovalStatus.PENDING]
-    if waiting:
-        return Reply(meaning=Meaning.WAIT, text=f"{waiting[0]} awaits approval")
+    undecided = [arn for arn, status in statuses.items() if status is not ApprovalStatus.APPROVED]
+    if undecided:
+        state = "is gone" if statuses[undecided[0]] is None else "awaits approval"
+        return Reply(meaning=Meaning.WAIT, text=f"{undecided[0]} {state}")
     return Reply(meaning=Meaning.APPROVE, text=_told(package))
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from ci.approval.groups import is_own_group, pull_request_of
+from ci.delivery.evidence import registered_package
 from ci.errors import AwsError, UsageError
 from ci.execution.identity import ExecutionRecord, parse_description
 from ci.project.target import deployed_name, is_isolated
@@ -62,8 +63,7 @@ def read_origin(adapter: SageMaker, package: ModelPackage, execution: str) -> Or
     record = parse_description(snapshot.description)
     if record is None:
         return Unknown(reason="its execution was not started by sagemaker-gitops")
-    registered = [step.job for step in snapshot.steps if step.kind == "RegisterModel" and step.job]
-    if package.arn not in registered[-1:]:
+    if package.arn != registered_package(snapshot):
         return Unknown(reason=f"its execution {execution} did not register it last")
     return Origin(execution=execution, record=record)
 

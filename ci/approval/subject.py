@@ -44,12 +44,9 @@ class Foreign:
 def find_subject(session: Session, package_arn: str) -> Subject | Foreign:
     """The package with all that it is of."""
     adapter = session.adapter(region_of(package_arn) or "")
-    try:
-        package = adapter.packages.describe(package_arn)
-    except AwsError as error:
-        if error.code == "ValidationException":
-            return Foreign(package=package_arn, reason="it is gone")
-        raise
+    package = adapter.packages.find(package_arn)
+    if package is None:
+        return Foreign(package=package_arn, reason="it is gone")
     found = _subject(session, adapter, package)
     return Foreign(package=package_arn, reason=found) if isinstance(found, str) else found
 

@@ -129,7 +129,7 @@ class MetricReader:
 
     def _package_metrics(self) -> str:
         if self.package is None:
-            raise _NoDocumentError("no model package was registered")
+            raise _NoDocumentError("there is no model package of this execution")
         if self.package.metrics_uri is None:
             raise _NoDocumentError(f"model package v{self.package.version} has no ModelMetrics")
         return self.package.metrics_uri

@@ -36,6 +36,7 @@ def gather_facts(
     """Everything a verdict rests on. Reads only what a terminal execution can have."""
     if not execution.status.terminal:
         return Facts(execution=execution)
+    registered = registered_package(execution)
     package = fetch_package(adapter, execution)
     held, unknown = _champion(adapter, pipeline, execution, package)
     reader = MetricReader(
@@ -55,13 +56,20 @@ def gather_facts(
         package=package,
         champion=held,
         endpoint=fetch_endpoint(adapter, pipeline, package, waiting=waiting),
+        deleted=registered if package is None else None,
     )
 
 
-def fetch_package(adapter: SageMaker, execution: ExecutionSnapshot) -> ModelPackage | None:
-    """The model package that the execution registered; of several, the last."""
+def registered_package(execution: ExecutionSnapshot) -> str | None:
+    """The ARN of the model package that the execution registered; of several, the last."""
     registered = [s.job for s in execution.steps if s.kind == "RegisterModel" and s.job]
-    return adapter.packages.describe(registered[-1]) if registered else None
+    return registered[-1] if registered else None
+
+
+def fetch_package(adapter: SageMaker, execution: ExecutionSnapshot) -> ModelPackage | None:
+    """The model package that the execution registered; None as well where it is gone."""
+    registered = registered_package(execution)
+    return None if registered is None else adapter.packages.find(registered)
 
 
 def _champion(

@@ -38,15 +38,22 @@ def answer_approval(settings: Settings, world: World) -> Answer:
     kept = _bring(place, settings.execution, world)
     named = [each for each in kept if each.approval is not None]
     if not named:
-        raise ApprovalError(
-            "There is no answered manual approval before this action",
-            where=place.pipeline,
-            why=kept[0].reason if kept else None,
-            fix="Let this action come after the manual approval, in the same or a later stage.",
-        )
+        raise _undecided(place, kept)
     told = ", ".join(f"{each.package} is {each.approval}" for each in named)
     outputs = {"model-package-arn": named[0].package, "approval": str(named[0].approval)}
     return Success(summary=told, percent=100, variables=variables_of(outputs))
+
+
+def _undecided(place: Place, kept: Sequence[Kept]) -> ApprovalError:
+    gone = [each.package for each in kept if each.package]
+    if gone:
+        return ApprovalError("The model package that was to be decided on is gone", where=gone[0])
+    return ApprovalError(
+        "There is no answered manual approval before this action",
+        where=place.pipeline,
+        why=kept[0].reason if kept else None,
+        fix="Let this action come after the manual approval, in the same or a later stage.",
+    )
 
 
 def _one_place(text: str) -> Place:
@@ -93,12 +100,16 @@ def _on_action(detail: Mapping[str, Any], world: World) -> dict[str, object]:
 
 
 def _on_package(detail: Mapping[str, Any], world: World) -> dict[str, object]:
-    """A model package was approved or rejected."""
+    """A model package was approved or rejected; it may be gone by now."""
     arn = checked_package(detail.get("ModelPackageArn"), "ModelPackageArn")
     clients = world.clients()
     packages = Packages(clients)
+    held = packages.find(arn)
+    if held is None:
+        world.say(f"Ignored {arn}: it is gone")
+        return {"package": arn, "ignored": "it is gone"}
     # Its reason is repeated to CodePipeline.
-    package = world.redactor.value(packages.describe(arn))
+    package = world.redactor.value(held)
     places = _places(world)
     answered = answer_waiting(CodePipeline(clients), packages, package, places, world.say)
     return {"package": arn, "approval": package.approval.value, "answered": answered}

@@ -29,7 +29,8 @@ class Facts:
     `expected_group` is the model package group in which a package was wanted, None where the
     environment does not register. `champion` is the latest approved package from before the
     execution, or the one that the project file names. `endpoint` is None where nothing was to be
-    deployed. `unread` says what kept this program from reading the rest: then nothing but the
+    deployed. `deleted` is the ARN of the package that the execution registered, where it is gone
+    since. `unread` says what kept this program from reading the rest: then nothing but the
     execution is known.
     """
 
@@ -40,6 +41,7 @@ class Facts:
     package: ModelPackage | None = None
     champion: ModelPackage | None = None
     endpoint: EndpointFact | None = None
+    deleted: str | None = None
     unread: str | None = None
 
     @property

@@ -154,6 +154,8 @@ def _judge(facts: Facts) -> tuple[Outcome, list[str]]:
 
 
 def _judge_without_package(facts: Facts) -> tuple[Outcome, list[str]]:
+    if facts.deleted is not None:
+        return Outcome.UNVERIFIED, [_left_behind(facts)]
     if facts.expected_group is not None:
         words = f"nothing was registered in {facts.expected_group}"
         skipped = [step.name for step in else_branches(facts.execution)]
@@ -284,6 +286,8 @@ def _first_failure(facts: Facts) -> str:
 def _left_behind(facts: Facts) -> str:
     """What the execution did to registry and endpoint, as it was read back."""
     package, endpoint = facts.package, facts.endpoint
+    if facts.deleted is not None:
+        return f"{_version_of(facts.deleted)} was registered, and has been deleted since"
     if package is None and _may_have_deployed(facts):
         return "nothing was registered"
     if package is None:

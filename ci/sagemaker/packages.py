@@ -23,6 +23,15 @@ class Packages:
         )
         return parse_package(answer)
 
+    def find(self, arn: str) -> ModelPackage | None:
+        """None where it is gone."""
+        try:
+            return self.describe(arn)
+        except AwsError as error:
+            if is_gone(error):
+                return None
+            raise
+
     def in_group(
         self,
         group: str,

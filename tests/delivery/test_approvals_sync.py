@@ -178,6 +178,27 @@ def test_what_is_not_this_projects_is_left_alone_with_words(lab: ApprovalLab) ->
     assert "not the ARN" in odd.err
 
 
+def test_a_package_that_was_deleted_since_is_told(lab: ApprovalLab) -> None:
+    lab.merged("deleted", 31)
+    package = lab.deploy()
+    held = lab.sagemaker.describe_model_package(ModelPackageName=package)
+    execution = held["CustomerMetadataProperties"]["sagemaker-gitops:execution"]
+    lab.sagemaker.delete_model_package(ModelPackageName=package)
+    told = f"quality v{package.rpartition('/')[2]} was registered, and has been deleted since"
+    attached = lab.run("attach", execution, "--json", *QUICK)
+    assert attached.code == 1, attached.err
+    assert attached.report["verdict"]["outcome"] == "unverified"
+    assert told in attached.report["verdict"]["sentence"]
+    assert told in lab.github.bodies(31)[0]
+    shown = lab.run("report", execution)
+    assert shown.code == 0, shown.err
+    assert told in " ".join(shown.out.split())
+    assert "is gone" in foreign(lab, package)
+    heard = lab.run("auto", environ=built(lab, package))
+    assert heard.code == 0, heard.err
+    assert f"Ignored {package}: it is gone" in heard.out
+
+
 def built(lab: ApprovalLab, package: str) -> dict[str, str]:
     """A build that a rule started for an event about the package."""
     return {

@@ -257,6 +257,23 @@ def test_a_rejection_and_an_answer_nobody_gave(world: World) -> None:
 
 
 @pytest.mark.endpoint
+def test_a_package_that_is_gone_is_ignored_and_not_tried_again(world: World) -> None:
+    execution, package = world.register()
+    world.answered(execution, "Succeeded", by=ALICE)
+    world.sagemaker.delete_model_package(ModelPackageName=package)
+    assert world.follow(package_event(package)) == {"package": package, "ignored": "it is gone"}
+    assert world.stage.said[-1] == f"Ignored {package}: it is gone"
+    [kept] = world.follow(action_event(execution))["packages"]
+    assert kept == {"package": package, "approval": None, "reason": "it is gone"}
+    given = {"command": "approve", "pipeline": "mlops", "execution": execution}
+    job = world.service.start(given, inputs={})
+    world.stage.invoke(job)
+    assert job.answer is not None
+    assert job.answer[0] == "PutJobFailureResult"
+    assert "is gone" in str(job.answer[1])
+
+
+@pytest.mark.endpoint
 def test_an_event_about_something_else_changes_nothing(world: World) -> None:
     execution, package = world.register()
     world.answered(execution, "Succeeded", by=ALICE)
@@ -347,12 +364,13 @@ def test_one_approval_stands_for_all_models_of_an_execution() -> None:
     ours, other = package("quality", "Approved"), package("other", "PendingManualApproval")
     both = (ours.arn, other.arn)
 
-    def meaning(first: ModelPackage, status: ApprovalStatus) -> Meaning:
+    def meaning(first: ModelPackage, status: ApprovalStatus | None) -> Meaning:
         return choose_reply(first, {other.arn: status}, named=both).meaning
 
     assert meaning(ours, ApprovalStatus.PENDING) is Meaning.WAIT
     assert meaning(ours, ApprovalStatus.APPROVED) is Meaning.APPROVE
     assert meaning(ours, ApprovalStatus.REJECTED) is Meaning.REJECT
+    assert meaning(ours, None) is Meaning.WAIT  # it is gone
     pending = package("quality", "PendingManualApproval")
     assert meaning(pending, ApprovalStatus.APPROVED) is Meaning.WAIT
     assert meaning(package("quality", "Rejected"), ApprovalStatus.APPROVED) is Meaning.REJECT

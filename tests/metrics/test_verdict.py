@@ -111,6 +111,15 @@ def test_else_branch_that_registers_nothing() -> None:
     assert exit_code(verdict, require_approval=False) is ExitCode.FAILED
 
 
+@pytest.mark.parametrize("status", [ExecutionStatus.SUCCEEDED, ExecutionStatus.FAILED])
+def test_a_package_that_was_deleted_since_is_told(status: ExecutionStatus) -> None:
+    ended = replace(GOOD.execution, status=status)
+    verdict = decide(package=None, endpoint=None, execution=ended, deleted=package().arn)
+    assert verdict.sentence.endswith("abalone v13 was registered, and has been deleted since")
+    assert "nothing was registered" not in verdict.sentence
+    assert exit_code(verdict, require_approval=False) is ExitCode.FAILED
+
+
 def test_registering_nothing_is_fine_where_nothing_was_wanted() -> None:
     verdict = decide(package=None, endpoint=None, expected_group=None)
     assert verdict.outcome is Outcome.SUCCEEDED
