@@ -47,6 +47,21 @@ def asks_for_more(environment: Environment, package: ModelPackage) -> bool:
             assert_never(package.approval)
 
 
+def describe_expected(environment: Environment, package: ModelPackage, endpoint: str | None) -> str:
+    """What is to follow from the package's status, as far as the project file tells."""
+    if not asks_for_more(environment, package):
+        return f"nothing else follows in {environment.name}"
+    asked = _asked(environment, package)
+    if endpoint is None:
+        return f"{asked}, but the project file names no endpoint of {environment.name}"
+    if package.approval is ApprovalStatus.APPROVED:
+        return f"the endpoint {endpoint} will serve it ({asked}), unless a newer one is approved"
+    return (
+        f"the endpoint {endpoint} will go back to the last approved model ({asked}), if it serves"
+        " this one"
+    )
+
+
 def choose_consequence(
     environment: Environment,
     package: ModelPackage,

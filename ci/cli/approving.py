@@ -11,6 +11,8 @@ from ci.cli.shell import Shell
 from ci.errors import ExitCode, GitOpsError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from ci.approval.approvals import Aftermath
     from ci.approval.subject import Foreign, Subject
     from ci.cli.reporting import Reporter
@@ -42,20 +44,47 @@ class Settled:
 
 
 def carry_out(
-    arguments: argparse.Namespace, shell: Shell, session: "Session", decision: "Decision"
+    arguments: argparse.Namespace,
+    shell: Shell,
+    session: "Session",
+    decision: "Decision",
+    *,
+    ask: "Callable[[Sequence[str]], None]" = lambda _: None,
 ) -> int:
     """Decide, then do what follows: the environment's policy, the report, the comment. Nothing is
-    written to a package that is not this project's."""
+    written to a package that is not this project's. `ask` is shown what will be done, a line each,
+    and may raise."""
     from ci.approval.subject import Foreign
     from ci.registry.decisions import decide
 
     subject = own_subject(session, decision.package)
     if isinstance(subject, Foreign):
         raise refused(subject)
-    package = decide(subject.adapter.packages, decision)
+    package = decide(
+        subject.adapter.packages,
+        decision,
+        confirm=lambda held: ask(_doing(replace(subject, package=held), decision.approval)),
+    )
     shell.say(f"{package.group} v{package.version}: {package.approval_description}")
     settled = settle_subject(arguments, shell, replace(subject, package=package))
     return conclude_one(shell, overtaken(settled, decision.approval))
+
+
+def _doing(subject: "Subject", approval: "ApprovalStatus") -> list[str]:
+    """What a decision does to the package, and what follows."""
+    from ci.approval.consequence import describe_expected
+
+    held, target = subject.package, subject.job.target
+    changes = f"will be {approval}; it is {held.approval}"
+    if held.approval is approval:
+        changes = f"is {approval} already"
+    place = f"{target.pipeline.name} in {target.environment.name}"
+    commit = subject.job.identity.commit[:12]
+    wanted = replace(held, approval=approval)
+    return [
+        f"{held.group} v{held.version} of {place} (commit {commit}) {changes}",
+        describe_expected(target.environment, wanted, target.pipeline.endpoint),
+    ]
 
 
 def own_subject(session: "Session", package: str) -> "Subject | Foreign":

@@ -2,11 +2,13 @@
 
 import argparse
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
+from ci.cli.confirming import add_confirmation_option, confirm
 from ci.cli.options import add_follow_options, add_place_options, settle_commit, settle_session
 from ci.cli.shell import Shell
-from ci.errors import AwsError, ForgeError, GitOpsError, UsageError
+from ci.errors import AwsError, ForgeError, GitOpsError, TriggerError, UsageError
 
 if TYPE_CHECKING:
     from ci.approval.reported import Reported
@@ -36,6 +38,7 @@ def add_decision_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("PendingManualApproval", "Approved", "Rejected"),
         help="the status the package must have; any other changes nothing",
     )
+    add_confirmation_option(parser)
     add_place_options(parser)
     add_follow_options(parser)
 
@@ -60,20 +63,24 @@ def decide_on_package(
         pull_request=session.trigger.pull_request,
         commit=arguments.commit,
     )
-    return carry_out(arguments, shell, session, decision)
+    ask = partial(confirm, arguments, shell)
+    return carry_out(arguments, shell, session, decision, ask=ask)
 
 
 def _settle_arn(
     arguments: argparse.Namespace, shell: Shell, session: "Session", approval: "ApprovalStatus"
 ) -> str:
+    from ci.trigger.values import checked_package
+
     named = arguments.package
     if named is not None and named not in session.project.pipelines:
-        if ":model-package/" not in named:
+        try:
+            return checked_package(named, "the argument")
+        except TriggerError:
             raise UsageError(
                 f"{named!r} is not the ARN of a model package, nor a pipeline's name",
                 fix="The report of the execution names it.",
-            )
-        return str(named)
+            ) from None
     return _find(arguments, shell, session, approval)
 
 

@@ -4,7 +4,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from ci.cli.confirming import add_confirmation_option, confirm
-from ci.cli.options import add_place_options, settle_session
+from ci.cli.options import add_place_options, settle_pipeline, settle_session
 from ci.cli.shell import Shell
 from ci.errors import ExitCode
 
@@ -18,7 +18,9 @@ DEFAULT_ALIAS = "production"
 
 
 def add_move_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("pipeline", metavar="PIPELINE", help="its name in the project file")
+    parser.add_argument(
+        "pipeline", nargs="?", metavar="PIPELINE", help="default: the project's only pipeline"
+    )
     parser.add_argument(
         "--to", metavar="VERSION|COMMIT", help="a version's number, or 7 digits of a commit"
     )
@@ -33,7 +35,7 @@ def move(arguments: argparse.Namespace, shell: Shell, decide: "Callable[..., Mov
 
     arguments.environment = arguments.environment or MAIN
     session = settle_session(arguments, shell)
-    target = session.target(arguments.pipeline)
+    target = session.target(settle_pipeline(arguments.pipeline, session.project))
     adapter = session.adapter(target.region)
     deployed = require_pipeline(adapter, target.pipeline_name)
     decided = decide(adapter, deployed.name, to=arguments.to, alias=arguments.alias)

@@ -191,6 +191,18 @@ def settle_pipelines(arguments: argparse.Namespace, project: "Project") -> list[
     return [pipeline.name for pipeline in select_pipelines(project, names)]
 
 
+def settle_pipeline(named: str | None, project: "Project") -> str:
+    """The one that is named, or the only one. UsageError where several could be meant."""
+    from ci.project.select import select_pipelines
+
+    chosen = [pipeline.name for pipeline in select_pipelines(project, [named] if named else [])]
+    if len(chosen) > 1:
+        raise UsageError(
+            "the project has several pipelines", fix=f"name one of them: {' | '.join(chosen)}"
+        )
+    return chosen[0]
+
+
 def settle_commit(text: str | None, shell: Shell) -> str | None:
     """A commit's hash, or at least 7 digits of it. Whatever else names one, git resolves; digits
     are never asked of git, where a branch may have them as its name."""

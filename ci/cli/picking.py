@@ -11,10 +11,11 @@ from ci.cli.options import (
     names_itself,
     settle_commit,
     settle_deadline,
+    settle_pipeline,
     settle_session,
 )
 from ci.cli.shell import Shell
-from ci.errors import UsageError
+from ci.errors import AwsError, UsageError
 
 if TYPE_CHECKING:
     from ci.cli.reporting import Reporter
@@ -56,10 +57,29 @@ def _refuse_other_arn(named: str | None) -> None:
         )
 
 
+def _pick_up_named(session: "Session", arn: str) -> "tuple[Session, str, Job]":
+    """One that is not there was named wrongly; nothing was refused."""
+    from ci.delivery.pickup import pick_up
+    from ci.sagemaker.retry import is_gone
+
+    try:
+        picked, job = pick_up(session, session.adapter(arn.split(":")[3]), arn)
+    except AwsError as error:
+        if not is_gone(error):
+            raise
+        raise UsageError(
+            "there is no such execution",
+            where=arn,
+            why="Its pipeline was deleted, and its executions with it; or a part of the ARN is"
+            " wrong.",
+            fix=error.fix,
+        ) from error
+    return picked, arn, job
+
+
 def settle_execution(arguments: argparse.Namespace, shell: Shell) -> "tuple[Session, str, Job]":
     """The session as the execution's own commit has it, the ARN, and the job it is of."""
     from ci.delivery.pickup import find_arn, pick_up
-    from ci.project.select import select_pipelines
 
     settle_deadline(arguments.deadline)  # a bad one is told before anything is looked up
     _refuse_other_arn(arguments.execution)
@@ -67,14 +87,8 @@ def settle_execution(arguments: argparse.Namespace, shell: Shell) -> "tuple[Sess
     session = settle_session(arguments, shell, anywhere=names_itself(arguments))
     named = arguments.execution
     if named is not None and named.startswith("arn:"):
-        region = named.split(":")[3]
-        found = pick_up(session, session.adapter(region), named)
-        return found[0], named, found[1]
-    chosen = select_pipelines(session.project, [named] if named else [])
-    if len(chosen) > 1:
-        names = " | ".join(pipeline.name for pipeline in chosen)
-        raise UsageError("the project has several pipelines", fix=f"name one of them: {names}")
-    target = session.target(chosen[0].name)
+        return _pick_up_named(session, named)
+    target = session.target(settle_pipeline(named, session.project))
     adapter = session.adapter(target.region)
     arn = find_arn(session, adapter, target, arguments.commit)
     shell.say(f"Found {arn}")

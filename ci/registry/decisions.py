@@ -8,7 +8,7 @@ changed and the reader is told. A rejection of an older one stands: it may be th
 and the other reads that back.)
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -70,8 +70,14 @@ class Decided:
     place: str | None = None
 
 
-def decide(packages: Packages, decision: Decision) -> ModelPackage:
-    """Approve or reject; the package as read back. Doing it twice is doing it once.
+def decide(
+    packages: Packages,
+    decision: Decision,
+    *,
+    confirm: Callable[[ModelPackage], None] = lambda _: None,
+) -> ModelPackage:
+    """Approve or reject; the package as read back. Doing it twice is doing it once. `confirm` is
+    shown the package once nothing speaks against it, before anything is changed, and may raise.
 
     Raises ApprovalError where the package is not the one that was decided on (see above), or
     did not complete.
@@ -79,7 +85,8 @@ def decide(packages: Packages, decision: Decision) -> ModelPackage:
     held = _fitting(packages, decision)
     if decision.approval is ApprovalStatus.APPROVED is not held.approval:
         _refuse_superseded(packages, held)
-        held = _fitting(packages, decision)  # looking at newer ones takes its time
+    confirm(held)
+    held = _fitting(packages, decision)  # looking at newer ones, and an answer, take their time
     if held.approval is decision.approval:
         return held
     text = approval_text(decision)

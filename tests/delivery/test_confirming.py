@@ -92,3 +92,37 @@ def test_drift_and_cleanup_ask_before_they_change_anything(two_versions: Scratch
     code, shown = at_terminal(two_versions, *clean, answers=("y\n",))
     assert code == 0
     assert "Deleted pipeline quality-pr-5" in shown
+
+
+def test_a_decision_on_a_model_is_shown_before_it_is_made(two_versions: Scratch) -> None:
+    """The package, its status, its commit, and what follows by the project file."""
+    project = two_versions.root / "sagemaker-gitops.yaml"
+    kept = project.read_text()
+    policy = "  main:\n    endpoint: quality\n    on_approved: deploy\n    on_rejected: rollback\n"
+    project.write_text(kept.replace("  main: {parameters: {Approval: Approved}}\n", policy))
+    commit = two_versions.commit("models wait")
+    try:
+        done = two_versions.deploy("--json", "--poll", "0.1")
+        assert done.code == 0, done.err
+        package = done.report["model_package"]["arn"]
+        name = f"quality v{package.rpartition('/')[2]} of quality in main (commit {commit[:12]})"
+        approve = ("approve", package, "--local")
+        code, shown = at_terminal(two_versions, *approve, answers=("n\n",))
+        assert code == 130
+        assert f"{name} will be Approved; it is PendingManualApproval" in shown
+        assert "the endpoint quality will serve it (on_approved: deploy), unless" in shown
+        assert status_of(two_versions, package) == "PendingManualApproval"
+        code, shown = at_terminal(two_versions, *approve, "--from", "Rejected")
+        assert (code, "Go on?" in shown) == (5, False), "what is refused is not asked"
+        reject = ("reject", package, "--local", "--poll", "0.1")
+        code, shown = at_terminal(two_versions, *reject, answers=("y\n",))
+        assert code == 0, shown
+        assert "will go back to the last approved model (on_rejected: rollback), if" in shown
+        assert status_of(two_versions, package) == "Rejected"
+    finally:
+        project.write_text(kept)
+
+
+def status_of(scratch: Scratch, package: str) -> str:
+    found = sagemaker(scratch).describe_model_package(ModelPackageName=package)
+    return str(found["ModelApprovalStatus"])

@@ -112,8 +112,10 @@ def test_what_may_not_be_read_is_told_and_the_rest_shown(
     assert through("http://127.0.0.1:9", scratch).code == 6
 
 
-def test_what_is_not_there_is_told_with_what_to_look_at(scratch: Scratch) -> None:
+@pytest.mark.parametrize("command", ["attach", "report", "stop"])
+def test_what_is_not_there_is_told_with_what_to_look_at(scratch: Scratch, command: str) -> None:
     arn = "arn:aws:sagemaker:us-east-1:000000000000:pipeline/quality/execution/nobody"
-    done = scratch.run("attach", arn, "--local")
-    assert done.code == 6
+    done = scratch.run(command, arn, "--local")
+    assert done.code == 2
+    assert "there is no such execution" in done.err
     assert "Check the name, the region, and the account" in done.err

@@ -93,7 +93,8 @@ def test_promote_and_back(scratch: Scratch, commits: list[str]) -> None:
     assert again.code == 0
     assert again.document["moved"] is False
 
-    back = run(scratch, "rollback")
+    # The project's only pipeline needs no name.
+    back = scratch.run("rollback", "--local", "--json")
     assert back.code == 0, back.err
     assert (back.document["from"]["version"], back.document["to"]["version"]) == (3, 2)
     assert at(scratch) == [2]
