@@ -13,8 +13,9 @@ from ci.errors import UsageError
 from ci.execution.find import find_executions, record_of
 from ci.execution.identity import ExecutionRecord, Identity
 from ci.project.model import Target
+from ci.project.target import in_region
 from ci.sagemaker.adapter import SageMaker
-from ci.sagemaker.arn import pipeline_of
+from ci.sagemaker.arn import pipeline_of, region_of
 from ci.session.job import Job
 from ci.session.session import Session
 from ci.trigger.model import Event
@@ -56,7 +57,7 @@ def pick_up(session: Session, adapter: SageMaker, arn: str) -> tuple[Session, Jo
             where=arn,
             why="neither its description nor the label of its pipeline's version names one",
         )
-    session = _as_recorded(session, record)
+    session = _as_recorded(session, record, region_of(arn))
     target = _explain(session, pipeline_of(arn), arn)
     body = adapter.executions.definition(arn)
     definition = parse_definition(body, where=arn)
@@ -82,7 +83,7 @@ def pick_up(session: Session, adapter: SageMaker, arn: str) -> tuple[Session, Jo
     return session, job
 
 
-def _as_recorded(session: Session, record: ExecutionRecord) -> Session:
+def _as_recorded(session: Session, record: ExecutionRecord, region: str | None) -> Session:
     trigger = replace(
         session.trigger,
         event=Event.MANUAL if record.pull_request is None else Event.PULL_REQUEST,
@@ -95,7 +96,9 @@ def _as_recorded(session: Session, record: ExecutionRecord) -> Session:
     )
     environments = session.project.environments
     name = record.environment if record.environment in environments else session.environment
-    return replace(session, trigger=trigger, environment=name)
+    # It may have been started with `--region`, or before the project file named another.
+    project = in_region(session.project, region)
+    return replace(session, project=project, trigger=trigger, environment=name)
 
 
 def _explain(session: Session, pipeline_name: str, arn: str) -> Target:
