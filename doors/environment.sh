@@ -18,15 +18,17 @@ fail() {
 command -v git >/dev/null || fail "git is missing. Install it before this step: apt-get install -y git"
 
 # The first Python that is new enough; its own folder need not come first on PATH.
-python=
+ask='import sys; print("%d.%d.%d" % sys.version_info[:3]); sys.exit(sys.version_info < (3, 11))'
+python='' older=''
 for candidate in "${SAGEMAKER_GITOPS_RUNTIME:-}" python3 python3.14 python3.13 python3.12 python3.11 python; do
   [ -n "$candidate" ] || continue
-  if "$candidate" -I -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+  if version=$("$candidate" -I -c "$ask" 2>/dev/null); then
     python=$candidate
     break
   fi
+  [ -n "$older" ] || older=${version:+: $candidate is $version}
 done
-[ -n "$python" ] || fail "Python 3.11 or newer is missing. Install it before this step: actions/setup-python, or apt-get install -y python3 python3-venv"
+[ -n "$python" ] || fail "Python 3.11 or newer is missing$older. Install it before this step: actions/setup-python, or apt-get install -y python3 python3-venv"
 
 mkdir -p "$folder" || fail "the environment's folder cannot be made: $folder"
 folder=$(cd "$folder" && pwd)

@@ -170,15 +170,22 @@ def test_a_container_without_bash_is_told_by_the_step_itself(tmp_path: Path) -> 
     assert "git is missing" in done.stderr
 
 
-def test_an_old_python_is_told(tmp_path: Path) -> None:
-    path = only(tmp_path, "git")
+def test_an_old_python_is_told_with_its_version(tmp_path: Path) -> None:
+    path = only(tmp_path, "git", "bash")
+    script = "import sys; sys.version_info = (3, 9, 18, 'final', 0); exec(sys.argv[1])"
     old = Path(path) / "python3"
-    old.write_text("#!/bin/sh\nexit 1\n")
-    old.chmod(0o755)
+    old.write_text(
+        f'#!{shutil.which("bash")}\nexec {sys.executable} -I -c "{script}" "${{@: -1}}"\n'
+    )
+    broken = Path(path) / "python3.11"
+    broken.write_text("#!/bin/sh\nexit 127\n")
+    for file in (old, broken):
+        file.chmod(0o755)
     done = environment(tmp_path, path)
     assert done.returncode == 2
-    assert "Python 3.11 or newer is missing" in done.stderr
+    assert "Python 3.11 or newer is missing: python3 is 3.9.18. Install it" in done.stderr
     assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 2
 
 
 @pytest.mark.slow
