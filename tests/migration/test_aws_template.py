@@ -50,13 +50,14 @@ def test_a_repository_of_awss_template_runs_without_an_edit(repository: Scratch)
 
     up = repository.run("local", "up", "--json", "--image", f"*={model_environment()}")
     exports = repository.run("local", "env")
+    names = "$AWS_ENDPOINT_URL $AWS_REGION $AWS_SECRET_ACCESS_KEY"
     shown = subprocess.run(
-        ["sh", "-c", 'eval "$1"; echo "$AWS_ENDPOINT_URL $AWS_REGION"', "sh", exports.out],
+        ["sh", "-c", f'eval "$1"; echo "{names}"', "sh", exports.out],
         check=True,
         capture_output=True,
         text=True,
     )
-    assert shown.stdout == f"{up.document['address']} us-east-1\n"
+    assert shown.stdout == f"{up.document['address']} us-east-1 local\n"
     s3 = client(up.document["address"], "s3")
     s3.create_bucket(Bucket="wine-data-us-east-1")
     s3.put_object(Bucket="wine-data-us-east-1", Key="dataset/wine.csv", Body=wine_data())

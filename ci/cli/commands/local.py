@@ -97,8 +97,9 @@ def _env(_: argparse.Namespace, shell: Shell) -> int:
     if endpoint is None:
         raise LocalError("no local endpoint is running", fix="sagemaker-gitops local up")
     variables = client_environment(endpoint.address, endpoint.region)
-    for name, value in variables.items():
-        shell.show(f"export {name}={shlex.quote(value)}")
+    if not shell.json:
+        # As they are, for a shell: the secret key of the endpoint is nobody's secret.
+        shell.stdout.writelines(f"export {n}={shlex.quote(v)}\n" for n, v in variables.items())
     shell.emit(variables)
     return ExitCode.OK
 
