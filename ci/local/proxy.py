@@ -1,17 +1,20 @@
 """Hands a request on to the emulator and its answer back, as bytes, without holding either.
 
-One thing is added on the way: SSE-KMS without a key id means the account's default key for S3, on
-AWS as in the SDK's own uploads, and the emulator wants it named.
+Two things change on the way. SSE-KMS without a key id means the account's default key for S3, on
+AWS as in the SDK's own uploads, and the emulator wants it named. And a Lambda function's ARN is
+that of the endpoint's one account: modules name functions by the account of their role.
 """
 
 import asyncio
 import logging
+import re
 
 import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
+from ci.local.context import ACCOUNT
 from ci.local.emulator import Emulator
 
 _LOG = logging.getLogger("ci.local")
@@ -31,6 +34,12 @@ _HOP_BY_HOP = frozenset(
 _BODILESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 _ENCRYPTION = "x-amz-server-side-encryption"
 _KEY_ID = "x-amz-server-side-encryption-aws-kms-key-id"
+# In a path, and so with its colons as they are or quoted.
+_FUNCTION = re.compile(
+    r"^(/[0-9-]{10}/functions/arn(?::|%3A)[a-z-]+(?::|%3A)lambda"
+    r"(?::|%3A)[a-z0-9-]+(?::|%3A))[0-9]{12}(?=:|%3A)",
+    re.IGNORECASE,
+)
 _START_SECONDS = 60.0
 _UNAVAILABLE = (
     b'<?xml version="1.0" encoding="UTF-8"?><Error><Code>ServiceUnavailable</Code><Message>The'
@@ -67,7 +76,8 @@ class Proxy:
         headers = _passed_on(request.headers)
         if headers.get(_ENCRYPTION) == "aws:kms":
             headers.setdefault(_KEY_ID, self._default_key)
-        url = URL(self._emulator.address + request.raw_path, encoded=True)
+        path = _FUNCTION.sub(rf"\g<1>{ACCOUNT}", request.raw_path)
+        url = URL(self._emulator.address + path, encoded=True)
         try:
             async with self._session.request(
                 request.method,

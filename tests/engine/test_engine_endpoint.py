@@ -135,6 +135,15 @@ def test_a_lambda_that_returns_something_else(aws: Aws, output: dict[str, str], 
     assert why in steps["Call"]["FailureReason"]
 
 
+def test_a_lambda_of_the_account_that_the_role_is_of(aws: Aws) -> None:
+    """A module names functions by the account of its role, which need not be the endpoint's."""
+    step = _lambda(aws, "Call", "x", [{"OutputName": "text", "OutputType": "String"}])
+    step["FunctionArn"] = step["FunctionArn"].replace("000000000000", "123456789012")
+    status, steps = aws.run("lambda-account", [step])
+    assert status == "Succeeded", steps["Call"].get("FailureReason")
+    assert steps["Call"]["Metadata"]["Lambda"]["Arn"] == step["FunctionArn"]
+
+
 def test_a_lambda_that_does_not_exist(aws: Aws) -> None:
     step = _lambda(aws, "Call", "x", [])
     step["FunctionArn"] = step["FunctionArn"].replace("deploy", "missing")
