@@ -79,8 +79,11 @@ class Executions:
         """Newest first, page after page as they are taken."""
         return self._summaries(self._clients.once, pipeline_name, None)
 
-    def poll_execution(self, arn: str) -> ExecutionSnapshot:
+    def execution(self, arn: str) -> ExecutionSnapshot:
         """The execution without its steps."""
+        return parse_execution(self._describe(self._clients, arn), ())
+
+    def poll_execution(self, arn: str) -> ExecutionSnapshot:
         return parse_execution(self._describe(self._clients.once, arn), ())
 
     def renew(self) -> None:

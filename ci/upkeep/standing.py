@@ -49,7 +49,8 @@ class Ran:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """`deployed` None: there is no such pipeline. `versions` are the newest, with whatever aliases
-    they hold. `unread` tells what the role may not see, and what was refused."""
+    they hold. `unread` tells what the role may not see, `reach` are the options that bring another
+    command here."""
 
     target: Target
     deployed: DeployedPipeline | None
@@ -59,6 +60,7 @@ class Standing:
     waiting: tuple[ModelPackage, ...] = ()
     endpoint: Endpoint | None = None
     unread: tuple[str, ...] = ()
+    reach: tuple[str, ...] = ()
 
     @property
     def commit(self) -> str | None:
@@ -94,7 +96,7 @@ class _Reader:
         if not summary.status.terminal:
             return ran
         found = self.part(
-            "how long it took", lambda: self.adapter.executions.poll_execution(summary.arn), None
+            "how long it took", lambda: self.adapter.executions.execution(summary.arn), None
         )
         return replace(ran, ended=None if found is None else found.modified)
 
@@ -159,4 +161,5 @@ def read_standing(session: Session, pipeline: str, *, executions: int) -> Standi
         if endpoint is None
         else reader.part("endpoint", lambda: adapter.packages.endpoint(endpoint), None),
         unread=tuple(dict.fromkeys(reader.unread)),
+        reach=session.reach,
     )

@@ -7,17 +7,29 @@ from typing import Any
 from ci.execution.words import format_duration
 from ci.registry.packages import read_provenance
 from ci.sagemaker.model import ModelPackage
-from ci.text.clean import output_line
+from ci.text.clean import clean, cut, output_line
+from ci.text.wrap import wrap_line
 from ci.upkeep.standing import Ran, Standing
 from ci.upkeep.versions import commit_of
 
 _SHORT = 12  # digits of a commit
+_REASON = 160  # of a failure: its report holds it whole
+_COLUMN = 14
 
 
-def render_standing(standing: Standing, *, now: datetime) -> Iterator[str]:
-    """Lines of words in columns; names that others chose are made inert."""
+def render_standing(
+    standing: Standing, *, now: datetime, width: int | None = None
+) -> Iterator[str]:
+    """Lines of words in columns, wrapped at `width`, but for commands, which are copied; names
+    that others chose are made inert."""
+    for line in _lines(standing, now):
+        is_command = line.lstrip().startswith("sagemaker-gitops ")
+        yield from wrap_line(output_line(line), None if is_command else width, hang=_COLUMN + 4)
+
+
+def _lines(standing: Standing, now: datetime) -> Iterator[str]:
     target = standing.target
-    yield output_line(
+    yield (
         f"{target.pipeline.name} in {target.environment.name}:"
         f" the pipeline {target.pipeline_name} in {target.region}"
     )
@@ -31,7 +43,7 @@ def render_standing(standing: Standing, *, now: datetime) -> Iterator[str]:
         ("not read", standing.unread),
     ):
         for number, line in enumerate(lines):
-            yield output_line(f"  {'' if number else label:<12}{line}")
+            yield f"  {'' if number else label:<{_COLUMN - 2}}{line}"
 
 
 def _deployed(standing: Standing, now: datetime) -> Iterator[str]:
@@ -60,7 +72,7 @@ def _ran(ran: Ran, now: datetime) -> Iterator[str]:
     of = _of(record.commit if record else None) + (f" of pull request {number}" if number else "")
     yield f"{summary.raw_status}, {of}, {_ago(summary.started, now)}{took}"
     if summary.failure_reason:
-        yield f"  {summary.failure_reason}"
+        yield f"  {_reason(summary.failure_reason)}"
 
 
 def _champion(standing: Standing) -> Iterator[str]:
@@ -73,17 +85,21 @@ def _champion(standing: Standing) -> Iterator[str]:
 def _waiting(standing: Standing, now: datetime) -> Iterator[str]:
     for package in standing.waiting:
         yield f"{_package(package)}, {_ago(package.created, now)}"
-        yield f"  sagemaker-gitops approve {package.arn}"
+        yield f"  {' '.join(['sagemaker-gitops approve', package.arn, *standing.reach])}"
 
 
 def _endpoint(standing: Standing) -> Iterator[str]:
     name, found = standing.target.pipeline.endpoint, standing.endpoint
     if found is not None:
         serves = (found.model_package or "").rpartition(":model-package/")[2]
-        why = f": {found.failure_reason}" if found.failure_reason else ""
+        why = f": {_reason(found.failure_reason)}" if found.failure_reason else ""
         yield f"{found.name}: {found.status}{f', serves {serves}' if serves else ''}{why}"
     elif name is not None and not any(each.startswith("endpoint") for each in standing.unread):
         yield f"{name}: there is none"
+
+
+def _reason(text: str) -> str:
+    return cut(clean(text), _REASON)
 
 
 def _package(package: ModelPackage) -> str:

@@ -193,7 +193,7 @@ def _version_run_for(
     found = next(iter(find_executions(aws.executions, pipeline_name, commit=commit)), None)
     if found is None:
         return None
-    number = aws.executions.poll_snapshot(found[0].arn).version_id
+    number = aws.executions.execution(found[0].arn).version_id
     return next((each for each in versions if each.number == number), None)
 
 

@@ -60,7 +60,7 @@ def test_it_tells_what_stands(scratch: Scratch, commits: list[str]) -> None:
     assert found["endpoint"] is None
     shown = scratch.run("status", "--local", "quality").out
     assert f"version 3, commit {commits[2][:12]}" in shown
-    assert f"  sagemaker-gitops approve {found['waiting'][0]['arn']}" in shown
+    assert f"  sagemaker-gitops approve {found['waiting'][0]['arn']} --local\n" in shown
 
 
 def test_a_pull_request_has_its_own(scratch: Scratch, commits: list[str]) -> None:
@@ -100,10 +100,12 @@ def test_what_may_not_be_read_is_told_and_the_rest_shown(
     )
     with faulty_proxy(address(scratch)) as faults:
         faults.rules.append(Rule(fault=Fault.DENIED, operation="ListModelPackages", times=99))
+        faults.rules.append(Rule(fault=Fault.THROTTLE, operation="DescribePipelineExecution"))
         done = through(faults.address, scratch)
         assert done.code == 0, done.err
         (found,) = done.document["pipelines"]
         assert found["deployed"]["commit"] == commits[2]
+        assert found["executions"][0]["ended"] is not None
         assert found["champion"] is None
         assert found["unread"] == [
             "champion: ListModelPackages is not allowed",
