@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from support.endpoint import client
-from support.scratch import Result, Scratch, quality_definition
+from support.scratch import PROJECT, Result, Scratch, new_scratch, quality_definition
 
 pytestmark = pytest.mark.endpoint
 
@@ -275,3 +275,18 @@ def test_plan_finds_what_validate_compiled(scratch: Scratch, tmp_path: Path) -> 
         file.write_text(kept)
         scratch.commit("the definition again")
     assert len(list((tmp_path / "sagemaker-gitops" / "compile").iterdir())) == 1
+
+
+def test_a_name_that_holds_the_branch_is_valid_where_none_is_checked_out(tmp_path: Path) -> None:
+    names = 'environments: {main: {pipeline_name: "quality-{branch}"}}\n'
+    source = f"source: pipeline.py:get_pipeline\n    python: {sys.executable}"
+    head = PROJECT.partition("environments:")[0]
+    scratch = new_scratch(tmp_path, head.replace("definition: definition.json", source) + names)
+    text = json.dumps(quality_definition(2.0))
+    module = f"class Pipeline:\n    def definition(self):\n        return {text!r}\n"
+    scratch.write("pipeline.py", f"{module}get_pipeline = Pipeline\n")
+    scratch.commit("a module")
+    scratch.git("checkout", "-q", "--detach")
+    done = scratch.run("validate", "--compile")
+    assert done.code == 0, done.err
+    assert "quality: pipeline.py: valid" in done.out

@@ -91,8 +91,14 @@ def _target(project: "Project", pipeline: "Pipeline", shell: Shell) -> "Target":
     from ci.session.trusting import refuse_foreign_settings
 
     trigger = _trigger(project, shell)
+    asked = trigger or _NOBODY
     session = open_session(
-        project, trigger or _NOBODY, environ=shell.environ, environment="main", local=False
+        project,
+        # A name may hold the branch, and a detached HEAD has none.
+        replace(asked, branch=asked.branch or _NOBODY.branch),
+        environ=shell.environ,
+        environment="main",
+        local=False,
     )
     session = replace(
         session, role_default=LOCAL_ROLE, region_default=session.region_default or LOCAL_REGION
