@@ -5,7 +5,6 @@ sequence in it takes effect. A change is told whole, a new pipeline by its outli
 (`ci.plan.outline`) unless all of it is asked for.
 """
 
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
 from ci.plan.lines import (
@@ -30,6 +29,7 @@ from ci.plan.words import (
     visible_lines,
     why,
 )
+from ci.text.wrap import wrap_line
 
 _NOTHING_GIVEN: Mapping[str, object] = {}
 _HEADING, _SENTENCE = "heading", "sentence"
@@ -61,18 +61,8 @@ def render_terminal(
 
 
 def _wrapped(sentence: str, width: int | None) -> list[str]:
-    if width is None:
-        return [sentence]
-    indent = " " * (len(sentence) - len(sentence.lstrip()))
-    following = indent + "    " if indent else ""
-    return textwrap.wrap(
-        sentence.lstrip(),
-        width,
-        initial_indent=indent,
-        subsequent_indent=following,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    indent = len(sentence) - len(sentence.lstrip())
+    return wrap_line(sentence, width, hang=indent + 4 if indent else 0)
 
 
 def _terminal(

@@ -44,7 +44,10 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
         found = list(pool.map(read, names))
     now = datetime.fromtimestamp(shell.clock(), UTC)
     for number, standing in enumerate(found):
-        lines = [*([""] if number else []), *render_standing(standing, now=now)]
+        lines = [
+            *([""] if number else []),
+            *render_standing(standing, now=now, width=shell.columns),
+        ]
         shell.show("\n".join(lines))
     shell.emit({"pipelines": [standing_to_json(standing) for standing in found]})
     return int(ExitCode.OK)
