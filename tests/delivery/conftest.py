@@ -3,9 +3,19 @@
 from collections.abc import Iterator
 
 import pytest
+from support.forking import warm_process
 from support.scratch import Scratch, new_scratch
 
 from ci.local.lifecycle import down
+
+
+@pytest.fixture(scope="module")
+def warm(scratch: Scratch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The module's commands run in processes that are forked: for those that run many."""
+    with warm_process(tmp_path_factory.mktemp("warm")) as forks:
+        scratch.forks = forks
+        yield
+        scratch.forks = None
 
 
 @pytest.fixture(scope="module")

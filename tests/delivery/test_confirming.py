@@ -8,7 +8,7 @@ from support.endpoint import client
 from support.scratch import Scratch, quality_definition
 from support.terminal import at_terminal
 
-pytestmark = pytest.mark.endpoint
+pytestmark = [pytest.mark.endpoint, pytest.mark.usefixtures("warm")]
 PROMOTE = ("promote", "quality", "--local", "--to")
 
 

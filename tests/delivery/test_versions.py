@@ -49,7 +49,7 @@ def test_the_version_before_is_the_newest_older_one(numbers: set[int], data: st.
 
 
 @pytest.fixture(scope="module")
-def commits(scratch: Scratch) -> list[str]:
+def commits(scratch: Scratch, warm: None) -> list[str]:
     """Three commits of three versions, and a fourth that left the definition as it was."""
     made = []
     for rmse in (2.0, 1.9, 1.8, 1.8):

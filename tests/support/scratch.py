@@ -8,10 +8,13 @@ import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from support.definitions import s3_output
 from support.engine_lab import processing
+
+if TYPE_CHECKING:
+    from support.forking import Forks
 
 COMMAND = Path(sys.executable).with_name("sagemaker-gitops")
 IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/any:1"
@@ -55,10 +58,12 @@ class Result:
 
 @dataclass(slots=True, kw_only=True)
 class Scratch:
-    """`environ` is what commands get besides a path and a home; no secrets of the machine."""
+    """`environ` is what commands get besides a path and a home; no secrets of the machine. `forks`
+    runs them, one at a time, in processes that start in milliseconds."""
 
     root: Path
     environ: dict[str, str] = field(default_factory=dict)
+    forks: "Forks | None" = None
 
     def write(self, name: str, text: str) -> None:
         file = self.root / name
@@ -83,6 +88,8 @@ class Scratch:
         return done.stdout.strip()
 
     def run(self, *arguments: str, cwd: Path | None = None, timeout: float = 120) -> Result:
+        if self.forks is not None:
+            return self.forks.run(arguments, cwd=cwd or self.root, environ=self.environment())
         done = subprocess.run(
             [COMMAND, *arguments],
             cwd=cwd or self.root,
