@@ -7,6 +7,7 @@ import pytest
 from support.faults import Fault, Rule, faulty_proxy
 from support.recording import recording
 from support.scratch import Result, Scratch, quality_definition
+from support.terminal import at_terminal
 
 from ci.session.session import client_environment
 
@@ -26,7 +27,7 @@ def address(scratch: Scratch) -> str:
 
 
 @pytest.fixture(scope="module")
-def commits(scratch: Scratch) -> list[str]:
+def commits(scratch: Scratch, warm: None) -> list[str]:
     """A champion, a package that waits, a run that failed, and an alias. Nothing was there."""
     scratch.define(quality_definition(2.0))
     made = [scratch.commit("champion")]
@@ -61,6 +62,18 @@ def test_it_tells_what_stands(scratch: Scratch, commits: list[str]) -> None:
     shown = scratch.run("status", "--local", "quality").out
     assert f"version 3, commit {commits[2][:12]}" in shown
     assert f"  sagemaker-gitops approve {found['waiting'][0]['arn']} --local\n" in shown
+
+
+def test_a_narrow_terminal_breaks_no_command(scratch: Scratch, commits: list[str]) -> None:
+    scratch.environ["COLUMNS"] = "50"
+    try:
+        code, shown = at_terminal(scratch, "status", "--local")
+    finally:
+        del scratch.environ["COLUMNS"]
+    assert code == 0
+    long = [line.strip() for line in shown.splitlines() if len(line) > 50]
+    assert long == [line.strip() for line in shown.splitlines() if "-gitops approve arn:" in line]
+    assert "\n                  " in shown
 
 
 def test_a_pull_request_has_its_own(scratch: Scratch, commits: list[str]) -> None:
