@@ -111,7 +111,7 @@ def settle_session(
     project = settle_project(arguments, shell)
     if project.report.mask_accounts:
         shell.mask_accounts()
-    return open_session(
+    session = open_session(
         project,
         trigger,
         environ=_settle_environ(arguments, shell, trigger),
@@ -119,6 +119,9 @@ def settle_session(
         local=arguments.local,
         anywhere=anywhere,
     )
+    if not arguments.region:
+        return session
+    return replace(session, reach=(*session.reach, f"--region {arguments.region}"))
 
 
 def settle_project(arguments: argparse.Namespace, shell: Shell) -> "Project":

@@ -1,4 +1,6 @@
-"""Where an execution is followed: in the region of its ARN, whatever the project file names now."""
+"""In which region an execution is found again, whatever the project file names by now."""
+
+import shlex
 
 import pytest
 from support.scratch import Scratch, quality_definition
@@ -23,3 +25,16 @@ def test_an_arn_tells_the_region(scratch: Scratch) -> None:
         done = there.run(command, arn, "--json")
         assert done.code == 0, done.err
         assert done.report["region"] == "us-east-1"
+
+
+def test_what_a_report_says_to_do_next_works_where_a_region_was_named(scratch: Scratch) -> None:
+    file = scratch.root / "sagemaker-gitops.yaml"
+    masked = "report: {mask_accounts: true}\n" + file.read_text()
+    file.write_text(masked.replace("region: us-east-1", "region: eu-west-1"))
+    scratch.commit("another region")
+    named = ("--region", "us-east-1")
+    started = scratch.deploy("--detach", *named)
+    assert started.code == 0, started.err
+    command = started.report["attach"].removeprefix("sagemaker-gitops ")
+    done = scratch.run(*shlex.split(command), "--json")
+    assert done.code == 0, done.err
