@@ -49,7 +49,8 @@ def clean_up(
     """
     work = _Work(session, adapter, waiting, tell)
     pipelines = tuple(work.pipelines())
-    confirm(tuple(work.describe(pipelines)))
+    if doing := tuple(work.describe(pipelines)):
+        confirm(doing)
     work.stop(pipelines)
     for pipeline in pipelines:
         work.clean(pipeline)

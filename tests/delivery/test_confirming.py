@@ -94,6 +94,15 @@ def test_drift_and_cleanup_ask_before_they_change_anything(two_versions: Scratch
     assert "Deleted pipeline quality-pr-5" in shown
 
 
+def test_nothing_to_clean_up_is_nothing_to_ask(two_versions: Scratch) -> None:
+    project = two_versions.root / "sagemaker-gitops.yaml"
+    kept = project.read_text()
+    project.write_text(kept.partition("  pull_request:")[0])
+    code, shown = at_terminal(two_versions, "cleanup", "--local", "--pull-request", "77")
+    project.write_text(kept)
+    assert (code, "Nothing to clean up" in shown, "Go on?" in shown) == (0, True, False)
+
+
 def test_a_decision_on_a_model_is_shown_before_it_is_made(two_versions: Scratch) -> None:
     """The package, its status, its commit, and what follows by the project file."""
     project = two_versions.root / "sagemaker-gitops.yaml"
