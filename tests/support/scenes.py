@@ -100,6 +100,11 @@ class Stage:
     queue: str
     environ: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def by_queue(self) -> tuple[str, ...]:
+        """Options of a run that looks again when the queue tells, and hardly before."""
+        return "--queue", self.queue, "--poll", "60"
+
     def client(self, service: str) -> Any:
         return client(self.endpoint, service)
 
@@ -278,7 +283,7 @@ def play_main(stage: Stage) -> list[Request]:
     stage.tag_function("quality-announce", "9")
     stage.shape(1.9, code="def handler(event, context):\n    return 2\n", timeout=60)
     stage.scratch.commit("another function")
-    stage.deployed("deploy", *follow[:2], "--queue", stage.queue, "--logs")
+    stage.deployed("deploy", *follow[:2], *stage.by_queue, "--logs")
     stage.shape(1.8, filler=120_000)
     stage.scratch.commit("a large definition")
     stage.run("deploy", *follow, "--detach")
@@ -341,7 +346,7 @@ def play_pull_request(stage: Stage, number: int = 31) -> list[Request]:
     stage.shape(1.4, code="def handler(event, context):\n    return 3\n", timeout=90)
     stage.scratch.commit("better")
     stage.client("sqs").purge_queue(QueueUrl=stage.queue)
-    stage.pull_request(number, "--queue", stage.queue)
+    stage.pull_request(number, *stage.by_queue)
     stage.shape(1.3, script="import time; time.sleep(60)")
     stage.scratch.commit("hangs")
     stage.pull_request(number, "--poll", "0.1", "--detach")
