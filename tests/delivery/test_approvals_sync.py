@@ -179,7 +179,7 @@ def test_what_is_not_this_projects_is_left_alone_with_words(lab: ApprovalLab) ->
 
 
 def test_a_package_that_was_deleted_since_is_told(lab: ApprovalLab) -> None:
-    lab.merged("deleted", 31)
+    lab.merged("deleted", 61)
     package = lab.deploy()
     held = lab.sagemaker.describe_model_package(ModelPackageName=package)
     execution = held["CustomerMetadataProperties"]["sagemaker-gitops:execution"]
@@ -189,7 +189,7 @@ def test_a_package_that_was_deleted_since_is_told(lab: ApprovalLab) -> None:
     assert attached.code == 1, attached.err
     assert attached.report["verdict"]["outcome"] == "unverified"
     assert told in attached.report["verdict"]["sentence"]
-    assert told in lab.github.bodies(31)[0]
+    assert told in lab.github.bodies(61)[0]
     shown = lab.run("report", execution)
     assert shown.code == 0, shown.err
     assert told in " ".join(shown.out.split())
