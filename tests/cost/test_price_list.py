@@ -152,6 +152,7 @@ def test_the_command_writes_the_file_of_the_project(tmp_path: Path) -> None:
         done = scratch.run("prices", "--out", "prices.json", "--json")
     assert done.code == 0, done.err
     assert done.document["prices"] == 1
+    assert "prices as of" not in done.err, "what came of it stands in the document"
     written = parse_prices(json.loads((tmp_path / "prices.json").read_text()))
     assert written.hourly("us-east-1", Kind.PROCESSING, "ml.t3.medium") == 0.05
     assert written.as_of == datetime.now(UTC).date()

@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
     today = datetime.fromtimestamp(shell.clock(), UTC).date()
     file = _write(shell.cwd / arguments.out, price_file(listings, as_of=today))
     found = sum(len(listing.hourly) for listing in listings.values())
-    shell.say(f"{file}: {found} prices as of {today}")
+    shell.show(f"{file}: {found} prices as of {today}")
     missing = {region: list(listing.missing) for region, listing in listings.items()}
     shell.emit({"file": str(file), "prices": found, "missing": missing})
     return int(ExitCode.OK)
