@@ -10,6 +10,8 @@ import requests
 from ci.errors import ForgeError
 from ci.forge.model import CommentTooLong, PermissionMissing, UncertainWrite
 
+# The second are the words of older GitHub Enterprise Servers.
+_LIMITED = re.compile(r"rate limit|abuse detection", re.IGNORECASE)
 # GitHub's and GitLab's words, and Bitbucket's.
 _TOO_LONG = re.compile(r"too long|at most \d+ characters|less than \d+ characters", re.IGNORECASE)
 
@@ -27,12 +29,7 @@ def refusal(
     where = f"{method} {answer.url}"
     status = answer.status_code
     if rate_limited(answer):
-        return ForgeError(
-            f"could not {purpose}: the forge's rate limit is used up",
-            where=where,
-            why=said,
-            fix="run again later",
-        )
+        return limit_used_up(purpose, where=where, why=said)
     if status in {401, 403, 404}:
         if advice is None:
             return _missing(status, where, purpose, said, needs)
@@ -43,6 +40,11 @@ def refusal(
     if status >= 500 and method == "POST":
         return UncertainWrite(f"could not {purpose}: HTTP {status}", where=where, why=said)
     return ForgeError(f"could not {purpose}: HTTP {status}", where=where, why=said)
+
+
+def limit_used_up(purpose: str, *, where: str, why: str) -> ForgeError:
+    what = f"could not {purpose}: the forge's rate limit is used up"
+    return ForgeError(what, where=where, why=why, fix="run again later")
 
 
 def _missing(
@@ -79,7 +81,7 @@ def rate_limited(answer: requests.Response) -> bool:
     return (
         "Retry-After" in answer.headers
         or answer.headers.get("X-RateLimit-Remaining") == "0"
-        or "rate limit" in _message(answer).lower()
+        or _LIMITED.search(_message(answer)) is not None
     )
 
 

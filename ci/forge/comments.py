@@ -19,6 +19,7 @@ from ci.forge.model import (
     CommentResult,
     CommentTooLong,
     Forge,
+    PermissionMissing,
     UncertainWrite,
 )
 from ci.project.model import CommentPolicy
@@ -211,19 +212,32 @@ def _retire(
 ) -> None:
     """What becomes of the comments of older commits. One that says so already was retired."""
     form = form_of(forge)
+    refused: PermissionMissing | None = None
     for comment, found in old:
         if policy is CommentPolicy.DELETE_AND_NEW:
             forge.delete_comment(comment)
         elif policy is CommentPolicy.HIDE_AND_NEW and not form.hides:
             forge.minimise_comment(comment)
         elif found.state is not State.SUPERSEDED:
+            if policy is CommentPolicy.HIDE_AND_NEW:
+                refused = _hide(forge, comment) or refused
             note = f"_Superseded: commit `{newer.commit[:12]}` has a report of its own._"
             body = restate(comment.body, State.SUPERSEDED, note=note)
             if size(body) > min(form.limits[0], form.largest):
                 body = restate(body.partition("\n")[0], State.SUPERSEDED, note=note)
-            retired = forge.update_comment(comment, body)
-            if policy is CommentPolicy.HIDE_AND_NEW:
-                forge.minimise_comment(retired)
+            forge.update_comment(comment, body)
+    if refused is not None:
+        raise refused
+
+
+def _hide(forge: Forge, comment: Comment) -> PermissionMissing | None:
+    """Before its text says that it is retired, so that a run that ends in between leaves it to the
+    next. Who may not is told that, once the text stands in for it."""
+    try:
+        forge.minimise_comment(comment)
+    except PermissionMissing as error:
+        return error
+    return None
 
 
 def same_body(left: str, right: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from ci.errors import ForgeError
+from ci.forge.answers import limit_used_up
 from ci.forge.github_json import read_comment, read_pull_request, read_reviews, read_status
 from ci.forge.github_marks import GitHubMarks
 from ci.forge.http import Client, checked_token
@@ -26,6 +27,8 @@ ACTIONS_BOT = "github-actions[bot]"
 PERMISSIONS = {"contents": "read", "pull-requests": "write"}
 
 _STATUSES = {"statuses": "write"}
+# GraphQL's names for a limit that is used up, in an answer with status 200.
+_SPENT = frozenset({"RATE_LIMIT", "RATE_LIMITED"})
 _ROLES = frozenset({"admin", "maintain", "write", "triage", "read", "none"})
 # "Lists a maximum of 250 commits" (GitHub REST API, "List commits on a pull request").
 _MOST_LISTED = 250
@@ -36,7 +39,7 @@ _MINIMISE = (
 )
 
 
-class GraphQLRefused(ForgeError):
+class GraphQLRefused(PermissionMissing):
     """GraphQL answered with errors."""
 
 
@@ -66,7 +69,7 @@ class GitHub(GitHubMarks):
     def _viewer_login(self) -> str | None:
         try:
             data = self._query("query { viewer { login } }", {}, "read who the token belongs to")
-        except (UncertainWrite, PermissionMissing, GraphQLRefused):
+        except (UncertainWrite, PermissionMissing):
             return None
         viewer = data.get("viewer")
         return text_in(viewer, "login") if isinstance(viewer, Mapping) else None
@@ -235,7 +238,11 @@ class GitHub(GitHubMarks):
         answer = self._client.request("POST", self._graphql, body=body, purpose=purpose, again=True)
         errors = answer.get("errors") if isinstance(answer, Mapping) else None
         if errors or not isinstance(answer, Mapping):
-            raise GraphQLRefused(f"could not {purpose}", where=self._graphql, why=str(errors)[:400])
+            why = str(errors)[:400]
+            kinds = {text_in(each, "type") for each in errors} if isinstance(errors, list) else set()
+            if kinds & _SPENT:
+                raise limit_used_up(purpose, where=self._graphql, why=why)
+            raise GraphQLRefused(f"could not {purpose}", where=self._graphql, why=why)
         return answer.get("data") or {}
 
 

@@ -22,7 +22,10 @@ from ci.forge.answers import json_of, no_answer, rate_limited, refusal
 _ATTEMPTS = 6
 _TIMEOUT = (5.0, 30.0)
 _LONGEST_WAIT = 60.0
-_PATIENCE = 180.0
+# Where a limit tells no end: "wait for at least one minute before retrying", then longer each time
+# (GitHub REST API, "Exceeding the rate limit").
+_LIMITED = 60.0
+_PATIENCE = 200.0
 _MOST_PAGES = 300
 _NEXT = re.compile(r'<([^>]+)>\s*;[^,]*\brel="?next"?')
 
@@ -208,7 +211,8 @@ class Client:
             never_sent = isinstance(broken, requests.ConnectTimeout)
             return back_off if repeatable or never_sent else None
         if rate_limited(answer):
-            return self._told_wait(answer) or back_off * 8
+            told = self._told_wait(answer)
+            return _LIMITED * 2.0 ** (attempt - 1) + self._jitter() if told is None else told
         if answer.status_code >= 500 and repeatable:
             return back_off
         return None

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 from support.forge_benches import NEW, NEWEST, OLD, PR
-from support.github import REPOSITORY
+from support.github import REPOSITORY, Fault
 from support.github_bench import Bench, body, github_bench
 
 from ci.forge.comments import amend_comment, is_newer, post_comment, upsert_comment
@@ -119,6 +119,26 @@ def test_what_a_run_killed_between_new_and_old_left_is_put_right(
     *older, last = bench.github.bodies()
     assert last == body(NEW, "again")
     assert older in ([], [retired()])
+
+
+@pytest.mark.parametrize(("status", "left"), [(200, retired()), (502, body(OLD))])
+def test_a_comment_that_could_not_be_hidden_is_retired_or_hidden_later(
+    bench: Bench, status: int, left: str
+) -> None:
+    """Who may not hide says so in the comment; an outage is waited out."""
+    refused = {"errors": [{"type": "FORBIDDEN", "message": "not accessible by integration"}]}
+    for _ in range(2):
+        bench.github.add_comment(PR, "github-actions[bot]", body(OLD))
+    forge, policy = bench.forge(), CommentPolicy.HIDE_AND_NEW
+    assert forge.whoami() == "github-actions[bot]"
+    bench.github.faults = [Fault("POST", "graphql", status, body=refused, count=99)]
+    result = post_comment(forge, PR, lambda _: body(NEW), policy=policy)
+    assert "could not fold an outdated comment away" in (result.problem or "")
+    assert bench.github.bodies() == [left, left, body(NEW)]
+    bench.github.faults = []
+    assert post_comment(forge, PR, lambda _: body(NEW), policy=policy).problem is None
+    assert bench.github.bodies() == [retired(), retired(), body(NEW)]
+    assert bool(bench.github.minimised) is (status == 502)
 
 
 def test_a_long_comment_can_be_retired(bench: Bench) -> None:

@@ -56,7 +56,12 @@ def test_an_outage_ends_in_time_and_breaks_nothing(bench: Bench) -> None:
         (
             Fault("POST", "comments$", 403,
                   body={"message": "You have exceeded a secondary rate limit."}),
-            4.0,
+            60.0,
+        ),
+        (
+            Fault("POST", "comments$", 403,
+                  body={"message": "You have triggered an abuse detection mechanism."}),
+            60.0,
         ),
     ],
 )  # fmt: skip
@@ -64,6 +69,14 @@ def test_rate_limits_are_waited_for(bench: Bench, fault: Fault, wait: float) -> 
     bench.github.faults = [fault]
     assert upsert_comment(bench.forge(), PR, body()).action is CommentAction.CREATED
     assert bench.waits == [wait]
+
+
+def test_a_limit_without_an_end_is_waited_for_ever_longer(bench: Bench) -> None:
+    """Whoever goes on asking may be shut out."""
+    bench.github.faults = [Fault("POST", "comments$", 429, count=99)]
+    result = post_comment(bench.forge(), PR, lambda _: body())
+    assert "rate limit is used up" in (result.problem or "")
+    assert bench.waits == [60.0, 120.0]
 
 
 def test_a_limit_that_ends_too_late_is_told(bench: Bench) -> None:
@@ -174,6 +187,19 @@ def test_no_answer_to_who_one_is_posts_nothing(bench: Bench) -> None:
     result = post_comment(bench.forge(), PR, lambda _: body())
     assert result.action is CommentAction.FAILED
     assert bench.github.bodies() == []
+
+
+@pytest.mark.parametrize("kind", ["RATE_LIMIT", "RATE_LIMITED"])
+def test_an_app_beyond_its_limit_is_not_taken_for_another(bench: Bench, kind: str) -> None:
+    """Under a wrong name its own comment is not found, and another is posted beside it."""
+    bench.github.tokens["app"] = "acme-ml[bot]"
+    bench.github.apps.add("acme-ml[bot]")
+    bench.github.add_comment(PR, "acme-ml[bot]", body(text="old"))
+    spent = {"errors": [{"type": kind, "message": "API rate limit already exceeded"}]}
+    bench.github.faults = [Fault("POST", "graphql", 200, body=spent, count=9)]
+    result = post_comment(bench.forge("app"), PR, lambda _: body(text="new"))
+    assert "rate limit is used up" in (result.problem or "")
+    assert bench.github.bodies() == [body(text="old")]
 
 
 def test_from_the_environment(bench: Bench) -> None:
