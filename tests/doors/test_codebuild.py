@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from support.building import ROOT, Build, Built
 from support.codecommit import REPOSITORY as CODECOMMIT
 from support.codecommit import ROLE as CALLER
 from support.codecommit import FakeCodeCommit, pull_request
+from support.compiling import sdk_python
 from support.endpoint import client, running_endpoint
 from support.github import REPOSITORY, FakeGitHub, serve_github
 from support.loopback_forge import serve_forge
@@ -90,23 +92,89 @@ def test_values_reach_later_stages_as_they_are_and_never_a_shell(tmp_path: Path)
     assert not (tmp_path / "pwned").exists()
 
 
-def test_a_python_with_the_sdk_is_made_of_the_requirements_that_are_named(tmp_path: Path) -> None:
-    (tmp_path / "src").mkdir()
-    (tmp_path / "src" / "sdk.txt").write_text("# nothing but remarks\n")
-    environ = {**os.environ, "SAGEMAKER_GITOPS_PYTHON": "python-of-the-image"}
+def write_wheel(folder: Path, *packages: Path) -> str:
+    """A package `own` by which the packages of other folders can be imported; its file's name."""
+    about = "own-1.dist-info"
+    files = {
+        "own.pth": "".join(f"{each}\n" for each in packages),
+        f"{about}/METADATA": "Metadata-Version: 2.1\nName: own\nVersion: 1\n",
+        f"{about}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    files[f"{about}/RECORD"] = "".join(f"{name},,\n" for name in [*files, f"{about}/RECORD"])
+    wheel = folder / "own-1-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return wheel.name
+
+
+# Where pip was told to look counts; its other settings do not.
+@pytest.mark.parametrize(
+    ("setting", "installer"), [("PIP_PROGRESS_BAR", "uv"), ("PIP_NO_INDEX", "pip")]
+)
+def test_a_python_with_the_sdk_is_made_of_the_requirements_that_are_named(
+    tmp_path: Path, setting: str, installer: str
+) -> None:
+    source = tmp_path / "src"
+    source.mkdir()
+    (source / "sdk.txt").write_text(f"./{write_wheel(source)}\n")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("PIP_")}
+    environ = {
+        **kept,
+        "SAGEMAKER_GITOPS_PYTHON": "python-of-the-image",
+        "PIP_CONFIG_FILE": os.devnull,
+        setting: "on",
+    }
 
     def made(name: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            [ROOT / "doors" / "sdk.sh", tmp_path / "src", tmp_path / "tools", name],
-            env=environ, capture_output=True, text=True, check=False,
+            [ROOT / "doors" / "sdk.sh", source, tmp_path / "tools", name],
+            cwd=source, env=environ, capture_output=True, text=True, check=False,
         )  # fmt: skip
 
     assert made("").stdout == "python-of-the-image\n"
-    python = made("sdk.txt").stdout.strip()
-    assert python == str(tmp_path / "tools" / "sdk" / "bin" / "python")
-    subprocess.run([python, "-c", "import pip"], check=True)
     missing = made("none.txt")
     assert (missing.returncode, "no file of the source" in missing.stderr) == (2, True)
+    assert not (tmp_path / "tools").exists()
+    done = made("sdk.txt")
+    assert done.stdout == f"{tmp_path / 'tools' / 'sdk' / 'bin' / 'python'}\n", done.stderr
+    asked = "import importlib.metadata as m; print(m.distribution('own').read_text('INSTALLER'))"
+    told = subprocess.run(
+        [done.stdout.strip(), "-c", asked], check=True, capture_output=True, text=True
+    )
+    assert told.stdout.strip() == installer
+
+
+MODULE = """\
+from sagemaker.workflow.fail_step import FailStep
+from sagemaker.workflow.pipeline import Pipeline
+
+
+def get_pipeline(pipeline_name):
+    return Pipeline(name=pipeline_name, steps=[FailStep(name="F", error_message="no")])
+"""
+
+
+@pytest.mark.sdk
+def test_a_module_is_compiled_by_the_python_that_is_made(tmp_path: Path, downloads: Path) -> None:
+    sdk = Path(sdk_python("v2"))
+    [packages] = (sdk.parents[1] / "lib").glob("python*/site-packages")
+    source = tmp_path / "src"
+    source.mkdir()
+    (source / "requirements.txt").write_text(f"./{write_wheel(source, packages)}\n")
+    (source / "pipeline.py").write_text(MODULE)
+    (source / "sagemaker-gitops.yaml").write_text(
+        "version: 1\nregion: us-east-1\npipelines:\n  one: {source: 'pipeline.py:get_pipeline'}\n"
+    )
+    settings = {
+        "PATH": f"{sdk.parent}:{os.environ['PATH']}",
+        "SAGEMAKER_GITOPS_COMMAND": "validate",
+        "SAGEMAKER_GITOPS_ARGS": "--compile",
+    }
+    build = Build(source=source, home=tmp_path / "home", cache=downloads)
+    done = build.run({**settings, "SAGEMAKER_GITOPS_SDK": "requirements.txt"})
+    assert done.code == 0, done.err
+    assert "one: pipeline.py: valid" in done.out
 
 
 def test_the_cache_is_where_the_build_puts_it() -> None:
