@@ -20,7 +20,7 @@ from ci.execution.identity import (
 )
 from ci.project.model import CompileMode, Target
 from ci.project.names import OWN
-from ci.session.parameters import refuse_parameters
+from ci.session.parameters import refuse_gates, refuse_parameters
 from ci.session.session import Session
 from ci.session.trusting import refuse_foreign_settings
 from ci.trigger.model import Event, Trigger
@@ -101,9 +101,16 @@ def make_job(session: Session, target: Target, bundle: Bundle, overrides: Mappin
         definition.parameters, target.parameters, commit=session.trigger.commit
     )
     refuse_problems(pipeline, find_problems(definition, given=parameters))
+    file = session.project.file
     refuse_parameters(
-        definition, target, parameters, overrides=overrides, file=session.project.file
+        definition,
+        target.pipeline,
+        target.environment,
+        parameters,
+        overrides=overrides,
+        file=file,
     )
+    refuse_gates(definition, target.pipeline, file=file)
     return Job(
         target=target,
         trigger=session.trigger,

@@ -1,5 +1,6 @@
-"""Decides whether an execution's parameters fit what its definition declares, before anything of
-it is deployed: the service would only say so when the pipeline has been changed already."""
+"""Decides whether what the project file says of a pipeline fits its definition, before anything of
+it is deployed: parameters, which the service would only refuse when the pipeline has been changed
+already, and the places that gates read, which would be missed when all is run and registered."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -7,13 +8,15 @@ from pathlib import Path
 
 from ci.definition.model import Definition, Parameter, ParameterType
 from ci.errors import ProjectError, UsageError
-from ci.project.model import Target
+from ci.metrics.model import MetricSource, Origin
+from ci.project.model import Environment, Pipeline
 from ci.project.validate import nearest
 
 
 def refuse_parameters(
     definition: Definition,
-    target: Target,
+    pipeline: Pipeline,
+    environment: Environment,
     given: Mapping[str, str],
     *,
     overrides: Mapping[str, str],
@@ -27,10 +30,43 @@ def refuse_parameters(
         what, fix = told
         if name in overrides:
             raise UsageError(what, where=f"--parameter {name}={text}", fix=fix)
-        environment = target.environment
         at = "environments" if name in environment.parameters else "pipelines"
-        holder = environment.name if at == "environments" else target.pipeline.name
+        holder = environment.name if at == "environments" else pipeline.name
         raise ProjectError(what, where=f"{file.name}, {at}.{holder}.parameters.{name}", fix=fix)
+
+
+def refuse_gates(definition: Definition, pipeline: Pipeline, *, file: Path) -> None:
+    """ProjectError where a required gate hangs on a metric that no step of the definition gives:
+    such a run could only fail, at its end."""
+    gated = {gate.metric for gate in pipeline.gates if gate.required}
+    for metric in pipeline.metrics:
+        told = _unwritten(metric, definition) if metric.name in gated else None
+        if told is not None:
+            what, fix = told
+            where = f"{file.name}, pipelines.{pipeline.name}.metrics, {metric.name}"
+            raise ProjectError(f"a gate needs {metric.name}, and {what}", where=where, fix=fix)
+
+
+def _unwritten(metric: MetricSource, definition: Definition) -> tuple[str, str] | None:
+    match metric.origin:
+        case Origin.PROPERTY_FILE:
+            kind, key = "property file", "property_file"
+            names = [name for step in definition.walk() for name in step.property_files]
+        case Origin.TRAINING_JOB:
+            kind, key = "training step", "training_step"
+            names = [step.name for step in definition.walk() if step.type == "Training"]
+        case Origin.MODEL_PACKAGE | Origin.S3:
+            return None
+    wanted = metric.reference
+    found = [name for name in names if wanted in (None, name)]
+    if len(found) == 1 or (found and metric.origin is Origin.TRAINING_JOB):
+        return None
+    if found:
+        return f"the pipeline has {len(found)} {kind}s for it", f"{key}: a name that one step has"
+    if not names:
+        return f"the pipeline has no {kind}", f"add one, or remove the gate on {metric.name}"
+    what = f"the pipeline has no {kind} {wanted}; it has: {', '.join(names)}"
+    return what, f"{key}: {nearest(str(wanted), names) or names[0]}"
 
 
 def _problems(name: str, text: str, definition: Definition) -> Iterator[tuple[str, str]]:

@@ -162,6 +162,16 @@ CASES = [
         )[0],
         says=("Threshold", "high", "Float"),
     ),
+    Case(
+        name="gate on a property file that no step writes",
+        change=project(("property_file: Report", "property_file: Reprt")),
+        says=("a gate needs rmse", "no property file Reprt", "property_file: Report"),
+    ),
+    Case(
+        name="gate on a training step that is not there",
+        change=project(("property_file: Report", "training_step: Train")),
+        says=("a gate needs rmse", "no training step"),
+    ),
 ]
 
 
@@ -192,6 +202,19 @@ def test_refused_before_anything_is_started(good: Scratch, case: Case) -> None:
     check_told(done, case.code, case.says)
     error = json.loads(done.out)["error"]
     assert error.get("where") or error.get("problems")
+
+
+def test_validate_tells_what_the_project_file_says_and_no_step_bears_out(good: Scratch) -> None:
+    edits = ("{Approval: Approved}", "{Aproval: x}"), ("property_file: Report", "training_step: T")
+    project(*edits)(good)
+    done = good.run("validate", "--json")
+    assert done.code == 2
+    (pipeline,) = done.document["pipelines"]
+    told = [(problem["rule"], problem["fix"]) for problem in pipeline["problems"]]
+    assert told == [
+        ("project-file", "write Approval"),
+        ("project-file", "add one, or remove the gate on rmse"),
+    ]
 
 
 def test_a_bucket_that_does_not_exist_is_named_with_the_command(good: Scratch) -> None:

@@ -1,7 +1,9 @@
 """`validate`: the project file, and the definitions it names, without AWS."""
 
 import argparse
+from collections.abc import Iterator
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,7 +49,7 @@ def _check(
         shell.show(f"{pipeline.name}: {shown} is there; --compile checks what it compiles to")
         return {"name": pipeline.name, "source": shown, "checked": False, "problems": []}
     given = {**pipeline.parameters, **project.environments["main"].parameters}
-    problems = find_problems(definition, given=given)
+    problems = (*find_problems(definition, given=given), *_misfits(project, pipeline, definition))
     shell.show(f"{pipeline.name}: {shown}: {_counted(len(problems))}")
     for problem in problems:
         _tell(problem, shown, shell)
@@ -57,6 +59,29 @@ def _check(
         "checked": True,
         "problems": [asdict(each) for each in problems],
     }
+
+
+def _misfits(
+    project: "Project", pipeline: "Pipeline", definition: "Definition"
+) -> Iterator["Problem"]:
+    """What the project file says of the pipeline, and the definition does not have."""
+    from ci.definition.model import Problem
+    from ci.errors import ProjectError
+    from ci.execution.identity import execution_parameters
+    from ci.session.parameters import refuse_gates, refuse_parameters
+
+    main, file = project.environments["main"], project.file
+    given = execution_parameters({}, {**pipeline.parameters, **main.parameters}, commit="")
+    for check in (
+        partial(refuse_parameters, definition, pipeline, main, given, overrides={}, file=file),
+        partial(refuse_gates, definition, pipeline, file=file),
+    ):
+        try:
+            check()
+        except ProjectError as error:
+            yield Problem(
+                rule="project-file", path=str(error.where), message=error.what, fix=error.fix
+            )
 
 
 def _definition(
