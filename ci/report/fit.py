@@ -9,6 +9,7 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})([^\n]*)\Z")
+_SPAN = re.compile(r"(?<!`)(`+)(?!`).{0,2000}?(?<!`)\1(?!`)")
 _TAG = re.compile(r"<(?!/?(?:details|summary|sub|sup|b|i|code|br|kbd|del|ins)\b[^<>\n]*>)")
 
 
@@ -144,7 +145,8 @@ def cut_markdown(markdown: str, limit: int) -> str:
         taken += 1
         fence = fence_after(fence, shown)
         if not fence:
-            folds = max(0, folds + shown.count("<details") - shown.count("</details>"))
+            bare = _SPAN.sub("", shown)
+            folds = max(0, folds + bare.count("<details") - bare.count("</details>"))
     missing = len(source) - taken
     if fence:
         lines.append(fence)

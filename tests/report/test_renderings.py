@@ -362,6 +362,14 @@ def test_cut_markdown_closes_what_it_opens(markdown: str, limit: int) -> None:
     assert tokens[-1].type == "heading_close"
 
 
+@pytest.mark.parametrize("tag", ["<details>", "</details>"])
+def test_a_fold_that_a_name_speaks_of_is_none(tag: str) -> None:
+    """A plan's file may be called anything, and stands there as code."""
+    shown = cut_markdown(f"<details>\n\nCode: `{tag}.py` and `x`\n\n" + "line\n" * 99, 200)
+    pieces = [piece.strip() for piece in html_of(shown)]
+    assert pieces == ["<details>", "</details>"]
+
+
 def test_a_marker_is_one_safe_line() -> None:
     marker = replace(marker_of(REPORTS["success"]), pipeline="a--><b>\n--!> --->", digest=None)
     line = render_marker(marker)
