@@ -239,8 +239,8 @@ class GitHub(GitHubMarks):
         errors = answer.get("errors") if isinstance(answer, Mapping) else None
         if errors or not isinstance(answer, Mapping):
             why = str(errors)[:400]
-            kinds = {text_in(each, "type") for each in errors} if isinstance(errors, list) else set()
-            if kinds & _SPENT:
+            told = errors if isinstance(errors, list) else []
+            if any(text_in(each, "type") in _SPENT for each in told):
                 raise limit_used_up(purpose, where=self._graphql, why=why)
             raise GraphQLRefused(f"could not {purpose}", where=self._graphql, why=why)
         return answer.get("data") or {}
