@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ci.definition.model import Definition
 from ci.delivery.documents import MetricReader
 from ci.errors import AwsError
-from ci.metrics.facts import EndpointFact, Facts
+from ci.metrics.facts import MISSING, EndpointFact, Facts
 from ci.metrics.gates import evaluate_gates
 from ci.project.model import Pipeline
 from ci.registry.packages import champion, named_champion
@@ -126,7 +126,7 @@ def settled_endpoint(adapter: SageMaker, name: str, *, waiting: Waiting) -> Endp
     while True:
         found = adapter.packages.endpoint(name)
         if found is None:
-            return EndpointFact(name=name, status="missing")
+            return EndpointFact(name=name, status=MISSING)
         fact = EndpointFact(
             name=found.name,
             status=found.status,

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from ci.metrics.model import GateResult, MetricValue
 from ci.sagemaker.model import ENDPOINT_MOVES, ExecutionSnapshot, ModelPackage
 
+MISSING = "missing"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointFact:
     """An endpoint as it was read back. `package` is the ARN of the model package it serves, None
-    where its model does not come from one. `status` is the service's word (`InService`)."""
+    where its model does not come from one. `status` is the service's word (`InService`),
+    or MISSING."""
 
     name: str
     status: str

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from ci.errors import ExitCode
-from ci.metrics.facts import Facts
+from ci.metrics.facts import MISSING, Facts
 from ci.metrics.model import GateOutcome, GateResult, Outcome, Verdict
 from ci.metrics.steps import (
     active_steps,
@@ -209,7 +209,9 @@ def _judge_deployment(facts: Facts, package: ModelPackage) -> tuple[Outcome, lis
     if endpoint.moving:
         told = f"{_name(facts, package)} approved, the endpoint {endpoint.name} is still"
         return Outcome.RUNNING, [f"{told} {endpoint.status}"]
-    if endpoint.package != package.arn:
+    if endpoint.status == MISSING:
+        state = f"there is no endpoint {endpoint.name}"
+    elif endpoint.package != package.arn:
         served = _version_of(endpoint.package)
         state = f"the endpoint {endpoint.name} serves {served}"
     else:
@@ -224,6 +226,11 @@ def _version_of(arn: str | None) -> str:
         return "a model that is not from the registry"
     group, _, version = arn.rpartition("/")
     return f"{group.rpartition('/')[2]} v{version}" if version.isdecimal() else arn
+
+
+def _why(result: GateResult, told: str) -> str:
+    reason = _short(result.reason)
+    return "" if reason in told else f": {reason}"
 
 
 def _metric_words(facts: Facts) -> list[str]:
@@ -244,13 +251,14 @@ def _is_model_run(facts: Facts) -> bool:
     )
 
 
-def _gate_words(gates: Iterable[GateResult]) -> list[str]:
+def _gate_words(gates: Iterable[GateResult], told: str) -> list[str]:
+    """`told` is what the sentence has said by now: no reason stands there twice."""
     results = list(gates)
     failed = [g for g in results if g.gate.required and g.outcome is GateOutcome.FAILED]
     unknown = [g for g in results if g.gate.required and g.outcome is GateOutcome.UNKNOWN]
     advisory = [g for g in results if not g.gate.required and not _held(g)]
     words = [f"gate failed: {g.gate.metric}: {g.reason}" for g in failed]
-    words += [f"gate on {g.gate.metric} could not be checked: {_short(g.reason)}" for g in unknown]
+    words += [f"gate on {g.gate.metric} could not be checked{_why(g, told)}" for g in unknown]
     if results and not words:
         held = [g for g in results if _held(g)]
         if len(held) == len(results):

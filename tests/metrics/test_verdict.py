@@ -77,6 +77,10 @@ def test_approval(
     ("endpoint", "words"),
     [
         (
+            EndpointFact(name="abalone", status="missing"),
+            "v13 approved but not deployed: there is no endpoint abalone",
+        ),
+        (
             replace(SERVING, package=package(12).arn),
             "v13 approved but not deployed: the endpoint abalone serves abalone v12",
         ),
