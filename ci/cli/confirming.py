@@ -16,10 +16,13 @@ def add_confirmation_option(parser: argparse.ArgumentParser) -> None:
 def confirm(arguments: argparse.Namespace, shell: Shell, doing: Iterable[str]) -> None:
     """Show what will be done, a line each, and wait for a yes. Nothing is asked with `--yes`, in
     CI, and where no terminal is there to answer at. Interrupted where the answer is not yes."""
+    from ci.text.wrap import wrap_line
+
     if getattr(arguments, "yes", False) or not is_attended(shell):
         return
     for line in doing:
-        shell.warn(line)
+        for part in wrap_line(line, shell.columns, hang=4):
+            shell.warn(part)
     if shell.ask("Go on? [y/N] ").strip().lower() not in {"y", "yes"}:
         raise Interrupted("nothing was changed: the answer was not yes", fix="--yes asks nothing")
 

@@ -22,7 +22,7 @@ def at_terminal(
     process = subprocess.Popen(
         [COMMAND, *arguments],
         cwd=scratch.root,
-        env={**environ, "TERM": "xterm", **scratch.environ},
+        env={**environ, "TERM": "xterm", "COLUMNS": "200", **scratch.environ},
         stdin=terminal,
         stdout=terminal,
         stderr=terminal,
