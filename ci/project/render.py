@@ -101,7 +101,7 @@ def _scalar(text: str) -> str:
 
 def render_workflow(name: str, *, action: str, branch: str, sdk: str | None = None) -> str:
     """One of WORKFLOWS, or REVIEWED_MAIN, for this repository's default branch and the action as
-    it is reached. `sdk` is what pip installs for the Python that compiles modules."""
+    it is reached. `sdk` is what uv installs for the Python that compiles modules."""
     text = _packaged("workflows", f"{name}.yml")
     if sdk is not None and name in _COMPILING:
         text = _STEP.sub(lambda step: _with_sdk(step, sdk), text)
@@ -116,7 +116,9 @@ def _with_sdk(step: re.Match[str], sdk: str) -> str:
         "      - name: Python with the SageMaker SDK\n"
         "        run: |\n"
         '          python3 -m venv "$RUNNER_TEMP/sdk"\n'
-        f'          "$RUNNER_TEMP/sdk/bin/python" -m pip install --quiet {sdk}\n'
+        '          "$RUNNER_TEMP/sdk/bin/python" -m pip install --quiet uv\n'
+        '          "$RUNNER_TEMP/sdk/bin/uv" pip install --quiet --python "$RUNNER_TEMP/sdk"'
+        f" {sdk}\n"
         f"{step['head']}          python: ${{{{ runner.temp }}}}/sdk/bin/python\n"
         f"{step['settings']}"
     )

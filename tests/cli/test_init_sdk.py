@@ -58,6 +58,8 @@ def test_jobs_that_compile_have_a_python_with_the_sdk(name: str) -> None:
         assert len(installs) == compiles, (name, command)
         assert ("python" in used["with"]) == compiles
         assert not installs or steps.index(installs[0]) == steps.index(used) - 1
+        # pip brings uv, and uv the SDK: pip alone takes minutes.
+        assert not installs or 'bin/uv" pip install' in installs[0]["run"].splitlines()[-1]
 
 
 def test_what_init_writes_passes_the_linters(tmp_path: Path) -> None:
