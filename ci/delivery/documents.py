@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 from ci.definition.model import Definition
@@ -16,6 +17,8 @@ from ci.metrics.read import (
 )
 from ci.sagemaker.adapter import SageMaker
 from ci.sagemaker.model import ExecutionSnapshot, ModelPackage, StepSnapshot
+
+_CLOCKS_DIFFER_BY = timedelta(seconds=10)
 
 
 class _NoDocumentError(Exception):
@@ -124,8 +127,19 @@ class MetricReader:
         outputs = (job.get("ProcessingOutputConfig") or {}).get("Outputs") or ()
         for entry in outputs:
             if entry.get("OutputName") == output and "S3Output" in entry:
-                return f"{entry['S3Output']['S3Uri'].rstrip('/')}/{path}"
+                uri = f"{entry['S3Output']['S3Uri'].rstrip('/')}/{path}"
+                self._require_unmoved(uri, step)
+                return uri
         raise _NoDocumentError(f"the job of step {step_name} has no output {output} in S3")
+
+    def _require_unmoved(self, uri: str, step: StepSnapshot) -> None:
+        """A place that executions share holds what the last of them wrote."""
+        written = self.adapter.artifacts.written(uri)
+        if written and step.ended and written > step.ended + _CLOCKS_DIFFER_BY:
+            raise _NoDocumentError(
+                f"a later execution wrote over {uri.rpartition('/')[2]}: "
+                "its S3 URI needs ExecutionVariables.PIPELINE_EXECUTION_ID"
+            )
 
     def _package_metrics(self) -> str:
         if self.package is None:

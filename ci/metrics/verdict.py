@@ -131,7 +131,8 @@ def _succeeded(facts: Facts) -> tuple[Outcome, str]:
         told = f"succeeded, but what it left behind could not be read: {_short(facts.unread)}"
         return Outcome.UNVERIFIED, _sentence(told)
     outcome, judgement = _judge(facts)
-    parts = [*_metric_words(facts), *_gate_words(facts.gates), *judgement]
+    measured = _metric_words(facts)
+    parts = [*measured, *_gate_words(facts.gates, "; ".join(measured)), *judgement]
     if cached_everything(facts.execution):
         parts.append("every step came from the cache, nothing was trained anew")
     return outcome, _sentence("; ".join(parts) or "succeeded")

@@ -7,6 +7,8 @@ import hashlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from ci.compile.bundle import Artifact, Bundle
 from ci.errors import AwsError, UsageError
@@ -84,6 +86,11 @@ class Artifacts:
             )
         return self._clients.read("s3", "GetObject", {"Bucket": bucket, "Key": key}, where=uri)
 
+    def written(self, uri: str) -> datetime | None:
+        """When the object was written last. None: there is none."""
+        answer = self._head(*parse_s3_uri(uri))
+        return None if answer is None else answer.get("LastModified")
+
     def keys(self, uri: str) -> Iterable[str]:
         """The URIs of every object below `uri`."""
         bucket, prefix = parse_s3_uri(uri)
@@ -125,16 +132,18 @@ class Artifacts:
             ) from error
 
     def _size(self, bucket: str, key: str) -> int | None:
+        answer = self._head(bucket, key)
+        return None if answer is None else answer["ContentLength"]
+
+    def _head(self, bucket: str, key: str) -> dict[str, Any] | None:
         try:
-            answer = self._clients.call(
+            return self._clients.call(
                 "s3", "HeadObject", {"Bucket": bucket, "Key": key}, where=f"s3://{bucket}/{key}"
             )
         except AwsError as error:
             if error.code in _MISSING:
                 return None
             raise
-        size: int = answer["ContentLength"]
-        return size
 
     def _require_bucket(self, bucket: str) -> None:
         where = f"s3://{bucket}"
