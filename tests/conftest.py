@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -18,6 +19,9 @@ def pytest_configure() -> None:
     os.environ["SAGEMAKER_GITOPS_COMPILE_CACHE"] = "off"
     # Tests start interpreters by the hundred: the first to compile a module keeps it for the rest.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    # How long an example takes tells of the machine. Speed is measured in benchmarks/.
+    settings.register_profile("untimed", deadline=None)
+    settings.load_profile("untimed")
 
 
 @pytest.fixture

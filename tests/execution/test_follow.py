@@ -147,7 +147,7 @@ def test_an_execution_that_is_not_readable_yet() -> None:
         changes_of(service)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     deadline=st.floats(1, 50_000),
     length=st.floats(1, 50_000),
@@ -234,7 +234,7 @@ def test_a_hundred_pipelines_share_the_calls(known: bool) -> None:
     assert len(ended) == 100
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     pipelines=st.integers(1, 12),
     each=st.integers(1, 12),

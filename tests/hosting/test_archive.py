@@ -100,7 +100,7 @@ def test_more_than_the_disk_holds_is_refused_before_it_is_written(tmp_path: Path
     assert not (tmp_path / "huge").exists()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cut=st.integers(min_value=0, max_value=400), flip=st.integers(min_value=0, max_value=255))
 def test_a_damaged_archive_is_a_bad_archive_or_a_good_one(
     tmp_path_factory: pytest.TempPathFactory, cut: int, flip: int

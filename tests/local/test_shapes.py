@@ -183,7 +183,7 @@ def _structures(shape: object, depth: int = 0) -> st.SearchStrategy[object]:
 BOTOCORE = BotocoreModel(Loader().load_service_model("sagemaker", "service-2"))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data(), operation=st.sampled_from(OPERATIONS))
 def test_agrees_with_botocores_validator_on_members_and_types(
     data: st.DataObject, operation: str

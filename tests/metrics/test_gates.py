@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.samples import metric, package
 
@@ -102,7 +102,6 @@ def test_the_reason_says_what_was_compared() -> None:
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 
 
-@settings(deadline=None)
 @given(numbers, numbers, numbers, st.sampled_from(Goal), st.sampled_from(ChangeUnit))
 def test_better_passes_where_worse_passes(
     value: float, champion: float, need: float, goal: Goal, unit: ChangeUnit

@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ci.metrics.model import MetricSource, Origin
@@ -164,7 +164,6 @@ json_values = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(json_values, st.text(max_size=30))
 def test_any_document_and_path_end_in_a_value_or_a_problem(document: Any, path: str) -> None:
     found = read_metric(json.loads(json.dumps(document)), source(path, champion=path))

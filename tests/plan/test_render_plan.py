@@ -153,6 +153,12 @@ def test_a_parameter_tells_the_value_it_is_given() -> None:
     assert line in render_markdown(created(), given={"Bound": 2.5})
 
 
+def test_a_value_that_is_given_is_told_where_the_pipeline_stands() -> None:
+    line = "parameter Bound: given 2.5"
+    assert line in render_terminal(reviewed(), given={"Bound": 2.5})
+    assert line in render_markdown(reviewed(), given={"Bound": 2.5})
+
+
 def outlined(*steps: dict[str, Any]) -> dict[str, tuple[str, ...]]:
     document = small_pipeline()
     document["Steps"].extend(steps)
@@ -182,7 +188,7 @@ MEMBERS = ("Conditions", "ProcessingOutputConfig", "HyperParameters", "Transform
     st.sampled_from(["Condition", "Processing", "Training", "Transform", "Lambda", "Fail", "New"]),
     st.dictionaries(st.sampled_from((*MEMBERS, "ErrorMessage", "Outputs")), JSON),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_shape_of_arguments_breaks_an_outline(kind: str, arguments: dict[str, Any]) -> None:
     step = StepChange(
         name="x", type=kind, kind=Kind.ADDED, content={"Type": kind, "Arguments": arguments}
@@ -269,7 +275,7 @@ TAGS = {
 
 
 @given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=30) | st.just(HOSTILE))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_hostile_text_is_inert(text: str) -> None:
     plan = hostile(text)
     markdown = render_markdown(plan)

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support.markdown import ACTIVE, flat, html_of, parse, plain_text
 
@@ -35,7 +35,6 @@ def inert(markdown: str, *, html: str = r"(?!)") -> None:
     assert ACTIVE.search(plain_text(markdown)) is None
 
 
-@settings(deadline=None)
 @given(anything)
 @example("".join(HOSTILE[:-10]))
 def test_text_is_one_paragraph_of_text(value: str) -> None:
@@ -43,21 +42,18 @@ def test_text_is_one_paragraph_of_text(value: str) -> None:
     assert "\n" not in text(value)
 
 
-@settings(deadline=None)
 @given(anything)
 def test_text_is_read_as_it_was_written(value: str) -> None:
     shown = plain_text(text(value, limit=10_000)).replace("\u200b", "")
     assert shown == clean(value)
 
 
-@settings(deadline=None)
 @given(anything)
 def test_code_is_one_span(value: str) -> None:
     if clean(value):
         inert(f"x {code(value)} y", html="</?code>")
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(anything, anything), min_size=1, max_size=3))
 def test_a_table_keeps_its_cells(cells: list[tuple[str, str]]) -> None:
     rows = [f"| {text(left)} | {code(right)} |" for left, right in cells]
@@ -68,7 +64,6 @@ def test_a_table_keeps_its_cells(cells: list[tuple[str, str]]) -> None:
     assert not any("\\|" in row for row in rows)
 
 
-@settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from("`~ \na\r\t>#-\x00\u2028|<"), max_size=200) | anything)
 def test_a_fence_ends_where_it_should(value: str) -> None:
     tokens = parse(f"before\n\n{fence(value)}\n\nafter")
@@ -77,7 +72,6 @@ def test_a_fence_ends_where_it_should(value: str) -> None:
                      "paragraph_open", "inline", "paragraph_close"]  # fmt: skip
 
 
-@settings(deadline=None)
 @given(anything, anything)
 def test_a_link_leads_where_it_says_or_nowhere(label: str, url: str) -> None:
     target = f"https://ok.example/{url}"
@@ -102,7 +96,6 @@ def test_harmless_values_stay_readable() -> None:
     assert text("Train took 12 min, 4.1 % better; done") == "Train took 12 min, 4.1 % better; done"
 
 
-@settings(deadline=None)
 @given(anything)
 def test_clean_leaves_nothing_that_hides_or_acts(value: str) -> None:
     for shown in (clean(value), clean(value, lines=True)):
@@ -112,7 +105,6 @@ def test_clean_leaves_nothing_that_hides_or_acts(value: str) -> None:
     assert clean(clean(value)) == clean(value)
 
 
-@settings(deadline=None)
 @given(anything)
 def test_html_and_mermaid(value: str) -> None:
     assert not re.search(r"[<>\"']", html_text(value))

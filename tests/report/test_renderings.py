@@ -313,7 +313,7 @@ def any_report(draw: st.DrawFn) -> Report:
     )
 
 
-@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(any_report(), st.sampled_from(LIMITS))
 def test_any_report_becomes_a_comment(report: Report, limit: int) -> None:
     comment = render_comment(report, limit=limit)
@@ -330,7 +330,7 @@ def test_any_report_becomes_a_comment(report: Report, limit: int) -> None:
     assert tags.count("<details>") == tags.count("</details>")
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(any_report(), st.sampled_from(LIMITS))
 def test_any_report_is_inert(report: Report, limit: int) -> None:
     """But for the plan, which is made safe where it is rendered."""
@@ -341,7 +341,7 @@ def test_any_report_is_inert(report: Report, limit: int) -> None:
     assert not any(token.type == "image" for token in flat(comment))
 
 
-@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(any_report())
 def test_any_report_has_every_other_rendering(report: Report) -> None:
     jsonschema.Draft202012Validator(load_schema()).validate(report_to_json(report))
@@ -349,7 +349,6 @@ def test_any_report_has_every_other_rendering(report: Report) -> None:
     assert "commit" in render_terminal(report, width=60)
 
 
-@settings(deadline=None)
 @example("<details>\na\n~~~\n\nb", 200)
 @example("<sub>\n```\n\nb", 200)
 @example("<DETAILS>\n\x1f\n```\n<!--", 21)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.reports import REPORTS, renderings
 
@@ -157,7 +157,6 @@ def test_no_rendering_shows_a_secret(name: str) -> None:
         assert "111122223333" not in shown
 
 
-@settings(deadline=None)
 @given(st.text(min_size=4, max_size=20), st.text(max_size=40))
 def test_redaction_is_stable(secret: str, value: str) -> None:
     redactor = Redactor([secret])
