@@ -114,17 +114,19 @@ class Reporter:
         """What a command shows at its end; `error` is what ended it early, `beside` what its JSON
         tells besides. The code says whether all of it could be written."""
         from ci.report.document import report_to_json
-        from ci.report.terminal import render_terminal
+        from ci.report.terminal import list_outcomes, render_terminal
 
         reports = [replace(report, project=self._place.project) for report in reports]
-        for report in reports:
+        for index, report in enumerate(reports):
             shown = render_terminal(
                 report,
                 width=self._shell.columns,
                 color=self._shell.color,
                 redactor=self._redactor,
             )
-            self._shell.show(shown.rstrip("\n"))
+            self._shell.show(("\n" if index else "") + shown.rstrip("\n"))
+        if len(reports) > 1:
+            self._shell.show("\n" + self._redactor.text(list_outcomes(reports)))
         try:
             self._write_job_files(reports)
         except OSError as broken:

@@ -42,6 +42,7 @@ def named_lines(changes: Sequence[NamedChange]) -> Iterator[str]:
 
 
 def parameter_lines(changes: Sequence[NamedChange], given: Mapping[str, object]) -> Iterator[str]:
+    """What the definition declares anew, and what executions are given of all that it declares."""
     for change in changes:
         name = f"parameter {visible(change.name)}"
         if change.kind is not Kind.ADDED:
@@ -50,6 +51,9 @@ def parameter_lines(changes: Sequence[NamedChange], given: Mapping[str, object])
             value = given.get(change.name)
             then = "" if value is None else f"; given {shown(value, _LONGEST_VALUE)}"
             yield f"+ {name}: {_parameter(change.new)}{then}"
+    changed = {change.name for change in changes}
+    for name in sorted(given.keys() - changed):
+        yield f"  parameter {visible(name)}: given {shown(given[name], _LONGEST_VALUE)}"
 
 
 def _parameter(value: object) -> str:

@@ -70,6 +70,16 @@ def render_terminal(
     return inert_output("\n".join(lines))
 
 
+def list_outcomes(reports: Iterable[Report]) -> str:
+    """The last lines of a run of several pipelines: what came of each."""
+    return inert_output("\n".join(_outcome(report) for report in reports))
+
+
+def _outcome(report: Report) -> str:
+    came = report.verdict.outcome if report.verdict else report.state
+    return f"{words.icon(report)} {_line(report.pipeline)}: {came.value.replace('_', ' ')}"
+
+
 def _line(value: str, limit: int = 500) -> str:
     return cut(clean(value), limit)
 

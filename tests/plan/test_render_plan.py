@@ -154,9 +154,12 @@ def test_a_parameter_tells_the_value_it_is_given() -> None:
 
 
 def test_a_value_that_is_given_is_told_where_the_pipeline_stands() -> None:
-    line = "parameter Bound: given 2.5"
-    assert line in render_terminal(reviewed(), given={"Bound": 2.5})
-    assert line in render_markdown(reviewed(), given={"Bound": 2.5})
+    line = "parameter Data: given s3://b/new"
+    for shown in (
+        render_terminal(reviewed(), given={"Data": "s3://b/new"}),
+        render_markdown(reviewed(), given={"Data": "s3://b/new"}),
+    ):
+        assert line in shown.replace('"', "")
 
 
 def outlined(*steps: dict[str, Any]) -> dict[str, tuple[str, ...]]:

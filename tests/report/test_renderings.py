@@ -33,7 +33,7 @@ from ci.report.model import (
     State,
 )
 from ci.report.sections import sections
-from ci.report.terminal import render_terminal
+from ci.report.terminal import list_outcomes, render_terminal
 from ci.report.words import same_places
 from ci.sagemaker.model import ExecutionStatus
 from ci.text.redact import Redactor
@@ -207,6 +207,13 @@ def test_what_folds_of_its_own_is_not_folded_again_while_it_is_short(steps: int)
     comment = render_comment(replace(REPORTS["planned"], plan=section))
     before = comment.partition("| step |")[0]
     assert (before.count("<details>") > before.count("</details>")) is (steps == 100)
+
+
+def test_several_reports_end_in_a_line_for_each() -> None:
+    shown = list_outcomes([REPORTS["gate-failed"], REPORTS["success"], REPORTS["planned"]])
+    told = [line.rpartition(": ")[2] for line in shown.splitlines()]
+    assert told == ["gate failed", "succeeded", "planned"]
+    assert "\x1b" not in list_outcomes([REPORTS["hostile"]])
 
 
 def test_color_only_where_it_is_wanted() -> None:

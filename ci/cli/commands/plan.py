@@ -54,8 +54,8 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
     names = settle_pipelines(arguments, session.project)
     jobs = prepare_jobs(session, names, parse_overrides(arguments.parameter))
     plans = _make_plans(arguments, shell, session, jobs)
-    for planned in plans:
-        shell.show(describe_subject(session, planned.target))
+    for index, planned in enumerate(plans):
+        shell.show(("\n" if index else "") + describe_subject(session, planned.target))
         shown = render_terminal(
             planned.plan,
             given=planned.target.parameters,
