@@ -5,7 +5,6 @@ from ci.bootstrap.model import Setup
 from ci.bootstrap.parts import key_condition, key_parameter, shared_parameters, tags
 from ci.bootstrap.policies import HAS_KEY
 from ci.bootstrap.template import (
-    NO_VALUE,
     GetAtt,
     If,
     Output,
@@ -48,9 +47,9 @@ def _bucket() -> Resource:
     encryption = {
         "ServerSideEncryptionByDefault": {
             "SSEAlgorithm": If(HAS_KEY, "aws:kms", "AES256"),
-            "KMSMasterKeyID": If(HAS_KEY, Ref("KmsKey"), NO_VALUE),
+            "KMSMasterKeyID": If(HAS_KEY, Ref("KmsKey")),
         },
-        "BucketKeyEnabled": If(HAS_KEY, True, NO_VALUE),
+        "BucketKeyEnabled": If(HAS_KEY, True),
     }
     return Resource(
         kind="AWS::S3::Bucket",

@@ -24,13 +24,13 @@ from ci.bootstrap.template import (
     Equals,
     GetAtt,
     If,
-    Not,
     Output,
     Parameter,
     Ref,
     Resource,
     Sub,
     Template,
+    given,
 )
 
 NAME = "codebuild"
@@ -84,8 +84,8 @@ def codebuild_template(setup: Setup) -> Template:
         conditions={
             **role_conditions(),
             "HasWebhook": Equals(Ref("Webhook"), "true"),
-            "HasToken": Not(Equals(Ref("TokenSecret"), "")),
-            "HasActors": Not(Equals(Ref("Actors"), "")),
+            "HasToken": given("TokenSecret"),
+            "HasActors": given("Actors"),
         },
         resources=resources,
         outputs=outputs,
@@ -198,11 +198,11 @@ def _environment(need: RoleNeed) -> dict[str, object]:
             "SAGEMAKER_GITOPS_QUEUE",
             Sub("https://sqs.${AWS::Region}.${AWS::URLSuffix}/${AWS::AccountId}/${Queue}"),
         ),
-        If("HasToken", _variable("GITHUB_TOKEN", Ref("TokenSecret"), "SECRETS_MANAGER"), NO_VALUE),
+        If("HasToken", _variable("GITHUB_TOKEN", Ref("TokenSecret"), "SECRETS_MANAGER")),
     ]
     if need.own.code_pipelines:
         places = _variable(PLACES, Ref("CodePipeline"))
-        variables.append(If(HAS_CODE_PIPELINE, places, NO_VALUE))
+        variables.append(If(HAS_CODE_PIPELINE, places))
     return {
         "Type": "LINUX_CONTAINER",
         "Image": Ref("Image"),
@@ -218,7 +218,7 @@ def _variable(name: str, value: object, kind: str = "PLAINTEXT") -> dict[str, ob
 def _triggers(need: RoleNeed) -> object:
     """Pull requests start the builds of their environment, pushes those of main; builds of any
     other environment are started by hand or by a pipeline."""
-    actors = If("HasActors", {"Type": "ACTOR_ACCOUNT_ID", "Pattern": Ref("Actors")}, NO_VALUE)
+    actors = If("HasActors", {"Type": "ACTOR_ACCOUNT_ID", "Pattern": Ref("Actors")})
     if need.duty is Duty.PULL_REQUEST:
         groups = [[_filter("EVENT", events), actors] for events in (_OPENED, _CLOSED)]
     elif need.environment == MAIN:
@@ -226,7 +226,7 @@ def _triggers(need: RoleNeed) -> object:
         groups = [[_filter("EVENT", "PUSH"), _filter("HEAD_REF", pushed)]]
     else:
         return NO_VALUE
-    return If("HasWebhook", {"Webhook": True, "FilterGroups": groups}, NO_VALUE)
+    return If("HasWebhook", {"Webhook": True, "FilterGroups": groups})
 
 
 def _filter(kind: str, pattern: object) -> object:

@@ -22,17 +22,16 @@ from ci.bootstrap.parts import (
 from ci.bootstrap.policies import HAS_KEY, key_statement
 from ci.bootstrap.scope import MAIN, PLAN
 from ci.bootstrap.template import (
-    NO_VALUE,
     Equals,
     GetAtt,
     If,
-    Not,
     Output,
     Parameter,
     Ref,
     Resource,
     Sub,
     Template,
+    given,
 )
 
 NAME = "codepipeline"
@@ -84,9 +83,9 @@ def codepipeline_template(setup: Setup) -> Template:
         },
         conditions={
             **key_condition(),
-            "HasPlan": Not(Equals(Ref("PlanProject"), "")),
+            "HasPlan": given("PlanProject"),
             "HasApproval": Equals(Ref("Approval"), "true"),
-            "HasFunction": Not(Equals(Ref("Function"), "")),
+            "HasFunction": given("Function"),
         },
         resources={
             "PipelineRole": role(
@@ -159,13 +158,13 @@ def _pipeline() -> Resource:
             "ArtifactStore": {
                 "Type": "S3",
                 "Location": Ref("Bucket"),
-                "EncryptionKey": If(HAS_KEY, {"Type": "KMS", "Id": Ref("KmsKey")}, NO_VALUE),
+                "EncryptionKey": If(HAS_KEY, {"Type": "KMS", "Id": Ref("KmsKey")}),
             },
             "Stages": [
                 {"Name": "Source", "Actions": [_source(), _tools()]},
-                If("HasPlan", {"Name": "Plan", "Actions": [_plan()]}, NO_VALUE),
+                If("HasPlan", {"Name": "Plan", "Actions": [_plan()]}),
                 {"Name": "Train", "Actions": [If("HasFunction", _invoke(), _train())]},
-                If("HasApproval", {"Name": "Approve", "Actions": [_approve()]}, NO_VALUE),
+                If("HasApproval", {"Name": "Approve", "Actions": [_approve()]}),
             ],
             "Tags": tags(),
         },
@@ -275,7 +274,7 @@ def _invoke() -> dict[str, object]:
         "Lambda",
         {"FunctionName": Ref("Function"), "UserParameters": If("HasPlan", with_plan, alone)},
         Namespace="Train",
-        InputArtifacts=[{"Name": SOURCE}, If("HasPlan", {"Name": PLAN}, NO_VALUE)],
+        InputArtifacts=[{"Name": SOURCE}, If("HasPlan", {"Name": PLAN})],
         OutputArtifacts=[{"Name": _REPORT}],
     )
 

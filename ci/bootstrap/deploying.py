@@ -5,17 +5,19 @@ failure.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from ci.bootstrap.template import LARGEST_BODY, Template, render_template
-from ci.errors import AwsError, DeadlineReached, UsageError
+from ci.bootstrap.steps import Step
+from ci.bootstrap.template import LARGEST_BODY, Equals, Not, Ref, Template, render_template
+from ci.errors import AwsError, DeadlineReached
 from ci.sagemaker.stacks import ChangeSet, Proposal, ResourceChange, Stack, Stacks
 
 _GOOD = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"})
-_STUCK = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED", "CREATE_FAILED"})
-_POLL = 2.0
+_UNKNOWN = re.compile(r"Unrecognized resource types: \[([^]]*)\]")
+_POLL = 1.0
 _CHANGE_SET_SECONDS = 300.0
 
 
@@ -47,108 +49,59 @@ class Means:
     show: Callable[[str, tuple[ResourceChange, ...]], None]
 
 
-def deploy_template(
-    means: Means,
-    template: Template,
-    *,
-    stack: str,
-    given: Mapping[str, str],
-    execute: bool,
-) -> Deployment:
+def deploy_step(means: Means, step: Step, *, execute: bool) -> Deployment:
     """Propose, show, and with `execute` carry out.
 
-    `given` are parameters by name. UsageError for one that is missing; AwsError with the reasons
-    of the stack's events where it fails; DeadlineReached while it goes on.
+    AwsError with the reasons of the stack's events where it fails; DeadlineReached while it goes
+    on.
     """
-    body = render_template(template)
-    found = _settled(means.stacks.find(stack))
-    parameters, known = choose_parameters(template, found, given)
-    name = f"sagemaker-gitops-{hashlib.sha256(body.encode()).hexdigest()[:12]}"
-    means.stacks.propose(
-        Proposal(
-            stack=stack,
-            change_set=name,
-            body=body,
-            parameters=parameters,
-            known=known,
-            capabilities=template.capabilities,
-            create=found is None or found.empty,
-            url=means.store(body) if len(body.encode()) > LARGEST_BODY else None,
-        )
-    )
+    stack = step.stack
+    name = _propose(means, step)
     changes = _wait_for_change_set(means, stack, name)
     if changes.nothing:
         _discard(means.stacks, stack, name)
-        return Deployment(
-            stack=stack, state=State.UNCHANGED, outputs=found.outputs if found else {}
-        )
+        return Deployment(stack=stack, state=State.UNCHANGED, outputs=step.outputs)
     if changes.status != "CREATE_COMPLETE":
         _discard(means.stacks, stack, name)
         raise _refused(stack, changes)
-    means.show(stack, changes.changes)
+    listed = tuple(_real(step, changes.changes))
+    means.show(stack, listed)
     if not execute:
         _discard(means.stacks, stack, name)
-        return Deployment(stack=stack, state=State.PROPOSED, changes=changes.changes)
+        return Deployment(stack=stack, state=State.PROPOSED, changes=listed)
     begun = means.stacks.find(stack)
     means.stacks.execute(stack, name)
     ended = _wait_for_stack(means, begun.id if begun else stack, stack)
-    return Deployment(
-        stack=stack, state=State.DEPLOYED, changes=changes.changes, outputs=ended.outputs
+    return Deployment(stack=stack, state=State.DEPLOYED, changes=listed, outputs=ended.outputs)
+
+
+def _propose(means: Means, step: Step) -> str:
+    """The name of the change set that is being made."""
+    body = render_template(step.template)
+    name = f"sagemaker-gitops-{hashlib.sha256(body.encode()).hexdigest()[:12]}"
+    proposal = Proposal(
+        stack=step.stack,
+        change_set=name,
+        body=body,
+        parameters=step.parameters,
+        known=tuple(step.kept),
+        capabilities=step.template.capabilities,
+        create=step.create,
+        url=means.store(body) if len(body.encode()) > LARGEST_BODY else None,
     )
+    try:
+        means.stacks.propose(proposal)
+    except AwsError as error:
+        if unknown := _UNKNOWN.search(error.what):
+            raise _unsupported(step, unknown[1].split(", "), error) from error
+        raise
+    return name
 
 
-def choose_parameters(
-    template: Template, found: Stack | None, given: Mapping[str, str]
-) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The values to send, and the names that keep the stack's value.
-
-    What was given goes first, then what the project file says, then what the stack has.
-    """
-    held = found.parameters if found is not None and not found.empty else {}
-    values = {name: value for name, value in given.items() if name in template.parameters}
-    known: list[str] = []
-    missing: list[str] = []
-    for name, parameter in template.parameters.items():
-        if name in values:
-            continue
-        if name in held and not (parameter.settled and parameter.default is not None):
-            known.append(name)
-        elif parameter.default is not None:
-            values[name] = str(parameter.default)
-        else:
-            missing.append(name)
-    if missing:
-        raise UsageError(
-            f"the template {template.name} needs {', '.join(missing)}",
-            why="; ".join(template.parameters[name].description for name in missing),
-            fix=" ".join(f"--parameter {name}=VALUE" for name in missing),
-        )
-    return values, tuple(known)
-
-
-def _settled(found: Stack | None) -> Stack | None:
-    """A stack that can be changed now. AwsError for one that cannot."""
-    if found is None:
-        return None
-    if found.moving:
-        raise AwsError(
-            f"The stack {found.name} is {found.status}",
-            code=found.status,
-            operation="DescribeStacks",
-            where=found.id,
-            why="Another change of it is under way.",
-            fix="Run again when it has ended.",
-        )
-    if found.status in _STUCK:
-        raise AwsError(
-            f"The stack {found.name} is {found.status} and takes no change",
-            code=found.status,
-            operation="DescribeStacks",
-            where=found.id,
-            why=found.reason,
-            fix=f"aws cloudformation delete-stack --stack-name {found.name}",
-        )
-    return found
+def _real(step: Step, changes: tuple[ResourceChange, ...]) -> Iterator[ResourceChange]:
+    """Without resources whose condition is false: an emulator's change set lists them as well."""
+    made = step.template.made({**step.parameters, **step.kept})
+    return (each for each in changes if each.action != "Add" or each.resource in made)
 
 
 def _wait_for_change_set(means: Means, stack: str, name: str) -> ChangeSet:
@@ -190,6 +143,34 @@ def _refused(stack: str, changes: ChangeSet) -> AwsError:
         operation="CreateChangeSet",
         where=stack,
     )
+
+
+def _unsupported(step: Step, kinds: list[str], error: AwsError) -> AwsError:
+    """The endpoint's CloudFormation lacks types that the template makes something of."""
+    ways = dict.fromkeys(
+        _way_round(step.template, resource.condition)
+        for resource in step.template.made({**step.parameters, **step.kept}).values()
+        if resource.kind in kinds
+    )
+    return AwsError(
+        f"CloudFormation here does not know {', '.join(kinds)}",
+        code=error.code,
+        operation=error.operation,
+        status=error.status,
+        where=f"the stack {step.stack}",
+        why="Not every region has every type, and an emulator has few.",
+        fix="\n".join(ways),
+    )
+
+
+def _way_round(template: Template, condition: str | None) -> str:
+    match template.conditions.get(condition) if condition else None:
+        case Equals(Ref(name), ""):
+            return f"--parameter {name}=VALUE: {template.parameters[name].description}"
+        case Not(Equals(Ref(name), "")):
+            return f"--parameter {name}= (empty)"
+        case _:
+            return f"Leave the template {template.name} out."
 
 
 def _failed(stacks: Stacks, stack_id: str, name: str, found: Stack | None) -> AwsError:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ci.bootstrap.model import Statement
-from ci.bootstrap.template import NO_VALUE, If, sub
+from ci.bootstrap.template import If, sub
 
 VERSION = "2012-10-17"
 LARGEST_POLICY = 6144
@@ -45,7 +45,7 @@ def statement_document(statement: Statement) -> dict[str, object] | If:
     }
     if statement.condition:
         document["Condition"] = condition_document(statement)
-    return If(statement.when, document, NO_VALUE) if statement.when else document
+    return If(statement.when, document) if statement.when else document
 
 
 def condition_document(statement: Statement) -> dict[str, dict[str, object]]:

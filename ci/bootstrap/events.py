@@ -11,15 +11,14 @@ from ci.bootstrap.documents import VERSION, policy_document
 from ci.bootstrap.model import Setup, Statement
 from ci.bootstrap.parts import rule, shared_parameters, tags, trust_service
 from ci.bootstrap.template import (
-    Equals,
     GetAtt,
-    Not,
     Output,
     Parameter,
     Ref,
     Resource,
     Sub,
     Template,
+    given,
     sub,
 )
 
@@ -51,9 +50,9 @@ def events_template(setup: Setup) -> Template:
         description="sagemaker-gitops: SageMaker's events to a queue and to builds",
         parameters=_parameters(setup),
         conditions={
-            "StartsBuild": Not(Equals(Ref("ApprovalProject"), "")),
-            "Dispatches": Not(Equals(Ref("DispatchSecret"), "")),
-            "ReviewsInCodeCommit": Not(Equals(Ref("CodeCommitRepository"), "")),
+            "StartsBuild": given("ApprovalProject"),
+            "Dispatches": given("DispatchSecret"),
+            "ReviewsInCodeCommit": given("CodeCommitRepository"),
         },
         resources={
             **_queue(),

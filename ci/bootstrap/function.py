@@ -21,19 +21,7 @@ from ci.bootstrap.parts import (
     trust_service,
 )
 from ci.bootstrap.scope import MAIN
-from ci.bootstrap.template import (
-    NO_VALUE,
-    Equals,
-    GetAtt,
-    If,
-    Not,
-    Output,
-    Parameter,
-    Ref,
-    Resource,
-    Sub,
-    Template,
-)
+from ci.bootstrap.template import GetAtt, If, Output, Parameter, Ref, Resource, Sub, Template, given
 
 NAME = "lambda"
 SUFFIX = "-function"
@@ -68,7 +56,7 @@ def lambda_template(setup: Setup) -> Template:
         parameters=_parameters(setup),
         conditions={
             **role_conditions(),
-            "HasCodeVersion": Not(Equals(Ref("CodeVersion"), "")),
+            "HasCodeVersion": given("CodeVersion"),
         },
         resources={**resources, **_rules(setup)},
         outputs=outputs,
@@ -140,7 +128,7 @@ def _function(need: RoleNeed, before: tuple[str, ...]) -> Resource:
             "Code": {
                 "S3Bucket": Ref("CodeBucket"),
                 "S3Key": Ref("CodeKey"),
-                "S3ObjectVersion": If("HasCodeVersion", Ref("CodeVersion"), NO_VALUE),
+                "S3ObjectVersion": If("HasCodeVersion", Ref("CodeVersion")),
             },
             "Tags": tags(),
         },

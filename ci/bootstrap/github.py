@@ -15,17 +15,16 @@ from ci.bootstrap.parts import (
 )
 from ci.bootstrap.scope import MAIN
 from ci.bootstrap.template import (
-    NO_VALUE,
     Equals,
     GetAtt,
     If,
-    Not,
     Output,
     Parameter,
     Ref,
     Resource,
     Sub,
     Template,
+    given,
 )
 from ci.errors import ProjectError
 
@@ -76,8 +75,8 @@ def github_template(setup: Setup) -> Template:
         conditions={
             **role_conditions(),
             "MakeProvider": Equals(Ref("OidcProvider"), ""),
-            "HasMainEnvironment": Not(Equals(Ref("MainEnvironment"), "")),
-            "HasReviewEnvironment": Not(Equals(Ref("ReviewEnvironment"), "")),
+            "HasMainEnvironment": given("MainEnvironment"),
+            "HasReviewEnvironment": given("ReviewEnvironment"),
         },
         resources=resources,
         outputs=outputs,
@@ -123,7 +122,7 @@ def _subjects(need: RoleNeed) -> list[object]:
             reviewed = _environment("${ReviewEnvironment}")
             return [
                 If("HasMainEnvironment", guarded, branch),
-                If("HasReviewEnvironment", reviewed, NO_VALUE),
+                If("HasReviewEnvironment", reviewed),
             ]
         case Duty.MAIN:
             return [_environment(_own_environment(need))]

@@ -8,7 +8,7 @@ from ci.bootstrap.compact import compact
 from ci.bootstrap.documents import MOST_POLICIES, VERSION, pack, policy_document
 from ci.bootstrap.model import RoleNeed, Setup, Statement
 from ci.bootstrap.policies import HAS_CODE_PIPELINE, HAS_KEY, statements_of
-from ci.bootstrap.template import Equals, Not, Parameter, Ref, Resource, Sub
+from ci.bootstrap.template import Parameter, Ref, Resource, Sub, given
 from ci.errors import ProjectError
 
 TAG = "sagemaker-gitops:bootstrap"
@@ -57,7 +57,7 @@ def key_parameter() -> dict[str, Parameter]:
 
 
 def key_condition() -> dict[str, object]:
-    return {HAS_KEY: Not(Equals(Ref("KmsKey"), ""))}
+    return {HAS_KEY: given("KmsKey")}
 
 
 def role_parameters() -> dict[str, Parameter]:
@@ -74,7 +74,7 @@ def role_parameters() -> dict[str, Parameter]:
 
 
 def role_conditions() -> dict[str, object]:
-    return {**key_condition(), HAS_CODE_PIPELINE: Not(Equals(Ref("CodePipeline"), ""))}
+    return {**key_condition(), HAS_CODE_PIPELINE: given("CodePipeline")}
 
 
 def tags() -> list[dict[str, object]]:

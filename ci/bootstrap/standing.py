@@ -48,9 +48,23 @@ def store_template(clients: Clients, setup: Setup, body: str) -> str:
             " request, and no bucket is named to put it into",
             fix="artifacts:\n  bucket: NAME",
         )
-    key = Artifacts(clients).put_bytes(
-        body.encode(), "template.yaml", bucket=setup.bucket, prefix=f"{setup.prefix}/templates"
-    )
+    try:
+        key = Artifacts(clients).put_bytes(
+            body.encode(), "template.yaml", bucket=setup.bucket, prefix=f"{setup.prefix}/templates"
+        )
+    except AwsError as error:
+        if error.code not in _MISSING:
+            raise
+        raise AwsError(
+            f"a template is larger than the {LARGEST_BODY} bytes that CloudFormation takes in a"
+            " request, and the bucket that it goes through is not there yet",
+            code=error.code,
+            operation=error.operation,
+            status=error.status,
+            where=f"s3://{setup.bucket}",
+            why="Its own stack comes first, and a preview makes nothing.",
+            fix="sagemaker-gitops bootstrap artifacts --deploy --yes",
+        ) from error
     if clients.endpoint is not None:
         return f"{clients.endpoint}/{setup.bucket}/{key}"
     china = ".cn" if clients.region.startswith("cn-") else ""

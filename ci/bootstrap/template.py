@@ -18,6 +18,9 @@ class Ref:
     name: str
 
 
+NO_VALUE = Ref("AWS::NoValue")
+
+
 @dataclass(frozen=True, slots=True)
 class GetAtt:
     resource: str
@@ -31,9 +34,11 @@ class Sub:
 
 @dataclass(frozen=True, slots=True)
 class If:
+    """Without `otherwise` nothing stands there where the condition is false."""
+
     condition: str
     then: object
-    otherwise: object
+    otherwise: object = NO_VALUE
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,9 @@ class Not:
     condition: object
 
 
-NO_VALUE = Ref("AWS::NoValue")
+def given(parameter: str) -> Not:
+    """The condition that a parameter is not empty."""
+    return Not(Equals(Ref(parameter), ""))
 
 
 def sub(text: str) -> Sub | str:
@@ -69,6 +76,10 @@ class Parameter:
     pattern: str | None = None
     allowed: tuple[str, ...] = ()
     settled: bool = False
+
+    def takes(self, value: str) -> bool:
+        fits = self.pattern is None or re.fullmatch(self.pattern, value) is not None
+        return fits and (not self.allowed or value in self.allowed)
 
     def document(self) -> dict[str, object]:
         settled: dict[str, object] = {"Type": self.kind, "Description": self.description}
@@ -130,6 +141,14 @@ class Template:
         made = any(each.kind.startswith("AWS::IAM::") for each in self.resources.values())
         return ("CAPABILITY_NAMED_IAM",) if made else ()
 
+    def made(self, parameters: Mapping[str, str]) -> Mapping[str, Resource]:
+        """The resources whose condition holds, with a value for every parameter."""
+        return {
+            name: each
+            for name, each in self.resources.items()
+            if each.condition is None or evaluate(self.conditions[each.condition], parameters)
+        }
+
     def document(self) -> dict[str, object]:
         settled: dict[str, object] = {
             "AWSTemplateFormatVersion": "2010-09-09",
@@ -142,6 +161,19 @@ class Template:
         if self.outputs:
             settled["Outputs"] = {name: each.document() for name, each in self.outputs.items()}
         return settled
+
+
+def evaluate(term: object, parameters: Mapping[str, str]) -> object:
+    """What a condition comes to."""
+    match term:
+        case Ref(name):
+            return parameters[name]
+        case Equals(left, right):
+            return evaluate(left, parameters) == evaluate(right, parameters)
+        case Not(inner):
+            return not evaluate(inner, parameters)
+        case _:
+            return term
 
 
 def render_template(template: Template) -> str:

@@ -5,7 +5,6 @@ import json
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,12 @@ from support.github_job import aws_environ
 from support.scratch import BUCKET, Result, Scratch, new_scratch, quality_definition
 
 from ci.approval.manual_approval import PLACES
-from ci.bootstrap.deploying import Means, State, choose_parameters, deploy_template
+from ci.bootstrap.deploying import Deployment, Means, State, deploy_step
+from ci.bootstrap.steps import plan_step
 from ci.bootstrap.table import render_changes
 from ci.bootstrap.template import Parameter, Ref, Resource, Template
 from ci.door.packaging import HANDLER
-from ci.errors import AwsError, UsageError
+from ci.errors import AwsError
 from ci.local.lifecycle import Endpoint
 from ci.sagemaker.clients import open_clients
 from ci.sagemaker.stacks import ResourceChange, Stack, Stacks
@@ -35,6 +35,7 @@ environments:
   main: {parameters: {Approval: Approved}}
   pull_request: {parameters: {Group: "quality-pr-{pull_request}"}}
 """
+CONNECTION = "arn:aws:codeconnections:us-east-1:000000000000:connection/one"
 PROVIDER = "arn:aws:iam::000000000000:oidc-provider/token.actions.githubusercontent.com"
 
 
@@ -82,6 +83,26 @@ def test_printed_and_written_are_the_same(account: Account, tmp_path: Path) -> N
         body = (tmp_path / f"{document['template']}.yaml").read_text()
         assert body == document["body"]
         assert text.partition("\n")[2].rstrip() == body.rstrip()
+
+
+@pytest.mark.endpoint
+def test_what_is_given_stands_in_what_is_printed(account: Account) -> None:
+    given = ("--parameter", "PullRequestDays=7", "--parameter", "DispatchSecret=forge/token")
+    done = account.bootstrap("artifacts", "events", *given)
+    artifacts, events = (
+        yaml.safe_load(each["body"].partition("\nConditions:")[0])["Parameters"]
+        for each in done.document["templates"]
+    )
+    assert (artifacts["PullRequestDays"]["Default"], artifacts["PullRequestPrefix"]["Default"]) == (
+        "7",
+        "pull-requests/",
+    )
+    assert events["DispatchSecret"]["Default"] == "forge/token"
+    refused = account.bootstrap("codebuild", "--parameter", "ActionVersion=main")
+    assert (refused.code, refused.document["error"]["what"]) == (
+        2,
+        "the parameter ActionVersion cannot be 'main'",
+    )
 
 
 @pytest.mark.endpoint
@@ -248,6 +269,100 @@ def test_the_function_stands_with_the_rules_that_call_it(account: Account) -> No
 
 
 @pytest.mark.endpoint
+def test_a_template_too_large_for_a_request_goes_through_the_bucket(
+    account: Account, tmp_path: Path
+) -> None:
+    lines = [
+        f"  pipeline-{number}: {{definition: definition.json, model_package_group: g-{number}}}"
+        for number in range(20)
+    ]
+    head, tail = PROJECT.split("  quality:")
+    text = "\n".join([head.strip(), *lines, tail.partition("\n")[2]])
+    large = new_scratch(tmp_path / "large", f"{text}artifacts: {{bucket: large-artifacts}}\n")
+    large.environ.update(aws_environ(account.endpoint.address))
+    large.define(quality_definition(1.5))
+    large.commit("first")
+
+    def deploy(*arguments: str) -> Result:
+        return large.run(
+            "bootstrap", "--repository", "acme/large", "--deploy", "--json", *arguments
+        )
+
+    given = (
+        "ActionRepository=https://h/r",
+        f"ActionVersion={'a' * 40}",
+        f"Connection={CONNECTION}",
+    )
+    options = [word for each in given for word in ("--parameter", each)]
+    refused = deploy("codebuild", *options)
+    assert (refused.code, refused.document["error"]["fix"]) == (
+        6,
+        "sagemaker-gitops bootstrap artifacts --deploy --yes",
+    )
+    done = deploy("artifacts", "execution-role", "codebuild", "--yes", *options)
+    assert [each["state"] for each in done.document["stacks"]] == ["deployed"] * 3, done.err
+    project = account.client("codebuild").batch_get_projects(names=["large-main"])["projects"][0]
+    assert project["serviceRole"].endswith(":role/large-main-build")
+    (key,) = account.client("s3").list_objects_v2(Bucket="large-artifacts")["Contents"]
+    assert key["Key"].endswith("/template.yaml")
+
+
+@pytest.mark.endpoint
+def test_what_is_refused_is_refused_before_the_first_change(account: Account) -> None:
+    """Whichever of the templates it is about."""
+    arguments: tuple[str, ...] = ("events", "codebuild", "--name", "late", "--deploy", "--yes")
+    done = account.bootstrap(*arguments)
+    assert (done.code, done.document["error"]["what"]) == (
+        2,
+        "the template codebuild needs Connection, ActionRepository, ActionVersion",
+    )
+    given = ("ActionRepository=https://h/r", f"ActionVersion={'a' * 40}", "Connection=one")
+    done = account.bootstrap(
+        *arguments, *(word for each in given for word in ("--parameter", each))
+    )
+    assert (done.code, done.document["error"]["what"]) == (
+        2,
+        "the parameter Connection cannot be 'one'",
+    )
+    assert "codeconnections" in done.document["error"]["fix"]
+    assert "late-events" not in account.stacks()
+
+
+@pytest.mark.endpoint
+def test_only_what_a_condition_lets_be_made_is_listed(account: Account) -> None:
+    def listed(*given: str) -> set[str]:
+        done = account.bootstrap("events", "--name", "listed", "--deploy", *given)
+        assert done.code == 0, done.err
+        return {each["resource"] for each in done.document["stacks"][0]["changes"]}
+
+    always = {"EventQueue", "EventQueuePolicy", "ExecutionRule"}
+    assert listed() == always
+    starting = {"StartBuildRole", "ApprovalBuildRule"}
+    assert listed("--parameter", "ApprovalProject=builds") == always | starting
+
+
+@pytest.mark.endpoint
+def test_a_type_that_cloudformation_does_not_know_is_named_with_the_way_round(
+    account: Account,
+) -> None:
+    iam = account.client("iam")
+    for each in iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]:
+        iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=each["Arn"])
+    done = account.bootstrap("github-oidc", "--name", "unknown", "--deploy")
+    assert done.code == 6
+    error = done.document["error"]
+    assert error["what"] == "CloudFormation here does not know AWS::IAM::OIDCProvider"
+    assert error["where"] == "the stack unknown-github-oidc"
+    assert error["fix"].startswith("--parameter OidcProvider=")
+    given = ("--parameter", f"OidcProvider={PROVIDER}")
+    assert account.bootstrap("github-oidc", "--name", "unknown", "--deploy", *given).code == 0
+    dispatched = ("--deploy", "--parameter", "DispatchSecret=forge/token")
+    error = account.bootstrap("events", "--name", "unknown", *dispatched).document["error"]
+    assert "AWS::Events::Connection" in error["what"]
+    assert error["fix"] == "--parameter DispatchSecret= (empty)"
+
+
+@pytest.mark.endpoint
 def test_a_deploy_that_fails_says_why_and_can_be_done_again(account: Account) -> None:
     stream = {"LogGroupName": Ref("Group"), "LogStreamName": "one"}
     template = Template(
@@ -265,20 +380,24 @@ def test_a_deploy_that_fails_says_why_and_can_be_done_again(account: Account) ->
         left=lambda: 60.0,
         show=lambda stack, changes: shown.append((stack, len(changes))),
     )
-    deploy = partial(deploy_template, means, template, stack="logs", execute=True)
+
+    def deploy(given: dict[str, str]) -> Deployment:
+        step = plan_step(template, means.stacks.find("logs"), given, stack="logs")
+        return deploy_step(means, step, execute=True)
+
     with pytest.raises(AwsError) as caught:
-        deploy(given={"Group": "nowhere"})
+        deploy({"Group": "nowhere"})
     assert "logs failed" in caught.value.what
     assert "Stream (AWS::Logs::LogStream)" in (caught.value.why or "")
     account.client("logs").create_log_group(logGroupName="nowhere")
     if "logs" in account.stacks():  # the emulator does not delete what failed
         with pytest.raises(AwsError, match="takes no change") as stuck:
-            deploy(given={"Group": "nowhere"})
+            deploy({"Group": "nowhere"})
         assert stuck.value.fix == "aws cloudformation delete-stack --stack-name logs"
         account.client("cloudformation").delete_stack(StackName="logs")
         wait_until(lambda: "logs" not in account.stacks())
-    assert deploy(given={"Group": "nowhere"}).state is State.DEPLOYED
-    assert deploy(given={}).state is State.UNCHANGED
+    assert deploy({"Group": "nowhere"}).state is State.DEPLOYED
+    assert deploy({}).state is State.UNCHANGED
     assert shown == [("logs", 1)] * 2
 
 
@@ -297,7 +416,6 @@ def wait_until(condition: Callable[[], bool]) -> None:
         (("--deploy", "--out", "x"), "two things"),
         (("--parameter", "Nothing=1"), "no template has a parameter 'Nothing'"),
         (("--parameter", "Nothing"), "has no value"),
-        (("codebuild", "--deploy", "--region", "us-east-1"), "needs Connection, ActionRepository"),
     ],
 )
 def test_bad_usage_is_told_before_anything_is_called(
@@ -308,24 +426,9 @@ def test_bad_usage_is_told_before_anything_is_called(
     scratch.git("remote", "add", "origin", "https://github.com/acme/mlops")
     scratch.commit("first")
     scratch.environ.update(aws_environ("http://127.0.0.1:9"))
-    if "codebuild" in arguments:
-        from ci.bootstrap.templates import CONCERNS
-
-        template = CONCERNS["codebuild"].build(_setup(scratch.root))
-        with pytest.raises(UsageError, match=said):
-            choose_parameters(template, None, {})
-        return
     done = scratch.run("bootstrap", "--json", *arguments)
     assert done.code == 2
     assert said in done.document["error"]["what"]
-
-
-def _setup(root: Path) -> Any:
-    from ci.bootstrap.scope import plan_setup
-    from ci.project.load import load_project
-
-    project = load_project(root / "sagemaker-gitops.yaml")
-    return plan_setup(project, repository="acme/mlops", default_branch="main")
 
 
 def test_a_checkout_without_a_remote_asks_for_the_repository(tmp_path: Path) -> None:
@@ -352,12 +455,16 @@ def test_which_value_a_parameter_takes() -> None:
     held = Stack(
         name="s", id="s", status="UPDATE_COMPLETE", parameters={"Name": "old", "Days": "7"}
     )
-    assert choose_parameters(template, None, {}) == (
-        {"Name": "new", "Days": "30", "Fresh": "x"},
-        (),
-    )
-    assert choose_parameters(template, held, {}) == ({"Name": "new", "Fresh": "x"}, ("Days",))
-    assert choose_parameters(template, held, {"Days": "9", "Else": "1"})[0]["Days"] == "9"
+    new = plan_step(template, None, {}, stack="s")
+    assert (new.create, new.parameters) == (True, {"Name": "new", "Days": "30", "Fresh": "x"})
+    step = plan_step(template, held, {}, stack="s")
+    assert (step.create, step.parameters) == (False, {"Name": "new", "Fresh": "x"})
+    assert step.kept == {"Days": "7"}
+    assert plan_step(template, held, {"Days": "9", "Else": "1"}, stack="s").parameters == {
+        "Name": "new",
+        "Days": "9",
+        "Fresh": "x",
+    }
 
 
 def test_the_table_of_changes_says_what_is_made_anew() -> None:

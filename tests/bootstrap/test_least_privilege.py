@@ -43,7 +43,7 @@ from ci.project.load import load_project
 
 QUEUE = "mlops-events"
 AUTHORIZATION = (
-    Path(__import__("cfnlint").__file__).parent / "data" / "AdditionalSpecs" / "Policies.json"
+    Path(str(__import__("cfnlint").__file__)).parent / "data" / "AdditionalSpecs" / "Policies.json"
 )
 # What the Service Authorization Reference calls the kinds.
 RESOURCE_TYPES = {

@@ -5,7 +5,8 @@ import re
 import subprocess
 import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from ci.bootstrap.model import Duty, Setup, Statement
 from ci.bootstrap.policies import statements_of
 from ci.bootstrap.reference import render_page
 from ci.bootstrap.scope import default_name, plan_setup
-from ci.bootstrap.template import render_template
+from ci.bootstrap.template import Template, render_template
 from ci.bootstrap.templates import CONCERNS
 from ci.door.packaging import HANDLER, RUNTIMES, Architecture
 from ci.door.settings import parse_settings
@@ -105,8 +106,9 @@ def read(text: str) -> Mapping[str, Any]:
 
 def lint(*files: Path) -> "subprocess.CompletedProcess[str]":
     """cfn-lint's errors and warnings: it reads no network."""
-    command = [Path(sys.executable).with_name("cfn-lint"), "--non-zero-exit-code", "warning"]
-    return subprocess.run([*command, *files], capture_output=True, text=True, check=False)
+    program = Path(sys.executable).with_name("cfn-lint")
+    command: list[str | Path] = [program, "--non-zero-exit-code", "warning", *files]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 VARIANTS = {"small": SMALL, "wide": WIDE}
@@ -122,12 +124,32 @@ def test_the_linter_of_cloudformation_has_nothing_to_say(tmp_path: Path) -> None
             assert body == render_template(concern.build(made))
             files.append(tmp_path / f"{variant}-{name}.yaml")
             files[-1].write_text(body)
-    # One that is wrong goes along: the linter sees what it is given.
-    broken = tmp_path / "broken.yaml"
-    broken.write_text(files[0].read_text().replace("!Ref 'KmsKey'", "!Ref 'KmsKeys'"))
-    done = lint(*files, broken)
-    assert "E1020" in done.stdout
+    # One in which every name is wrong goes along: CloudFormation's schema of each type is known.
+    broken = misspelt([each.build(setup(SMALL, tmp_path)) for each in CONCERNS.values()])
+    (tmp_path / "broken.yaml").write_text(render_template(broken))
+    done = lint(*files, tmp_path / "broken.yaml")
     assert [file.name for file in files if file.name in done.stdout] == []
+    for resource in broken.resources.values():
+        for name in resource.properties:
+            assert f"'{name}' was unexpected" in done.stdout, (resource.kind, name)
+
+
+def misspelt(templates: Sequence[Template]) -> Template:
+    """One resource of every type there is, all its properties called otherwise."""
+    resources = {
+        each.kind: replace(
+            each, properties={f"{key}x": held for key, held in each.properties.items()}
+        )
+        for template in templates
+        for each in template.resources.values()
+    }
+    return Template(
+        name="misspelt",
+        description="no name of a property is right",
+        parameters={key: each for made in templates for key, each in made.parameters.items()},
+        conditions={key: each for made in templates for key, each in made.conditions.items()},
+        resources={re.sub(r"\W", "", kind): each for kind, each in resources.items()},
+    )
 
 
 def test_the_page_is_made_from_the_table(tmp_path: Path, request: pytest.FixtureRequest) -> None:

@@ -72,7 +72,10 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Runner:
     repository = folder / "repository"
     for name in ("ci", "doors", "requirements"):
         skip = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / name, repository / "action" / name, ignore=skip)
+        # As an archive leaves them: nothing of the action needs to be executable.
+        shutil.copytree(
+            ROOT / name, repository / "action" / name, ignore=skip, copy_function=shutil.copyfile
+        )
     shutil.copy(ROOT / "action.yml", repository / "action")
     (repository / ".github" / "workflows").mkdir(parents=True)
     (repository / ".github" / "workflows" / "check.yml").write_text(WORKFLOW)

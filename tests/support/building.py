@@ -1,6 +1,7 @@
 """buildspec.yml as CodeBuild runs it: phase by phase in one shell, and post_build always."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -61,7 +62,7 @@ class Build:
             "HOME": str(self.home),
             "SHOWN": str(shown),
             "CODEBUILD_SRC_DIR": str(self.source),
-            "CODEBUILD_SRC_DIR_sagemaker_gitops": str(ROOT),
+            "CODEBUILD_SRC_DIR_sagemaker_gitops": str(self._tools()),
             **variables,
         }
         done = subprocess.run(
@@ -81,6 +82,18 @@ class Build:
             exported=dict(pair.split("=", 1) for pair in pairs),
             reports=self._reports(spec["reports"]),
         )
+
+    def _tools(self) -> Path:
+        """This project as a secondary artifact brings it: a ZIP of CodePipeline's leaves no file
+        executable."""
+        tools = self.home / "tools"
+        for name in ("doors", "requirements"):
+            shutil.copytree(
+                ROOT / name, tools / name, copy_function=shutil.copyfile, dirs_exist_ok=True
+            )
+        if not (tools / "ci").exists():
+            (tools / "ci").symlink_to(ROOT / "ci")
+        return tools
 
     def _reports(self, groups: Mapping[str, Any]) -> dict[str, str]:
         """The files that report groups find."""

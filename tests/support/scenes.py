@@ -171,7 +171,8 @@ class Stage:
         payload = Path(environ["GITHUB_EVENT_PATH"])
         payload.write_text(json.dumps(comment_event(number, held)))
         self.github.roles["anna"] = "write"
-        self.run("auto", "--poll", "0.1", **{**environ, "GITHUB_EVENT_NAME": "issue_comment"})
+        environ["GITHUB_EVENT_NAME"] = "issue_comment"
+        self.run("auto", "--poll", "0.1", code=0, **environ)
         return self.recorder.take()
 
     def edit_function(self, name: str) -> None:
@@ -343,8 +344,9 @@ def play_pull_request(stage: Stage, number: int = 31) -> list[Request]:
     }
     stage.serve(f"quality-pr-{number}", done["model_package"]["arn"], tags)
     stage.edit_function(f"quality-pr-{number}-announce")
-    stage.shape(1.4, code="def handler(event, context):\n    return 3\n", timeout=90)
-    stage.scratch.commit("better")
+    code = "def handler(event, context):\n    return 3\n"
+    stage.shape(1.4, code=code, timeout=90, script="import time; time.sleep(5)")
+    stage.scratch.commit("better; runs when it is first looked at, so that the queue tells the end")
     stage.client("sqs").purge_queue(QueueUrl=stage.queue)
     stage.pull_request(number, *stage.by_queue)
     stage.shape(1.3, script="import time; time.sleep(60)")

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
     from ci.bootstrap.deploying import Deployment
     from ci.bootstrap.model import Setup
+    from ci.bootstrap.steps import Step
     from ci.bootstrap.template import Template
     from ci.sagemaker.clients import Clients
-    from ci.sagemaker.stacks import ResourceChange
+    from ci.sagemaker.stacks import ResourceChange, Stacks
 
 _DEADLINE = 1800.0  # seconds
 
@@ -31,8 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="FOLDER", help="write each template into a file")
     parser.add_argument("--deploy", action="store_true", help="show what a change set would change")
     parser.add_argument("--yes", action="store_true", help="with --deploy: execute the change sets")
+    # Not `parameter`, whose values are hidden where their name says so: these name a secret at most,
+    # and what is printed is to be deployed.
     parser.add_argument(
         "--parameter",
+        dest="given",
         action="append",
         default=[],
         metavar="NAME=VALUE",
@@ -48,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, shell: Shell) -> int:
+    from ci.bootstrap.steps import preset
     from ci.bootstrap.templates import CONCERNS
 
     chosen = _chosen(arguments.templates)
@@ -59,10 +64,10 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
     for remark in setup.remarks:
         shell.warn(f"warning: {remark}")
     templates = [CONCERNS[name].build(setup) for name in chosen]
-    given = _given(arguments.parameter, templates)
+    given = _given(arguments.given, templates)
     if arguments.deploy:
         return _deploy(arguments, shell, setup, templates, given)
-    _hand_out(arguments, shell, setup, templates)
+    _hand_out(arguments, shell, setup, [preset(each, given) for each in templates])
     return int(ExitCode.OK)
 
 
@@ -164,8 +169,8 @@ def _deploy(
     templates: "Sequence[Template]",
     given: "Mapping[str, str]",
 ) -> int:
-    from ci.bootstrap.deploying import Deployment, Means, State, deploy_template
-    from ci.bootstrap.standing import known_parameters, stands_already, store_template
+    from ci.bootstrap.deploying import Deployment, Means, State, deploy_step
+    from ci.bootstrap.standing import store_template
     from ci.cli.options import settle_deadline
     from ci.sagemaker.stacks import Stacks
 
@@ -179,23 +184,42 @@ def _deploy(
         show=lambda stack, changes: _show(shell, stack, changes),
     )
     done: list[Deployment] = []
-    for template in templates:
-        stack = f"{setup.name}-{template.name}"
-        found = means.stacks.find(stack)
-        reason = stands_already(clients, template.name, found, setup)
-        if reason is not None:
-            shell.say(f"{stack}: nothing to do: {reason}")
-            done.append(Deployment(stack=stack, state=State.UNCHANGED))
+    for step in _prepare(shell, clients, means.stacks, setup, templates, given):
+        if isinstance(step, Deployment):
+            done.append(step)
             continue
-        settled = {**known_parameters(clients, template.name, found), **given}
-        done.append(
-            deploy_template(means, template, stack=stack, given=settled, execute=arguments.yes)
-        )
+        done.append(deploy_step(means, step, execute=arguments.yes))
         _tell(shell, done[-1])
     if any(each.state is State.PROPOSED for each in done):
         shell.say("Nothing was changed. To do it: the same with --yes")
     shell.emit({"stacks": [_document(each) for each in done], "remarks": list(setup.remarks)})
     return int(ExitCode.OK)
+
+
+def _prepare(
+    shell: Shell,
+    clients: "Clients",
+    stacks: "Stacks",
+    setup: "Setup",
+    templates: "Sequence[Template]",
+    given: "Mapping[str, str]",
+) -> "list[Deployment | Step]":
+    """What needs no change set, and the rest: what can be refused is, before the first change."""
+    from ci.bootstrap.deploying import Deployment, State
+    from ci.bootstrap.standing import known_parameters, stands_already
+    from ci.bootstrap.steps import plan_step
+
+    prepared: list[Deployment | Step] = []
+    for template in templates:
+        stack = f"{setup.name}-{template.name}"
+        found = stacks.find(stack)
+        if reason := stands_already(clients, template.name, found, setup):
+            shell.say(f"{stack}: nothing to do: {reason}")
+            prepared.append(Deployment(stack=stack, state=State.UNCHANGED))
+            continue
+        settled = {**known_parameters(clients, template.name, found), **given}
+        prepared.append(plan_step(template, found, settled, stack=stack))
+    return prepared
 
 
 def _clients(arguments: argparse.Namespace, shell: Shell, setup: "Setup") -> "Clients":
