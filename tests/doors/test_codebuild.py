@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -381,7 +382,8 @@ def started_by_rule(world: World, event: dict[str, str]) -> dict[str, str]:
     """A build's variables, as the set-up's rule makes them of CodeCommit's event."""
     project = load_project(world.origin.root / "sagemaker-gitops.yaml")
     made = plan_setup(project, repository=REPOSITORY, default_branch="main")
-    [target] = events_template(made).resources["PullRequestRule"].properties["Targets"]  # type: ignore[misc]
+    targets: Any = events_template(made).resources["PullRequestRule"].properties["Targets"]
+    [target] = targets
     text = target["InputTransformer"]["InputTemplate"]
     for name, path in target["InputTransformer"]["InputPathsMap"].items():
         text = text.replace(f"<{name}>", json.dumps(event[path.removeprefix("$.detail.")]))

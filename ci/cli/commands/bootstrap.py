@@ -32,8 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="FOLDER", help="write each template into a file")
     parser.add_argument("--deploy", action="store_true", help="show what a change set would change")
     parser.add_argument("--yes", action="store_true", help="with --deploy: execute the change sets")
-    # Not `parameter`, whose values are hidden where their name says so: these name a secret at most,
-    # and what is printed is to be deployed.
+    # Not `parameter`, whose values are hidden where their name says so: these name a secret at
+    # most, and what is printed is to be deployed.
     parser.add_argument(
         "--parameter",
         dest="given",
