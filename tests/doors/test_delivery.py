@@ -156,6 +156,13 @@ def test_a_cancelled_job_stops_its_execution(world: World) -> None:
         assert time.monotonic() < ends
         time.sleep(0.1)
 
+    # No shell stands between the runner and the program: it is whom a runner's signal reaches.
+    status = dict(
+        line.split(":\t", 1)
+        for line in Path(f"/proc/{program}/status").read_text().splitlines()
+        if ":\t" in line
+    )
+    assert Path(f"/proc/{status['PPid']}/comm").read_text() == "act\n"
     os.kill(program, signal.SIGINT)
     ended = world.runner.end(job)
     assert ended.code != 0
