@@ -38,7 +38,8 @@ def _under(terms: _Terms, statements: Sequence[Statement]) -> Iterator[tuple[Sta
                 held |= dict.fromkeys(each.actions, each.sid)
     groups: dict[frozenset[str], dict[str, set[str]]] = {}
     for arn, actions in allowed.items():
-        left = {action: sid for action, sid in actions.items() if not _wider(action, arn, allowed)}
+        wider = _wider(arn, allowed)
+        left = {action: sid for action, sid in actions.items() if action not in wider}
         if left:
             groups.setdefault(frozenset(left), {})[arn] = set(left.values())
     condition, when = terms
@@ -63,12 +64,14 @@ def _shorter(arn: str) -> str:
     return arn
 
 
-def _wider(action: str, arn: str, allowed: Mapping[str, Mapping[str, str]]) -> bool:
-    return any(
-        action in actions and other != arn and covers(other, arn)
+def _wider(arn: str, allowed: Mapping[str, Mapping[str, str]]) -> set[str]:
+    """What is allowed on patterns that match all that this one does."""
+    return {
+        action
         for other, actions in allowed.items()
-        if "*" in other
-    )
+        if "*" in other and other != arn and covers(other, arn)
+        for action in actions
+    }
 
 
 def _named(made: Iterable[tuple[Statement, set[str]]]) -> Iterator[Statement]:
