@@ -20,7 +20,7 @@ from ci.execution.identity import (
 )
 from ci.project.model import CompileMode, Target
 from ci.project.names import OWN
-from ci.session.parameters import refuse_gates, refuse_parameters
+from ci.session.parameters import own_parameters, refuse_gates, refuse_parameters
 from ci.session.session import Session
 from ci.session.trusting import refuse_foreign_settings
 from ci.trigger.model import Event, Trigger
@@ -97,9 +97,15 @@ def make_job(session: Session, target: Target, bundle: Bundle, overrides: Mappin
     """Check a bundle, and identify the run of it. DefinitionError, ProjectError."""
     pipeline = target.pipeline.name
     definition = parse_definition(bundle.definition, where=f"definition of {pipeline}")
-    parameters = execution_parameters(
-        definition.parameters, target.parameters, commit=session.trigger.commit
+    given = own_parameters(
+        target.parameters,
+        definition,
+        target.pipeline,
+        overrides=overrides,
+        alone=len(session.project.pipelines) == 1,
     )
+    target = replace(target, parameters=given)
+    parameters = execution_parameters(definition.parameters, given, commit=session.trigger.commit)
     refuse_problems(pipeline, find_problems(definition, given=parameters))
     file = session.project.file
     refuse_parameters(

@@ -3,14 +3,34 @@ it is deployed: parameters, which the service would only refuse when the pipelin
 already, and the places that gates read, which would be missed when all is run and registered."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ci.definition.model import Definition, Parameter, ParameterType
 from ci.errors import ProjectError, UsageError
+from ci.execution.identity import ParameterValue
 from ci.metrics.model import MetricSource, Origin
 from ci.project.model import Environment, Pipeline
 from ci.project.validate import nearest
+
+
+def own_parameters(
+    parameters: Mapping[str, ParameterValue],
+    definition: Definition,
+    pipeline: Pipeline,
+    *,
+    overrides: Iterable[str] = (),
+    alone: bool,
+) -> dict[str, ParameterValue]:
+    """An environment's parameters are for all pipelines of the project: one that is not `alone`
+    there is not given what only others declare. What is nearly a name of its own stays, to be
+    refused."""
+    own = {*definition.parameters, *pipeline.parameters, *overrides}
+    return {
+        name: value
+        for name, value in parameters.items()
+        if alone or name in own or nearest(name, list(definition.parameters))
+    }
 
 
 def refuse_parameters(

@@ -24,3 +24,29 @@ def test_a_pipeline_that_cannot_be_prepared_leaves_nobody_waiting(tmp_path: Path
     done = scratch.run("plan", "--all", "--json", timeout=30)
     assert done.code == 2, done.err
     assert done.document["error"]["type"] == "DefinitionError"
+
+
+def test_each_pipeline_is_given_the_parameters_of_the_environment_that_it_declares(
+    tmp_path: Path,
+) -> None:
+    project = (
+        "version: 1\nregion: us-east-1\nrole: arn:aws:iam::000000000000:role/any\npipelines:\n"
+        "  rows: {definition: rows.yaml}\n  none: {definition: none.yaml}\n"
+        "environments:\n  main: {parameters: {Rows: 12}}\n"
+    )
+    scratch = new_scratch(tmp_path / "repository", project)
+    declared = "Parameters: [{Name: Rows, Type: Integer, DefaultValue: 1}]\n"
+    scratch.write("rows.yaml", DEFINITION + declared)
+    scratch.write("none.yaml", DEFINITION)
+    scratch.commit()
+    scratch.environ |= {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/dev/null"}
+    shown = scratch.run("plan", timeout=30)
+    assert shown.code == 0, shown.err
+    rows, none = shown.out.split("Plan for ")[1:]
+    assert "given 12" in rows
+    assert "given" not in none
+    assert scratch.run("validate", timeout=30).code == 0
+    scratch.write("sagemaker-gitops.yaml", project.replace("{Rows: 12}", "{Row: 12}"))
+    wrong = scratch.run("plan", "--json", timeout=30)
+    assert wrong.code == 2
+    assert wrong.document["error"]["fix"] == "write Rows"

@@ -68,10 +68,12 @@ def _misfits(
     from ci.definition.model import Problem
     from ci.errors import ProjectError
     from ci.execution.identity import execution_parameters
-    from ci.session.parameters import refuse_gates, refuse_parameters
+    from ci.session.parameters import own_parameters, refuse_gates, refuse_parameters
 
     main, file = project.environments["main"], project.file
-    given = execution_parameters({}, {**pipeline.parameters, **main.parameters}, commit="")
+    named = {**pipeline.parameters, **main.parameters}
+    own = own_parameters(named, definition, pipeline, alone=len(project.pipelines) == 1)
+    given = execution_parameters({}, own, commit="")
     for check in (
         partial(refuse_parameters, definition, pipeline, main, given, overrides={}, file=file),
         partial(refuse_gates, definition, pipeline, file=file),
