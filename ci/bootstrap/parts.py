@@ -8,6 +8,7 @@ from ci.bootstrap.compact import compact
 from ci.bootstrap.documents import MOST_POLICIES, VERSION, pack, policy_document
 from ci.bootstrap.model import RoleNeed, Setup, Statement
 from ci.bootstrap.policies import HAS_CODE_PIPELINE, HAS_KEY, statements_of
+from ci.bootstrap.scope import NAME_FORM
 from ci.bootstrap.template import Parameter, Ref, Resource, Sub, given
 from ci.errors import ProjectError
 
@@ -20,7 +21,7 @@ def shared_parameters(setup: Setup, *names: str) -> dict[str, Parameter]:
         "Name": Parameter(
             description="Begins the name of every resource: one for each project of the account",
             default=setup.name,
-            pattern="[a-zA-Z0-9][a-zA-Z0-9-]{0,31}",
+            pattern=NAME_FORM,
         ),
         "Repository": Parameter(
             description="The repository, as owner/name",

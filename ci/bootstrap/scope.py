@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 
 from ci.bootstrap.model import Duty, RoleNeed, Scope, Setup
 from ci.bootstrap.resources import CODE_PIPELINE, PREFIX
+from ci.errors import UsageError
 from ci.project.model import Environment, ForgeKind, Pipeline, Project
 from ci.project.names import fill_template
 from ci.project.owned import doubtful_names, is_telling, own_names
@@ -16,6 +17,8 @@ _FIELD = re.compile(r"\{[a-z_]+\}")
 # Stands for what a run fills in, through what makes names safe; no name of a project holds it.
 _ANY = "ANYTEXT"
 _LONGEST_PREFIX = 32
+# What the name of a stack may begin with, with room for what roles are called behind it.
+NAME_FORM = f"[a-zA-Z][a-zA-Z0-9-]{{0,{_LONGEST_PREFIX - 1}}}"
 PLAN = "plan"
 MAIN = "main"
 
@@ -31,8 +34,15 @@ def plan_setup(
 ) -> Setup:
     """The set-up of a project. `name` defaults to the repository's, made safe.
 
-    `bucket` and `region` go before the project file's.
+    `bucket` and `region` go before the project file's. UsageError for a name that stacks and roles
+    cannot begin with.
     """
+    if name is not None and not re.fullmatch(NAME_FORM, name):
+        raise UsageError(
+            f"no stack can be called {name}-events",
+            why="a name begins with a letter; letters, digits and hyphens follow, 32 in all",
+            fix=f"--name {default_name(name)}",
+        )
     region = region or project.region
     scopes = {place.name: _scope(project, place, region) for place in project.environments.values()}
     seen = _with_forge(_joined(scopes.values()), project, repository)
@@ -73,7 +83,9 @@ def _function(role: RoleNeed) -> RoleNeed:
 def default_name(repository: str) -> str:
     """`acme/ML ops` -> `ml-ops`: what begins the names of a project's resources."""
     text = re.sub(r"[^a-z0-9]+", "-", repository.rpartition("/")[2].lower()).strip("-")
-    return text[:_LONGEST_PREFIX].strip("-") or "sagemaker-gitops"
+    if not text[:1].isalpha():
+        text = f"sagemaker-{text or 'gitops'}"
+    return text[:_LONGEST_PREFIX].strip("-")
 
 
 def _default_bucket(project: Project, region: str | None) -> str | None:

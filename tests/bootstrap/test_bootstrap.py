@@ -414,6 +414,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
         (("nothing",), "there is no template 'nothing'"),
         (("--yes",), "--yes says so to --deploy alone"),
         (("--deploy", "--out", "x"), "two things"),
+        (("--name", "3d_models"), "no stack can be called 3d_models-events"),
         (("--parameter", "Nothing=1"), "no template has a parameter 'Nothing'"),
         (("--parameter", "Nothing"), "has no value"),
     ],

@@ -350,4 +350,10 @@ def test_packing_loses_and_doubles_nothing(lists: list[list[str]], limit: int) -
 
 @given(st.text(max_size=80))
 def test_any_repository_gives_a_name_that_resources_can_have(text: str) -> None:
-    assert re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?", default_name(text))
+    assert re.fullmatch(r"[a-z]([a-z0-9-]{0,30}[a-z0-9])?", default_name(text))
+
+
+def test_a_name_begins_as_stacks_may() -> None:
+    assert default_name("acme/ML ops") == "ml-ops"
+    assert default_name("acme/3d_models") == "sagemaker-3d-models"
+    assert default_name("acme/..") == "sagemaker-gitops"
