@@ -288,8 +288,15 @@ def _first_failure(facts: Facts) -> str:
     reason = failure_text(step) or facts.execution.failure_reason
     more = f" (and {_count(len(failed) - 1, 'more step')})" if len(failed) > 1 else ""
     return f"step {_some([step.display_name or step.name])} failed{more}" + (
-        f": {_short(reason, _FAILURE)}" if reason else ", and the service gives no reason"
+        f": {_short(_raised(reason), _FAILURE)}" if reason else ", and the service gives no reason"
     )
+
+
+def _raised(reason: str) -> str:
+    """Of a Python traceback what was raised, and not where."""
+    before, trace, after = reason.partition("Traceback (most recent call last):")
+    raised = [line for line in after.splitlines() if line.strip() and not line[0].isspace()]
+    return before + raised[-1] if trace and raised else reason
 
 
 def _left_behind(facts: Facts) -> str:

@@ -158,6 +158,17 @@ def test_a_fail_step_behind_a_condition_is_a_gate(message: dict[str, object]) ->
     )
 
 
+def test_of_a_traceback_the_sentence_tells_what_was_raised() -> None:
+    reason = (
+        'AlgorithmError: Traceback (most recent call last):\n  File "utils.py", line 193, in run\n'
+        "    raise error\nValueError: no such column: rings, exit code: 1"
+    )
+    failed = step("Train", status="Failed", failure_reason=reason)
+    verdict = decide_verdict(Facts(execution=execution(ExecutionStatus.FAILED, steps=(failed,))))
+    told = "Step Train failed: AlgorithmError: ValueError: no such column: rings, exit code: 1;"
+    assert verdict.sentence.startswith(told)
+
+
 def test_a_fail_step_without_a_condition_is_a_failure() -> None:
     fail = step("Stop", kind="Fail", status="Failed", failure_reason="no data")
     verdict = decide(execution=execution(ExecutionStatus.FAILED, (fail,)), package=None)
