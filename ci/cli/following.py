@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from ci.cli.reporting import Reporter
 from ci.cli.shell import Shell
+from ci.text.clean import clean
 
 if TYPE_CHECKING:
     from ci.delivery.stage import Ended, Stage
@@ -37,12 +38,14 @@ def make_stage(
     """A stage whose display is open while the context is."""
     from ci.delivery.stage import Stage
     from ci.execution.follow import Surroundings
-    from ci.execution.show import open_show
+    from ci.execution.show import LiveShow, open_show
 
     out = MaskedStream(shell.stderr if shell.json else shell.stdout, reporter.mask)
     with open_show(out, shell.environ, title=title) as show:
+        above = show.say if isinstance(show, LiveShow) else None
         yield Stage(
-            tell=shell.say,
+            # What is written past a table that is drawn anew spoils it.
+            tell=shell.say if above is None else lambda text: above(clean(reporter.mask(text))),
             show=show,
             publish=reporter.publish,
             commit_order=reporter.commit_order,

@@ -147,19 +147,19 @@ class LiveShow:
             case ChangeKind.STATUS:
                 self._status[change.arn] = format_change(change)
             case ChangeKind.TROUBLE | ChangeKind.RECOVERED | ChangeKind.UNKNOWN:
-                self._say(format_change(change))
+                self.say(format_change(change))
             case _ if change.step is not None:
                 row = self._rows.setdefault((change.arn, change.step), _Row())
                 row.take(change, self._clock())
 
     def log(self, title: str, lines: Sequence[str]) -> None:
-        self._say(title)
+        self.say(title)
         for line in lines or ("(the log is empty)",):
-            self._say("| " + output_line(line, limit=None))
+            self.say("| " + output_line(line, limit=None))
 
     def lines(self, step: str, lines: Sequence[str]) -> None:
         for line in lines:
-            self._say(f"{output_line(step)} | {output_line(line, limit=None)}")
+            self.say(f"{output_line(step)} | {output_line(line, limit=None)}")
 
     def render(self) -> Any:
         """The table as it is now; rich asks for it twice a second."""
@@ -190,10 +190,11 @@ class LiveShow:
             )
         return table
 
-    def _say(self, line: str) -> None:
+    def say(self, line: str) -> None:
+        """A line above the table; whole, so that what is copied from it is."""
         from rich.text import Text
 
-        self._console.print(Text(line))
+        self._console.print(Text(line), soft_wrap=True)
 
 
 class _Row:

@@ -164,7 +164,7 @@ def test_of_a_traceback_the_sentence_tells_what_was_raised() -> None:
         "    raise error\nValueError: no such column: rings, exit code: 1"
     )
     failed = step("Train", status="Failed", failure_reason=reason)
-    verdict = decide_verdict(Facts(execution=execution(ExecutionStatus.FAILED, steps=(failed,))))
+    verdict = decide(execution=execution(ExecutionStatus.FAILED, (failed,)), package=None)
     told = "Step Train failed: AlgorithmError: ValueError: no such column: rings, exit code: 1;"
     assert verdict.sentence.startswith(told)
 
