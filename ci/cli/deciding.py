@@ -93,7 +93,8 @@ def _find(
 
     if session.trigger.pull_request is None and arguments.commit is None:
         raise UsageError(
-            "no model package is named", fix="approve ARN | --pull-request NUMBER | --commit COMMIT"
+            "no model package is named",
+            fix="approve ARN | --pull-request NUMBER | --commit COMMIT; status lists those that wait",
         )
     pipeline = arguments.package
     found = [
