@@ -94,7 +94,7 @@ def _find(
     if session.trigger.pull_request is None and arguments.commit is None:
         raise UsageError(
             "no model package is named",
-            fix="approve ARN | --pull-request NUMBER | --commit COMMIT; status lists those that wait",
+            fix="approve ARN | --pull-request NUMBER | --commit COMMIT; status lists what waits",
         )
     pipeline = arguments.package
     found = [
