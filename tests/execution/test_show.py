@@ -4,6 +4,8 @@ import io
 from datetime import UTC, datetime
 
 from ci.execution.model import Change, ChangeKind
+import pytest
+
 from ci.execution.show import LiveShow, PlainShow, open_show
 
 ARN = "arn:aws:sagemaker:us-east-1:000000000000:pipeline/demo/execution/abc"
@@ -58,6 +60,13 @@ def test_an_output_that_knows_no_unicode_still_gets_its_lines() -> None:
     ):
         pass
     assert raw.closed
+
+
+def test_what_is_told_above_the_table_stays_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    told = f"Started {ARN}/{'x' * 300}"
+    with LiveShow(title="demo") as show:
+        show.say(told)
+    assert told in capsys.readouterr().err.splitlines()
 
 
 def test_the_table_holds_a_row_for_each_step() -> None:
