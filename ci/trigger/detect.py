@@ -18,7 +18,7 @@ def detect_trigger(environ: Mapping[str, str], start: Path) -> Trigger:
     if environ.get("GITHUB_ACTIONS") == "true":
         trigger = parse_github(environ, read_event(environ))
         if environ.get("GITHUB_EVENT_NAME") == "pull_request_target":
-            _refuse_foreign_checkout(trigger, start)
+            _refuse_foreign_checkout(trigger, environ, start)
         return trigger
     if environ.get("CODEBUILD_BUILD_ID"):
         return _codebuild(environ, start)
@@ -61,16 +61,20 @@ def _codebuild(environ: Mapping[str, str], start: Path) -> Trigger:
     return parse_codebuild(environ, default_branch=default, heads=heads)
 
 
-def _refuse_foreign_checkout(trigger: Trigger, start: Path) -> None:
-    """`pull_request_target` runs with the repository's secrets; a stranger's code must not."""
+def _refuse_foreign_checkout(trigger: Trigger, environ: Mapping[str, str], start: Path) -> None:
+    """`pull_request_target` runs with the repository's secrets; a stranger's code must not. What is
+    not known to be the base's is taken for the stranger's: the merge of both, a head pushed since.
+    """
     if not trigger.from_fork or trigger.event is Event.PULL_REQUEST_CLOSED:
         return
     from ci.trigger.laptop import read_checkout
 
-    if read_checkout(start).commit != trigger.commit:
+    own = {environ.get("GITHUB_SHA"), trigger.base} - {trigger.commit}
+    if read_checkout(start).commit in own:
         return
     raise TriggerError(
         "pull_request_target with a checkout of a fork's code is refused",
-        why="that event has the repository's secrets and a token that may write",
+        why="that event has the repository's secrets and a token that may write, and what is"
+        " checked out is not the base branch's commit",
         fix="on: pull_request, and post the comment from a workflow_run workflow",
     )

@@ -175,14 +175,20 @@ def test_another_users_repository_is_told_with_the_command_that_helps(
     assert caught.value.fix == f"git config --global --add safe.directory {work}"
 
 
-def test_a_strangers_code_is_refused_where_secrets_are(work: Path, tmp_path: Path) -> None:
-    head = commit(work)
+@pytest.mark.parametrize("checked_out", ["head", "merge", "newer head", "base"])
+def test_a_strangers_code_is_refused_where_secrets_are(
+    work: Path, tmp_path: Path, checked_out: str
+) -> None:
+    """What a workflow checks out by the head's commit, by `refs/pull/1/merge`, by the branch."""
+    at = {"base": commit(work, "base"), "head": commit(work, "head")}
+    at["merge"] = at["newer head"] = commit(work, "more")
+    git(work, "checkout", "-q", at[checked_out])
     event = {
         "action": "synchronize",
         "pull_request": {
             "number": 1,
-            "head": {"sha": head, "ref": "x", "repo": {"id": 2}},
-            "base": {"sha": head, "ref": "main", "repo": {"id": 1}},
+            "head": {"sha": at["head"], "ref": "x", "repo": {"id": 2}},
+            "base": {"sha": at["base"], "ref": "main", "repo": {"id": 1}},
         },
     }
     file = tmp_path / "event.json"
@@ -191,11 +197,13 @@ def test_a_strangers_code_is_refused_where_secrets_are(work: Path, tmp_path: Pat
         "GITHUB_ACTIONS": "true",
         "GITHUB_EVENT_NAME": "pull_request_target",
         "GITHUB_EVENT_PATH": str(file),
+        "GITHUB_SHA": at["base"],
     }
+    if checked_out == "base":
+        assert detect_trigger(environ, work).from_fork
+        return
     with pytest.raises(TriggerError, match="pull_request_target"):
         detect_trigger(environ, work)
-    commit(work, "other")
-    assert detect_trigger(environ, work).from_fork
 
 
 @pytest.mark.parametrize(
