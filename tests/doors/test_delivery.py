@@ -198,6 +198,11 @@ def test_a_fork_is_planned_without_secrets_and_commented_on_by_another_workflow(
     assert len(github.requests) == requests
     own = world.runner.run("pull-request", "pull_request", event)
     assert own.outcome == ""  # the workflow for one's own branches leaves forks alone
+    robot = pull_request_event("opened", 9, head=head, base=base, author="dependabot[bot]")
+    assert world.runner.run("pull-request", "pull_request", robot).outcome == ""
+    assert world.runner.run("closed", "pull_request", robot | {"action": "closed"}).outcome == ""
+    assert stranger.run("fork-plan", "pull_request", robot).outcome == "success"
+    assert len(github.requests) == requests
 
     github.pulls["stranger:topic-9"] = [{"number": 9, "head": {"sha": head}}]
     github.commits[9] = [head]

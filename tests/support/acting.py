@@ -180,7 +180,13 @@ def _folder_of(action: str) -> str:
 
 
 def pull_request_event(
-    action: str, number: int, *, head: str, base: str, fork: bool = False
+    action: str,
+    number: int,
+    *,
+    head: str,
+    base: str,
+    fork: bool = False,
+    author: str = "octocat",
 ) -> dict[str, Any]:
     own = {"id": 1, "full_name": REPOSITORY}
     theirs = {"id": 2, "full_name": "stranger/mlops"} if fork else own
@@ -190,7 +196,7 @@ def pull_request_event(
         "pull_request": {
             "number": number,
             "title": "A $(better) `model`",
-            "user": {"login": "octocat"},
+            "user": {"login": author},
             "head": {"sha": head, "ref": f"topic-{number}", "repo": theirs},
             "base": {"sha": base, "ref": "main", "repo": own},
         },
