@@ -35,6 +35,12 @@ _RUNS_SHOWN = 60
 _FOLDED_FROM = 12  # lines of an added or removed step
 _NOTHING_GIVEN: Mapping[str, object] = {}
 _NO_WIDTH = "\u200b"
+# GitHub makes links and pictures of these in rendered text: people, issues, addresses, emoji,
+# commits.
+_REFERENCE = re.compile(
+    r"@|#|www|:(?=//)|:(?=[\w+-]+:)|\bGH(?=-\d)|\b(?=\d*[a-f])(?=[0-9a-f]{7,40}\b)[0-9a-f]{6}",
+    re.IGNORECASE,
+)
 
 
 def render_markdown(
@@ -210,7 +216,7 @@ def _text(text: str) -> str:
     helps; a character without width does.
     """
     escaped = re.sub(r"([\\`*_{}\[\]|~])", r"\\\1", html.escape(visible(text), quote=False))
-    return re.sub(r"(@|#|www|:(?=//))", rf"\1{_NO_WIDTH}", escaped)
+    return _REFERENCE.sub(rf"\g<0>{_NO_WIDTH}", escaped)
 
 
 def _escape(text: str) -> str:

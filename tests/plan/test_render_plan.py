@@ -296,6 +296,17 @@ def test_hostile_text_is_inert(text: str) -> None:
     assert not re.search(r"[\x1b\u202e\r\0\u2028]", render_terminal(new))
 
 
+@pytest.mark.parametrize(
+    "name", ["GH-12", "gh-7", "deadbeef", "0a1b2c3", ":tada:", "WWW.x.example"]
+)
+def test_a_name_refers_to_nothing(name: str) -> None:
+    """Names that a step may have: no issue, commit, picture or address is made of them."""
+    plan = hostile(name)
+    for each in (plan, dataclasses.replace(plan, exists=False, runs=())):
+        shown = Rendered(render_markdown(each)).text
+        assert not re.search(rf"\b{name}\b" if name.isalnum() else re.escape(name), shown)
+
+
 @given(st.text(max_size=40))
 def test_inline_code_and_fences_hold_their_text(text: str) -> None:
     code = inline(text)
