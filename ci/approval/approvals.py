@@ -61,7 +61,7 @@ def follow_up(subject: Subject, *, waiting: Waiting, tell: Callable[[str], None]
     return Aftermath(
         package=held,
         notes=(*_notes(held, endpoint), *_remarks(consequence)),
-        error=_missing(consequence, endpoint),
+        error=_missing(subject, consequence, endpoint),
     )
 
 
@@ -91,7 +91,7 @@ class _Pursuit:
         raise NotServed(
             f"{_name(self.package)} was changed again and again while it was followed",
             where=self.package.arn,
-            fix=f"sagemaker-gitops approvals sync {self.package.arn}",
+            fix=_again(self.subject, self.package),
         )
 
     def _decide(self) -> tuple[Consequence, str]:
@@ -179,7 +179,7 @@ class _Pursuit:
                 f"The endpoint does not serve {_name(wanted)}: it is still {endpoint.status}",
                 where=endpoint.name,
                 why="Another change of it has not ended in time: nothing was called.",
-                fix=f"sagemaker-gitops approvals sync {self.package.arn}",
+                fix=_again(self.subject, self.package),
             )
 
     def _describe(self, package: ModelPackage) -> ModelPackage:
@@ -226,7 +226,14 @@ def _refuse_others_function(subject: Subject, call: Call) -> None:
         )
 
 
-def _missing(consequence: Consequence, endpoint: EndpointFact | None) -> GitOpsError | None:
+def _again(subject: Subject, package: ModelPackage) -> str:
+    """The command that follows the decision once more, where this run was."""
+    return " ".join(["sagemaker-gitops approvals sync", package.arn, *subject.session.reach])
+
+
+def _missing(
+    subject: Subject, consequence: Consequence, endpoint: EndpointFact | None
+) -> GitOpsError | None:
     wanted = consequence.package
     if consequence.missed:
         return UsageError(consequence.reason)
@@ -238,7 +245,7 @@ def _missing(consequence: Consequence, endpoint: EndpointFact | None) -> GitOpsE
         f"The endpoint does not serve {_name(wanted)}: it is {shown}",
         where=None if endpoint is None else endpoint.name,
         why=why,
-        fix=f"sagemaker-gitops approvals sync {wanted.arn}",
+        fix=_again(subject, wanted),
     )
 
 
