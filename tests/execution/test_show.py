@@ -3,9 +3,9 @@
 import io
 from datetime import UTC, datetime
 
-from ci.execution.model import Change, ChangeKind
 import pytest
 
+from ci.execution.model import Change, ChangeKind
 from ci.execution.show import LiveShow, PlainShow, open_show
 
 ARN = "arn:aws:sagemaker:us-east-1:000000000000:pipeline/demo/execution/abc"
