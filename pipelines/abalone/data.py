@@ -4,7 +4,7 @@ The data ships inside the scikit-lego package; nothing is downloaded. See README
 comes from. The same file comes out every time, so its digest can stand for it.
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 from sklego.datasets import load_abalone
@@ -23,6 +23,7 @@ def write_csv(file: Path) -> int:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        raise SystemExit("usage: python data.py <file.csv>")
-    print(f"{write_csv(Path(sys.argv[1]))} rows in {sys.argv[1]}")
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition(":")[0])
+    parser.add_argument("file", type=Path, metavar="FILE.csv")
+    file = parser.parse_args().file
+    print(f"{write_csv(file)} rows in {file}")

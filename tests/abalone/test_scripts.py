@@ -5,12 +5,13 @@ import csv
 import hashlib
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from support.abalone import HEADER, ROW, done, failed, run, train
-from support.model_env import PIPELINE
+from support.model_env import PIPELINE, model_environment
 
 pytestmark = pytest.mark.sdk
 
@@ -45,6 +46,15 @@ def test_data_is_the_same_every_time(tmp_path: Path) -> None:
     first, second = ((tmp_path / name / "abalone.csv").read_bytes() for name in ("a", "b"))
     assert first == second
     assert hashlib.sha256(first).hexdigest().startswith("ffa124af26414bfd")
+
+
+def test_a_question_for_help_writes_no_data(tmp_path: Path) -> None:
+    shutil.copy(PIPELINE / "data.py", tmp_path)
+    python = model_environment() / "bin" / "python"
+    asked = [str(python), "data.py", "--help"]
+    told = subprocess.run(asked, cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert "FILE.csv" in told.stdout
+    assert [file.name for file in tmp_path.iterdir()] == ["data.py"]
 
 
 def test_every_row_is_in_one_set_whatever_the_order(sets: Path, tmp_path: Path) -> None:
