@@ -14,6 +14,11 @@ FUNCTION = "get_pipeline"
 _SKIPPED = {
     "__pycache__", "build", "dist", "env", "node_modules", "site-packages", "test", "tests", "venv"
 }  # fmt: skip
+# Files and folders whose name says that a pipeline is there, and not which.
+_USUAL_FILES = {"pipeline", "__init__", "_pipeline", "main"}
+_USUAL_FOLDERS = {
+    "code", "lib", "ml", "mlops", "pipeline", "pipelines", "python", "sagemaker", "source", "src"
+}  # fmt: skip
 _GROUPS = ("model_package_group_name", "model_package_group")
 _ENDPOINTS = ("endpoint_name", "endpoint")
 
@@ -63,10 +68,11 @@ _GIVEN = frozenset(
 )
 
 
-def discover_pipelines(root: Path) -> tuple[Found, ...]:
+def discover_pipelines(root: Path, repository: str | None = None) -> tuple[Found, ...]:
     """Every module with a top-level `get_pipeline`, in the order of their paths, names unique: of a
     package's own and the one beside it that it wraps, the one that needs fewer arguments. Where
-    there is none, the functions that return a pipeline of the SDK."""
+    there is none, the functions that return a pipeline of the SDK. `repository` names those whose
+    file and folders do not; the root's own name where it is not known."""
     files = sorted(_sources(root, ".py"))
     found = [(file, FUNCTION, _function(root, file, FUNCTION)) for file in files]
     if not any(function for _, _, function in found):
@@ -74,7 +80,7 @@ def discover_pipelines(root: Path) -> tuple[Found, ...]:
         unique = dict.fromkeys((file, name) for file, name in named if name is not None)
         found = [(file, name, _function(root, file, name)) for file, name in unique]
     known = [(file, name, function) for file, name, function in found if function is not None]
-    return tuple(_all(root, _unwrapped(root, known)))
+    return tuple(_all(root, _unwrapped(root, known), repository or root.resolve().name))
 
 
 def discover_builders(root: Path) -> tuple[Builder, ...]:
@@ -96,12 +102,12 @@ def _unwrapped(root: Path, known: Sequence[_Known]) -> list[_Known]:
     return [each for each in known if each[0] not in left]
 
 
-def _all(root: Path, known: Sequence[_Known]) -> Iterator[Found]:
+def _all(root: Path, known: Sequence[_Known], repository: str) -> Iterator[Found]:
     taken: set[str] = set()
     files = [file for file, _, _ in known]
     for file, name, (tree, function) in known:
         # A file with several functions names none of its pipelines.
-        own = _name_of(file) if files.count(file) == 1 else _safe(name)
+        own = _name_of(file, repository) if files.count(file) == 1 else _safe(name)
         unique = _unique(own, taken)
         taken.add(unique.replace("_", "-"))
         yield Found(
@@ -146,11 +152,15 @@ def _function(root: Path, file: str, name: str) -> tuple[ast.Module, ast.Functio
     return None
 
 
-def _name_of(file: str) -> str:
-    """`pipelines/<name>/pipeline.py`: the folder's name; any other file's own name."""
+def _name_of(file: str, repository: str) -> str:
+    """`pipelines/<name>/pipeline.py`: the name of the nearest folder that tells one, or the
+    repository's; any other file's own name."""
     path = Path(file)
-    own = path.stem not in {"pipeline", "__init__", "_pipeline", "main"}
-    return _safe(path.stem if own or not path.parent.name else path.parent.name)
+    if path.stem not in _USUAL_FILES:
+        return _safe(path.stem)
+    folders = (each.name for each in path.parents if each.name)
+    telling = (name for name in folders if name.lower() not in _USUAL_FOLDERS)
+    return _safe(next(telling, repository))
 
 
 def _safe(text: str) -> str:

@@ -189,6 +189,38 @@ def test_a_function_and_what_it_wraps_are_one_pipeline(
     assert found[0].name == "churn"
 
 
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("pipeline.py", "churn-model"),
+        ("main.py", "churn-model"),
+        ("src/pipeline.py", "churn-model"),
+        ("src/pipelines/__init__.py", "churn-model"),
+        ("ml/sagemaker/Pipeline/pipeline.py", "churn-model"),
+        ("fraud/src/pipeline/pipeline.py", "fraud"),
+        ("src/fraud.py", "fraud"),
+        ("src/fraud/pipeline.py", "fraud"),
+    ],
+)
+def test_a_folder_that_tells_nothing_names_no_pipeline(
+    tmp_path: Path, file: str, name: str
+) -> None:
+    root = tmp_path / "churn.model"
+    (root / file).parent.mkdir(parents=True)
+    (root / file).write_text("def get_pipeline(region): pass")
+    assert [each.name for each in discover_pipelines(root)] == [name]
+
+
+def test_the_repository_has_the_name_that_its_remote_tells(repository: Path) -> None:
+    (repository / "pipelines" / "abalone").rename(repository / "src")
+    for command in (
+        ("remote", "add", "origin", "git@github.com:team/shell-fish.git"),
+        ("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "a"),
+    ):
+        subprocess.run(["git", "-C", str(repository), *command], check=True)
+    assert "found      shell-fish: src/pipeline.py" in run(repository)[1]
+
+
 def test_names_are_unique_and_arguments_without_default_are_told(tmp_path: Path) -> None:
     for folder in ("a/churn", "b/churn", "c/ch urn"):
         (tmp_path / folder).mkdir(parents=True)

@@ -16,6 +16,7 @@ from ci.errors import ExitCode, ProjectError, UsageError
 
 if TYPE_CHECKING:
     from ci.project.discover import Found
+    from ci.trigger.laptop import Checkout
 
 _FOLDER = ".sagemaker-gitops"
 _SHOWN = 5
@@ -69,10 +70,13 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
     from ci.project.discover import discover_pipelines
 
     root = _root(shell.cwd)
-    found = discover_pipelines(root)
+    checkout = _checkout(root)
+    remote = (checkout.repository if checkout else None) or ""
+    found = discover_pipelines(root, remote.rpartition("/")[2] or None)
     if not found:
         raise _nothing(root)
-    drafts = _drafts(arguments, shell, root, found)
+    branch = (checkout.default_branch if checkout else None) or "main"
+    drafts = _drafts(arguments, shell, root, found, branch)
     written = [draft for draft in drafts if draft.written(yes=arguments.yes)]
     for draft in drafts:
         if draft in written:
@@ -126,7 +130,11 @@ def _root(start: Path) -> Path:
 
 
 def _drafts(
-    arguments: argparse.Namespace, shell: Shell, root: Path, found: "tuple[Found, ...]"
+    arguments: argparse.Namespace,
+    shell: Shell,
+    root: Path,
+    found: "tuple[Found, ...]",
+    branch: str,
 ) -> list[Draft]:
     from ci.project.load import FILE_NAME
     from ci.project.render import (
@@ -151,7 +159,7 @@ def _drafts(
     # The local endpoint keeps its state beside the schema, and deploy its reports.
     texts[f"{_FOLDER}/.gitignore"] = "local/\nreports/\n"
     if not arguments.no_workflows:
-        action, branch = arguments.action or _installed_from(), _default_branch(root)
+        action = arguments.action or _installed_from()
         sdk = sdk_requirements(root, [each.file for each in found])
         for name in WORKFLOWS:
             path = f".github/workflows/sagemaker-{name}.yml"
@@ -283,11 +291,12 @@ def _installed_from() -> str:
     return f"{repository}@{commit}" if repository and commit else f"{PLACEHOLDER} # change this"
 
 
-def _default_branch(root: Path) -> str:
+def _checkout(root: Path) -> "Checkout | None":
+    """None where there is no commit, or no repository."""
     from ci.errors import TriggerError
     from ci.trigger.laptop import read_checkout
 
     try:
-        return read_checkout(root).default_branch or "main"
+        return read_checkout(root)
     except TriggerError:
-        return "main"
+        return None
