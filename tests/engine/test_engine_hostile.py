@@ -110,3 +110,11 @@ def test_every_kind_of_isolation_gives_each_step_its_own_folder(
 def test_no_isolation_is_refused_with_the_way_out(make_lab: Callable[..., Lab]) -> None:
     ended = make_lab(isolation="none").run([processing("Bad", "pass")])
     assert "Allow user namespaces" in ended.reason("Bad")
+
+
+def test_a_description_of_several_lines_is_told_on_one(lab: Lab) -> None:
+    step = processing("Prepare", "pass") | {"Description": "reads\r\nand\u2028writes"}
+    ended = lab.run([step | {"DisplayName": "Prepare\n"}])
+    told = ended.steps["Prepare"]
+    assert (told["StepDescription"], told["StepDisplayName"]) == ("reads and writes", "Prepare")
+    assert ended.status == "Succeeded"

@@ -45,7 +45,8 @@ class Records:
         }
         for key, name in (("DisplayName", "StepDisplayName"), ("Description", "StepDescription")):
             if step.raw.get(key):
-                record[name] = step.raw[key]
+                # The API's pattern for both is one line.
+                record[name] = " ".join(str(step.raw[key]).splitlines())
         with self._lock:
             self._held[step.name] = record
         return now
