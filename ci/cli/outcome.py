@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping
 
 from ci.cli.shell import Shell
 from ci.errors import ExitCode, GitOpsError
+from ci.text.clean import clean
 
 DEBUG = "SAGEMAKER_GITOPS_DEBUG"
 
 
 def tell_error(error: GitOpsError, shell: Shell, **beside: object) -> int:
     """Say what went wrong; the error's exit code. `beside` stands beside it in the JSON."""
-    shell.warn(f"error: {error}")
+    shell.warn(clean(f"error: {error}", lines=True))
     for annotation in _annotations(error, shell):
         shell.workflow("error", **annotation)  # type: ignore[arg-type]  # message and properties
     shell.emit({**beside, "error": _document(error)})

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ci.cli.main import main
+from ci.cli.outcome import tell_error
 from ci.cli.shell import Shell
 from ci.errors import ForgeError
 
@@ -111,3 +112,13 @@ def test_a_wait_that_has_begun_ends_with_the_job() -> None:
     one.hurry()
     thread.join(10)
     assert [error.why for error in ended] == ["this job is ending"]
+
+
+def test_what_others_say_of_an_error_acts_on_no_terminal() -> None:
+    out = io.StringIO()
+    error = ForgeError("refused", why="\x1b[2J\u202egnissim si elor\u202c", fix="a\nb")
+    assert tell_error(error, replace(shell(out), json=False)) == 6
+    told = out.getvalue()
+    assert "gnissim si elor" in told
+    assert not {"\x1b", "\u202e", "\u202c"} & set(told)
+    assert len(told.splitlines()) > 3
