@@ -173,7 +173,10 @@ class Delivery:
             self._cancellation.wait_sent()
         ended = early
         for arn, account in self._accounts.items():
-            execution = self._latest(arn) if early else _execution(account)
+            # Who has not answered the stop is not asked again: this job has seconds.
+            silent = self._cancellation.unanswered(arn)
+            known = early is None or silent
+            execution = _execution(account) if known else self._latest(arn)
             ours = arn in self._cancellation.stopped
             if ours or not execution.status.terminal:
                 note = self._how_it_goes_on(arn, early)
@@ -215,14 +218,17 @@ class Delivery:
     def _how_it_goes_on(self, arn: str, early: GitOpsError | None) -> str:
         if arn in self._cancellation.stopped:
             return "This run was cancelled, and asked the execution to stop."
+        if self._cancellation.unanswered(arn):
+            asked = "asked the execution to stop, and had no answer in time: it may run on"
+            return f"This run was cancelled. It {asked}. To look: {self._attach(arn)}"
         onwards = f"The execution runs on. To go on: {self._attach(arn)}"
         if isinstance(early, Interrupted):
-            problems = "".join(f" It could not be stopped: {p}." for p in self._problems())
-            return f"This run was cancelled.{problems} {onwards}"
+            return f"This run was cancelled.{self._problem(arn)} {onwards}"
         return f"This run has ended: {early.what if early else 'no reason is known'}. {onwards}"
 
-    def _problems(self) -> list[str]:
-        return [str(error).splitlines()[0] for error in self._cancellation.problems[:1]]
+    def _problem(self, arn: str) -> str:
+        error = self._cancellation.problems.get(arn)
+        return f" It could not be stopped: {str(error).splitlines()[0]}." if error else ""
 
     def conclude(self, code: ExitCode, error: GitOpsError | None = None) -> Ended:
         reports = tuple(self._publish(arn) for arn in self._accounts)

@@ -1,8 +1,10 @@
 """Decides what a signal does: the first one asks to end in order, the second ends at once.
 
 GitHub sends SIGINT to the entry process, SIGTERM 7.5 s later, and kills 2.5 s after that. So the
-stop of running executions is sent from a thread of its own, at once, whatever call the main
-thread is waiting in; the main thread ends in order meanwhile.
+stop of each running execution is sent from a thread of its own, at once, whatever call the main
+thread is waiting in; the main thread ends in order meanwhile. AWS's answers are waited for in one
+budget that begins with the signal: reports wait for them while the forge can still be told, and
+the end waits no longer than the forge has.
 """
 
 import os
@@ -20,7 +22,8 @@ from ci.project.model import OnCancel
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # A terminal and a wrapper (uv run, make) may both pass on one Ctrl-C.
 _SAME_SIGNAL = 0.3
-_LAST_WORD = 5.0  # seconds that ending waits for the stop to be sent
+# Seconds after the first signal: until then reports wait for the answers, and until then the end.
+_REPORTED, _ENDED = 2.5, 6.0
 _ATTEMPTS = 3
 
 
@@ -28,7 +31,8 @@ class Cancellation:
     """A context that holds SIGINT and SIGTERM. Enter it in the main thread.
 
     `stop` is called with the ARN of each execution that was given to `watch`, where the policy
-    is to stop; what it raises is kept in `problems`. `stopped` holds those it was sent for.
+    is to stop. `stopped` holds those for which it was done, `problems` what it raised at last for
+    others; what is in neither (`unanswered`) was asked to stop, and nobody has answered.
     `hurry` is called in the handler of the first signal.
     """
 
@@ -42,9 +46,10 @@ class Cancellation:
         self.policy = policy
         self._hurry = hurry
         self.stopped: list[str] = []
-        self.problems: list[Exception] = []
+        self.problems: dict[str, Exception] = {}
         self._stop = stop
         self._arns: list[str] = []
+        self._senders: dict[str, threading.Thread] = {}
         self._lock = threading.Lock()
         self._sent = threading.Event()
         self._requested = False
@@ -68,14 +73,13 @@ class Cancellation:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._requested:
-            self._sent.wait(_LAST_WORD)
+        self._wait(_ENDED)
         for number, handler in self._previous.items():
             signal.signal(number, handler)  # type: ignore[arg-type]  # what signal() gave
         self._finished = True
         os.write(self._wake, b".")
         if self._thread is not None:
-            self._thread.join(_LAST_WORD)
+            self._thread.join(_ENDED)
         if self._thread is None or not self._thread.is_alive():
             self.close()
 
@@ -94,16 +98,29 @@ class Cancellation:
         with self._lock:
             self._arns.append(arn)
         if self.requested():
-            self._sent.wait(_LAST_WORD)
             self._send()
+            self.wait_sent()
 
     def sleep(self, seconds: float) -> None:
         """Sleep, but not past a signal."""
         select.select([self._wakes], [], [], max(0.0, seconds))
 
     def wait_sent(self) -> None:
-        """Wait until the stop was sent (or needs no sending), for a moment at most."""
-        self._sent.wait(_LAST_WORD)
+        """Wait until the stops were answered (or need no sending), for a moment at most."""
+        self._wait(_REPORTED)
+
+    def unanswered(self, arn: str) -> bool:
+        """Whether the stop was sent for it, and how that ended is not known."""
+        return arn in self._senders and arn not in self.stopped and arn not in self.problems
+
+    def _wait(self, seconds: float) -> None:
+        """Until that long after the first signal."""
+        if not self._requested:
+            return
+        ends = self._first + seconds
+        self._sent.wait(max(0.0, ends - time.monotonic()))
+        for sender in list(self._senders.values()):
+            sender.join(max(0.0, ends - time.monotonic()))
 
     def _handle(self, _number: int, _frame: FrameType | None) -> None:
         now = time.monotonic()
@@ -126,10 +143,11 @@ class Cancellation:
         if self.policy is not OnCancel.STOP:
             return
         with self._lock:
-            arns = [arn for arn in self._arns if arn not in self.stopped]
-            self.stopped += arns
-        for arn in arns:
-            self._send_one(arn)
+            for arn in self._arns:
+                if arn not in self._senders:
+                    sender = threading.Thread(target=self._send_one, args=(arn,), daemon=True)
+                    self._senders[arn] = sender
+                    sender.start()
 
     def _send_one(self, arn: str) -> None:
         for attempt in range(_ATTEMPTS):
@@ -137,9 +155,9 @@ class Cancellation:
                 self._stop(arn, uuid.uuid4().hex)
             except Exception as error:  # noqa: BLE001 - told by the main thread, which is ending
                 if attempt == _ATTEMPTS - 1:
-                    self.problems.append(error)
-                    self.stopped.remove(arn)
+                    self.problems[arn] = error
                 else:
                     time.sleep(0.3)
             else:
+                self.stopped.append(arn)
                 return

@@ -104,6 +104,34 @@ def test_a_forge_that_asks_to_wait_does_not_hold_a_job_that_is_ending(site: Site
     until(site, arn, "Stopped")
 
 
+def test_a_stop_that_nobody_answers_does_not_hold_the_comment(site: Site) -> None:
+    """What is not known is not told as done, and the end comes before the runner's SIGTERM."""
+    pull_request = site.next_number()
+    child, arn = following(site, pull_request)
+    over = threading.Event()
+    told: list[float] = []
+    site.aws.hook = lambda _number, operation, phase: (
+        operation == "StopPipelineExecution" and phase is Phase.BEFORE and over.wait(60)
+    )
+    site.forge.hook = lambda _number, _operation, _phase: told.append(time.monotonic())
+    try:
+        sent = time.monotonic()
+        child.send_signal(signal.SIGINT)
+        done = ended(child)
+        assert time.monotonic() - sent < 7.0
+        assert told[0] - sent < 4.0
+    finally:
+        over.set()
+        site.aws.hook = site.forge.hook = None
+    assert done.code == 130, done.err
+    [body] = site.github.bodies(pull_request)
+    assert "had no answer in time: it may run on" in body
+    assert f"attach {arn}" in body
+    assert "did not answer before this job had to end" not in done.err
+    assert site.status(arn) == "Executing"
+    site.sagemaker.stop_pipeline_execution(PipelineExecutionArn=arn, ClientRequestToken="z" * 40)
+
+
 @contextmanager
 def unanswering(site: Site) -> Iterator[None]:
     """The forge accepts whatever it is asked, and answers nothing until the block ends."""

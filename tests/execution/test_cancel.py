@@ -25,12 +25,16 @@ def stop(arn, token):
     if failures:
         failures -= 1
         raise OSError("no route")
+    if arn == "arn:silent":
+        time.sleep(60)
     assert len(token) >= 32
     told.append([arn, time.time()])
     open(out, "w").write(json.dumps(told))
 
 with Cancellation(OnCancel(policy), stop) as cancellation:
     if mode != "late":
+        if mode == "silent":
+            cancellation.watch("arn:silent")
         cancellation.watch("arn:one")
     print("ready", flush=True)
     if mode == "blocked":
@@ -47,6 +51,9 @@ with Cancellation(OnCancel(policy), stop) as cancellation:
         cancellation.sleep(60)
     if mode == "late":
         cancellation.watch("arn:late")
+    cancellation.wait_sent()
+    if mode == "silent":
+        assert cancellation.unanswered("arn:silent")
 print(json.dumps({"stopped": cancellation.stopped, "problems": len(cancellation.problems)}))
 sys.exit(130)
 """
@@ -138,3 +145,17 @@ def test_a_stop_that_fails_is_tried_again_and_then_told(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=90)
     assert json.loads(out) == {"stopped": [], "problems": 1}
+
+
+def test_one_stop_without_an_answer_holds_neither_the_others_nor_the_end(tmp_path: Path) -> None:
+    process = _start(tmp_path, "silent", "stop")
+    sent = time.time()
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=90)
+    assert time.time() - sent < 7.0
+    assert process.returncode == 130
+    assert json.loads(out) == {"stopped": ["arn:one"], "problems": 0}
+    [[arn, moment]] = _stops(tmp_path)
+    assert arn == "arn:one"
+    assert isinstance(moment, float)
+    assert moment - sent < 1.0
