@@ -8,12 +8,12 @@ is on all products. The prefix is the region's, and none in the first one.
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from ci.cost.model import Kind
+from ci.cost.model import Kind, Prices
 from ci.definition.model import Definition, Step
 
 _USAGE = re.compile(
@@ -23,6 +23,7 @@ _USES = {"Processing": Kind.PROCESSING, "Train": Kind.TRAINING, "Tsform": Kind.T
 _STEPS = {"Processing": Kind.PROCESSING, "Training": Kind.TRAINING, "Transform": Kind.TRANSFORM}
 _REFERENCE = "Parameters."
 SOURCE = "AWS Price List API, AmazonSageMaker, on demand"
+_BESIDE = "; what it lacks: "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -116,17 +117,45 @@ def _missing(key: Wanted, prices: set[float]) -> str:
     return f"{key.instance} for {key.kind}: the price list has several ({told})"
 
 
-def price_file(listings: Mapping[str, Listing], *, as_of: date) -> str:
-    """What `report.prices` reads, as JSON; `listings` by region."""
-    published = max((each.published or "" for each in listings.values()), default="")
-    regions: dict[str, dict[str, dict[str, float]]] = {}
-    for region, listing in sorted(listings.items()):
-        kinds: dict[str, dict[str, float]] = regions.setdefault(region, {})
-        for key, price in sorted(listing.hourly.items()):
-            kinds.setdefault(key.kind.value, {})[key.instance] = price
-    document = {
-        "as_of": as_of.isoformat(),
-        "source": SOURCE + (f", published {published}" if published else ""),
-        "regions": regions,
+def listed_instances(prices: Prices, region: str) -> frozenset[Wanted]:
+    """What a file of prices has for a region."""
+    kinds = prices.regions.get(region, {})
+    return frozenset(
+        Wanted(kind=kind, instance=instance)
+        for kind, hourly in kinds.items()
+        for instance in hourly
+    )
+
+
+def price_file(
+    listings: Mapping[str, Listing], *, as_of: date, before: Prices | None = None
+) -> str:
+    """What `report.prices` reads, as JSON; `listings` by region. `before` is what the file had: a
+    price that the list does not have stays. Such a file is as old as that price, and names both
+    sources."""
+    prices = {
+        (region, key): price
+        for region, listing in listings.items()
+        for key, price in listing.hourly.items()
     }
+    published = max((each.published or "" for each in listings.values()), default="")
+    source = SOURCE + (f", published {published}" if published else "")
+    kept = _kept(before, prices.keys()) if before is not None else {}
+    if kept and before is not None:
+        as_of = min(as_of, before.as_of)
+        older = before.source.partition(_BESIDE)[2] or before.source
+        source += f"{_BESIDE}{older}"
+    regions: dict[str, dict[str, dict[str, float]]] = {region: {} for region in sorted(listings)}
+    for (region, key), price in sorted({**kept, **prices}.items()):
+        regions.setdefault(region, {}).setdefault(key.kind.value, {})[key.instance] = price
+    document = {"as_of": as_of.isoformat(), "source": source, "regions": regions}
     return json.dumps(document, indent=2) + "\n"
+
+
+def _kept(before: Prices, found: Collection[tuple[str, Wanted]]) -> dict[tuple[str, Wanted], float]:
+    return {
+        (region, key): before.regions[region][key.kind][key.instance]
+        for region in before.regions
+        for key in listed_instances(before, region)
+        if (region, key) not in found
+    }

@@ -9,7 +9,14 @@ from ci.sagemaker.clients import Clients
 
 _SERVICE = "AmazonSageMaker"
 _NEAREST = {"eu": "eu-central-1", "me": "eu-central-1", "af": "eu-central-1", "ap": "ap-south-1"}
+_BEYOND = ("cn-", "us-gov-", "us-iso", "eu-isoe-", "eusc-")
 _PAGE = 100  # "MaxResults: 1 to 100" (GetProducts)
+
+
+def is_listed(region: str) -> bool:
+    """Whether this price list is for a region: other partitions'
+    credentials are not taken where it is served, and China has a list of its own, in CNY."""
+    return not region.startswith(_BEYOND)
 
 
 def price_list_region(region: str) -> str:

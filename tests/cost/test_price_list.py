@@ -13,7 +13,7 @@ from support.loopback_forge import Answer, Loopback, Request, serve_forge
 from support.scratch import PROJECT, Scratch, new_scratch, quality_definition
 
 from ci.cost.listing import Wanted, list_prices, price_file, wanted_instances
-from ci.cost.model import Kind
+from ci.cost.model import Kind, Prices
 from ci.cost.prices import parse_prices
 from ci.definition.parse import definition_of
 from ci.sagemaker.pricing import price_list_region
@@ -70,6 +70,35 @@ def test_what_is_written_is_what_a_project_reads() -> None:
     assert prices.source.endswith("published 2026-08-11")
 
 
+def before(**regions: Mapping[str, Mapping[str, float]]) -> Prices:
+    """A file of an earlier day; regions by name, with underscores."""
+    named = {name.replace("_", "-"): kinds for name, kinds in regions.items()}
+    return parse_prices({"as_of": "2026-01-15", "source": "the price page", "regions": named})
+
+
+def test_a_price_that_was_asked_again_is_as_new_as_the_file() -> None:
+    found = list_prices([TRAIN], [product("USE1-Train:ml.m5.xlarge", "0.23")])
+    had = before(us_east_1={"training": {"ml.m5.xlarge": 0.25}})
+    once = price_file({"us-east-1": found}, as_of=date(2026, 9, 1), before=had)
+    assert once == price_file({"us-east-1": found}, as_of=date(2026, 9, 1))
+
+
+def test_a_price_that_the_list_lacks_stays_and_makes_the_file_as_old_as_itself() -> None:
+    found = list_prices([TRAIN, PROCESS], [product("USE1-Train:ml.m5.xlarge", "0.23")])
+    prices = before(
+        us_east_1={"training": {"ml.m5.xlarge": 0.25}, "processing": {"ml.t3.medium": 0.05}},
+        cn_north_1={"training": {"ml.m5.xlarge": 0.4}},
+    )
+    for day in (1, 2):
+        text = price_file({"us-east-1": found}, as_of=date(2026, 9, day), before=prices)
+        prices = parse_prices(json.loads(text))
+        assert prices.hourly("us-east-1", Kind.TRAINING, "ml.m5.xlarge") == 0.23
+        assert prices.hourly("us-east-1", Kind.PROCESSING, "ml.t3.medium") == 0.05
+        assert prices.hourly("cn-north-1", Kind.TRAINING, "ml.m5.xlarge") == 0.4
+        assert prices.as_of == date(2026, 1, 15)
+        assert prices.source.endswith("published 2026-08-11; what it lacks: the price page")
+
+
 def test_instance_types_come_from_steps_and_from_all_that_a_parameter_can_be() -> None:
     document = quality_definition(1.0)
     training = {
@@ -113,13 +142,16 @@ class PriceList(Loopback):
     """GetProducts, a product a page."""
 
     products: list[Any]
+    regions: list[str]
 
     def answer(self, request: Request) -> Answer:
         asked = request.body
         target = {name.lower(): value for name, value in request.headers.items()}["x-amz-target"]
         assert target == "AWSPriceListService.GetProducts"
-        region = {"Type": "TERM_MATCH", "Field": "regionCode", "Value": "us-east-1"}
-        assert (asked["ServiceCode"], asked["Filters"]) == ("AmazonSageMaker", [region])
+        [asked_for] = asked["Filters"]
+        region = {"Type": "TERM_MATCH", "Field": "regionCode", "Value": asked_for["Value"]}
+        assert (asked["ServiceCode"], asked_for) == ("AmazonSageMaker", region)
+        self.regions.append(region["Value"])
         at = int(asked.get("NextToken", "0"))
         page = {"FormatVersion": "aws_v1", "PriceList": [json.dumps(self.products[at])]}
         more = {"NextToken": str(at + 1)} if at + 1 < len(self.products) else {}
@@ -130,7 +162,7 @@ class PriceList(Loopback):
 def project(folder: Path, *products: Mapping[str, Any]) -> Iterator[Scratch]:
     """A project beside a price list of these products."""
     listed = PriceList()
-    listed.products = list(products)
+    listed.products, listed.regions = list(products), []
     with serve_forge(listed) as served:
         scratch = new_scratch(folder, PROJECT + ROLE)
         scratch.define(quality_definition(1.0))
@@ -156,6 +188,53 @@ def test_the_command_writes_the_file_of_the_project(tmp_path: Path) -> None:
     written = parse_prices(json.loads((tmp_path / "prices.json").read_text()))
     assert written.hourly("us-east-1", Kind.PROCESSING, "ml.t3.medium") == 0.05
     assert written.as_of == datetime.now(UTC).date()
+
+
+def test_what_others_have_in_the_file_is_asked_again(tmp_path: Path) -> None:
+    """Other pipelines' types, other regions' prices; a region that the list is not for stays."""
+    had = {
+        "us-east-1": {"training": {"ml.m5.xlarge": 0.25}},
+        "eu-west-1": {"training": {"ml.m5.xlarge": 0.26}},
+        "cn-north-1": {"training": {"ml.m5.xlarge": 0.4}},
+    }
+    file = tmp_path / "prices.json"
+    file.write_text(json.dumps({"as_of": "2026-01-15", "source": "by hand", "regions": had}))
+    products = [
+        product("USE1-Processing:ml.t3.medium", "0.05"),
+        product("Train:ml.m5.xlarge", "0.2"),
+    ]
+    with project(tmp_path, *products) as scratch:
+        done = scratch.run("prices", "--out", "prices.json")
+    assert done.code == 0, done.err
+    written = parse_prices(json.loads(file.read_text()))
+    assert written.regions == {
+        "us-east-1": {
+            Kind.PROCESSING: {"ml.t3.medium": 0.05},
+            Kind.TRAINING: {"ml.m5.xlarge": 0.2},
+        },
+        "eu-west-1": {Kind.TRAINING: {"ml.m5.xlarge": 0.2}},
+        "cn-north-1": {Kind.TRAINING: {"ml.m5.xlarge": 0.4}},
+    }
+    assert written.as_of == date(2026, 1, 15)
+
+
+def test_what_holds_no_prices_is_not_overwritten(tmp_path: Path) -> None:
+    file = tmp_path / "prices.json"
+    file.write_text("{}")
+    with project(tmp_path, product("USE1-Processing:ml.t3.medium", "0.05")) as scratch:
+        done = scratch.run("prices", "--out", "prices.json")
+    assert (done.code, file.read_text()) == (2, "{}")
+    assert "the prices cannot be read" in done.err
+
+
+@pytest.mark.parametrize("region", ["cn-north-1", "us-gov-west-1"])
+def test_a_region_that_the_list_is_not_for_is_refused_by_name(tmp_path: Path, region: str) -> None:
+    with project(tmp_path, product("Processing:ml.t3.medium", "0.05")) as scratch:
+        done = scratch.run("prices", "--out", "prices.json", "--region", region)
+    assert done.code == 2
+    assert f"prices for {region} are not read" in done.err
+    assert "by hand" in done.err
+    assert not (tmp_path / "prices.json").exists()
 
 
 def test_nothing_is_written_where_nothing_was_found(tmp_path: Path) -> None:
