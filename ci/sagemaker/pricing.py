@@ -14,8 +14,8 @@ _PAGE = 100  # "MaxResults: 1 to 100" (GetProducts)
 
 
 def is_listed(region: str) -> bool:
-    """Whether this price list is for a region: other partitions'
-    credentials are not taken where it is served, and China has a list of its own, in CNY."""
+    """Whether this price list serves a region: it takes no credentials of other partitions, and
+    China has a list of its own, in CNY."""
     return not region.startswith(_BEYOND)
 
 

@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         required=True,
         metavar="FILE",
-        help="the JSON file that `report.prices` names; prices of others in it are asked anew",
+        help="the JSON file that `report.prices` names; what it holds already is asked again",
     )
 
 
