@@ -43,7 +43,14 @@ def planned_session(session: Session) -> Session:
     """A pull request runs apart from production: planned is what merging it does on `main`."""
     if session.environment != PULL_REQUEST:
         return session
-    merged = replace(session.trigger, event=Event.PUSH, pull_request=None, is_default_branch=True)
+    trigger = session.trigger
+    merged = replace(
+        trigger,
+        event=Event.PUSH,
+        pull_request=None,
+        branch=trigger.default_branch or trigger.branch,
+        is_default_branch=True,
+    )
     return replace(session, environment=MAIN, trigger=merged, proposed=True)
 
 
@@ -122,6 +129,7 @@ def plan_against(
         baseline=baseline,
         unread=tuple(f"function {name}" for name in skipped),
         given=given,
+        values={name: parameter_text(value) for name, value in target.parameters.items()},
     )
     return Planned(target=target, bundle=bundle, plan=plan, before=before)
 

@@ -16,7 +16,7 @@ from ci.errors import ForgeError, NotReviewed, UsageError
 from ci.forge.comments import find_comments
 from ci.plan.diff import plan_changes
 from ci.plan.model import PipelineState, Plan
-from ci.plan.naming import Moved, is_plan_name, what_moved
+from ci.plan.naming import Moved, digest_state, is_plan_name, what_moved
 from ci.plan.states import wanted_state
 from ci.plan.words import differences, summary
 from ci.posting.forging import Comments
@@ -27,6 +27,7 @@ from ci.session.job import Job
 
 _AGAIN = "Review it anew: sagemaker-gitops plan"
 _SHOWN = 20
+_WANTED = "the source compiles to something else, or the execution is given other parameters"
 
 
 def require_reviewed(
@@ -65,7 +66,7 @@ def compare_with_comment(
             problem,
             where=planned.plan.pipeline,
             why=f"now: {summary(planned.plan)}",
-            fix="Deploy the plan by its name, once it was looked at:\n"
+            fix="Deploy the plan by its name, once it was looked at, with this run's parameters:\n"
             f"sagemaker-gitops deploy --plan {planned.plan.digest}",
         )
     return (f"{problem[:1].upper()}{problem[1:]}. Now: {summary(planned.plan)}",) if said else ()
@@ -84,7 +85,7 @@ def _comment_problem(planned: Planned, comments: Comments | None) -> tuple[str |
         return f"{name} shows no plan of {planned.target.pipeline.name}", False
     moved = what_moved(digest, planned.plan)
     if moved.wanted:
-        return f"what is merged is not what {name} showed: its source compiles to else", True
+        return f"what is merged is not what {name} showed: {_WANTED}", True
     if moved.deployed:
         return f"what is deployed has moved since {name} was planned", True
     return None, False
@@ -154,7 +155,7 @@ def _refusal(plan: Plan, moved: Moved, told: Sequence[str] = ()) -> NotReviewed:
     parts = [
         text
         for text, holds in (
-            ("the source compiles to something else", moved.wanted),
+            (_WANTED, moved.wanted),
             ("what is deployed has moved", moved.deployed),
         )
         if holds
@@ -178,6 +179,8 @@ def _told(planned: Planned, recorded: Recorded, moved: Moved) -> list[str]:
             tags=planned.target.tags,
         )
         lines += _difference("source", recorded.wanted, now)
+        if digest_state(recorded.wanted) == planned.plan.wanted:
+            lines.append("source: the same; the execution is given other parameters")
     if moved.deployed:
         lines += _difference("deployed", recorded.before, planned.before)
     return lines

@@ -33,13 +33,15 @@ def plan_changes(
     baseline: Baseline = Baseline.DEPLOYED,
     unread: tuple[str, ...] = (),
     given: frozenset[str] = frozenset(),
+    values: Mapping[str, str] | None = None,
 ) -> Plan:
     """The difference between what is wanted and what is deployed (None: the pipeline is not there).
 
     `volatile` names what cannot be the same twice (a bundle's `volatile`), for the reader.
     `baseline` says what `deployed` is; against NOTHING no next execution can be foretold.
     `unread` names what could not be read and is left out of both sides. `given` names parameters
-    that the next execution is given another value for than the one before.
+    that the next execution is given another value for than the one before; `values` are all that
+    it is given, which the plan's name covers.
     """
     flat = _flat_steps(new.definition)
     earlier = {} if deployed is None else _flat_steps(deployed.definition, flat)
@@ -70,7 +72,7 @@ def plan_changes(
     return Plan(
         pipeline=pipeline,
         exists=deployed is not None,
-        digest=name_plan(pipeline, wanted, standing, compared=compared),
+        digest=name_plan(pipeline, wanted, standing, compared=compared, values=values),
         wanted=wanted,
         deployed=standing,
         steps=steps,

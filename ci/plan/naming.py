@@ -2,11 +2,13 @@
 
 The first half stands for what is wanted, the second for what is deployed. Held against a later
 plan of the same pipeline it tells which of the two has moved. Counted is all that a deploy writes,
-but for what tells of the deploy itself.
+but for what tells of the deploy itself, and the values that the execution is given, but for the
+commit, which it is told where it asks for it.
 """
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ci.definition.canonical import canonical_bytes
@@ -35,9 +37,18 @@ class Moved:
         return self.wanted or self.deployed
 
 
-def name_plan(pipeline: str, wanted: str, deployed: str | None, *, compared: bool) -> str:
-    """`wanted` and `deployed` are digests; `deployed` None where there is no pipeline."""
-    first = _half("wanted", pipeline, wanted)
+def name_plan(
+    pipeline: str,
+    wanted: str,
+    deployed: str | None,
+    *,
+    compared: bool,
+    values: Mapping[str, str] | None = None,
+) -> str:
+    """`wanted` and `deployed` are digests; `deployed` None where there is no pipeline. `values` are
+    what the execution is given, by parameter."""
+    told = canonical_bytes(dict(values)).decode() if values else ""
+    first = _half("wanted", pipeline, wanted, *([told] if told else []))
     return first + (_half("deployed", pipeline, deployed) if compared else _NOT_COMPARED)
 
 
@@ -89,5 +100,6 @@ def digest_state(state: PipelineState) -> str:
     return hashlib.sha256(canonical_bytes(document)).hexdigest()
 
 
-def _half(side: str, pipeline: str, digest: str | None) -> str:
-    return hashlib.sha256(f"{side}\n{pipeline}\n{digest}".encode()).hexdigest()[:_HALF]
+def _half(side: str, pipeline: str, digest: str | None, *more: str) -> str:
+    text = "\n".join((side, pipeline, str(digest), *more))
+    return hashlib.sha256(text.encode()).hexdigest()[:_HALF]

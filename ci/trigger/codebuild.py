@@ -65,6 +65,7 @@ def parse_codebuild(
         event=_event(environ, event, number),
         commit=commit,
         branch=branch,
+        default_branch=default,
         is_default_branch=number is None and branch is not None and branch == default,
         pull_request=number,
         from_fork=foreign,

@@ -57,6 +57,7 @@ def _trigger(environ: Mapping[str, str], payload: Payload, /, **settled: Any) ->
         door=Door.GITHUB_ACTIONS,
         **{"actor": _actor(environ), **settled},
         repository=repository,
+        default_branch=_text(payload, "repository", "default_branch"),
         run_url=_run_url(environ),
     )
 

@@ -57,6 +57,7 @@ def parse_checkout(checkout: Checkout) -> Trigger:
         event=Event.MANUAL,
         commit=checkout.commit,
         branch=checkout.branch,
+        default_branch=default,
         is_default_branch=checkout.branch is not None and checkout.branch == default,
         actor=checkout.author,
         repository=checkout.repository,

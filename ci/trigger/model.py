@@ -41,7 +41,8 @@ class Trigger:
     """What a run is for.
 
     `commit` is 40 hex digits: on a pull request the head commit, never GitHub's merge commit.
-    `branch` is the branch the commit is on (a pull request's head branch), None when detached.
+    `branch` is the branch the commit is on (a pull request's head branch), None when detached;
+    `default_branch` is the repository's, where the door tells.
     `repository` is `owner/name` on `host` (None: the door's own forge). `dirty` says the work tree
     differs from the commit (laptop).
     `from_fork` says the pull request's code comes from someone without write access, or that
@@ -56,6 +57,7 @@ class Trigger:
     event: Event
     commit: str
     branch: str | None = None
+    default_branch: str | None = None
     is_default_branch: bool = False
     pull_request: int | None = None
     from_fork: bool = False

@@ -131,6 +131,23 @@ def test_a_source_that_moved_is_refused_and_told(scratch: Scratch) -> None:
     assert now == versions
 
 
+def test_a_plan_holds_the_values_that_its_execution_is_given(scratch: Scratch) -> None:
+    scratch.define(quality_definition(1.65))
+    scratch.commit("reviewed with a parameter")
+    given = ("--parameter", "Group=reviewed")
+    digest = only_plan(plan(scratch, *given, "--out", "out/given"))["digest"]
+    assert digest != only_plan(plan(scratch))["digest"]
+    for review in (digest, "out/given"):
+        for other in ((), ("--parameter", "Group=another")):
+            done = start(scratch, "--plan", review, *other)
+            assert done.code == 2
+            assert "is given other parameters" in done.document["error"]["what"]
+    assert "source: the same" in done.document["error"]["why"]
+    for review in (digest, "out/given"):
+        done = start(scratch, "--plan", review, *given)
+        assert done.code == 0, done.err
+
+
 VERSIONS = "PipelineVersionSummaries"
 
 

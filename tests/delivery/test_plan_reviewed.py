@@ -151,3 +151,31 @@ def test_another_author_cannot_review(forge: Forge) -> None:
     refused = forge.push(head)
     assert refused.code == 2
     assert "shows no plan" in refused.document["error"]["what"]
+
+
+def test_values_of_the_execution_are_part_of_what_was_reviewed(forge: Forge) -> None:
+    head = forge.commit(1.05, on_unreviewed="refuse")
+    assert forge.pull_request(head).code == 0
+    refused = forge.push(head, "--parameter", "Approval=PendingManualApproval")
+    assert refused.code == 2
+    error = refused.document["error"]
+    assert "the execution is given other parameters" in error["what"]
+    digest = error["fix"].split()[-1]
+    assert forge.push(head, "--plan", digest).code == 2
+    named = ("--plan", digest, "--parameter", "Approval=PendingManualApproval")
+    assert forge.push(head, *named).code == 0
+    merged = forge.push(head)
+    assert merged.code == 0, merged.err
+
+
+def test_values_that_the_merge_itself_moves_are_no_difference(forge: Forge) -> None:
+    forge.commit(1.04, on_unreviewed="refuse")
+    file = forge.scratch.root / "sagemaker-gitops.yaml"
+    given = 'Approval: Approved, Group: "quality-{branch}"'
+    forge.scratch.write(file.name, file.read_text().replace("Approval: Approved", given))
+    definition = quality_definition(1.04)
+    definition["Parameters"].append({"Name": "CommitSha", "Type": "String", "DefaultValue": "-"})
+    forge.scratch.define(definition)
+    assert forge.pull_request(forge.scratch.commit("on a branch")).code == 0
+    merged = forge.push(forge.scratch.commit("squashed"))
+    assert merged.code == 0, merged.err

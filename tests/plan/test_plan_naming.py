@@ -66,6 +66,20 @@ def test_a_plan_against_nothing_says_nothing_of_what_is_deployed() -> None:
     assert reviewed.runs == ()
 
 
+TEXTS = st.dictionaries(st.text(), st.text())
+
+
+@given(TEXTS, TEXTS)
+def test_a_name_covers_the_values_that_the_execution_is_given(
+    one: dict[str, str], other: dict[str, str]
+) -> None:
+    first, second = (
+        plan_changes(side("debug"), side(), pipeline="p", values=each) for each in (one, other)
+    )
+    assert bool(what_moved(first.digest, second)) == (one != other)
+    assert what_moved(first.digest, second).deployed is False
+
+
 @given(st.text(), st.text(), st.none() | st.text(), st.booleans())
 def test_every_name_is_a_name_and_sides_do_not_run_together(
     pipeline: str, wanted: str, deployed: str | None, compared: bool

@@ -63,6 +63,7 @@ def test_a_clean_default_branch(work: Path) -> None:
         event=Event.MANUAL,
         commit=head,
         branch="main",
+        default_branch="main",
         is_default_branch=True,
         actor="Ann",
         host="github.com",
