@@ -76,7 +76,9 @@ def from_reports(session: Session, reports: Iterable[Shown]) -> Iterator[Reporte
             )
 
 
-def from_executions(session: Session, *, commit: str | None) -> Iterator[Reported]:
+def from_executions(
+    session: Session, *, commit: str | None, pipelines: Iterable[str] | None = None
+) -> Iterator[Reported]:
     """The packages of the newest executions of the session's environment, of each pipeline one:
     those of `commit`, or of the session's pull request. A shared environment's executions are of
     commits alone."""
@@ -84,7 +86,7 @@ def from_executions(session: Session, *, commit: str | None) -> Iterator[Reporte
     if commit is None and not isolated:
         return
     number = session.trigger.pull_request if isolated else None
-    for name in session.project.pipelines:
+    for name in pipelines or session.project.pipelines:
         target = session.target(name)
         found = find_executions(
             session.adapter(target.region).executions,

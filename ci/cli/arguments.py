@@ -10,6 +10,7 @@ from typing import IO, Any, NoReturn, Protocol, cast
 
 from ci import __version__
 from ci.cli.commands import COMMANDS
+from ci.cli.examples import epilog
 from ci.cli.settings import BY_NAME, SETTINGS, settings_in
 from ci.cli.shell import Shell
 from ci.errors import UsageError
@@ -81,7 +82,13 @@ def parse_arguments(
     command = load_command(name)
     summary = COMMANDS[name]
     description = f"{summary[:1].upper()}{summary[1:]}."
-    parser = Parser(output=output, prog=f"{PROGRAM} {name}", description=description)
+    parser = Parser(
+        output=output,
+        prog=f"{PROGRAM} {name}",
+        description=description,
+        epilog=epilog(name),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     add_global_options(parser)
     command.add_arguments(parser)
     settled = settings_in(environ)

@@ -11,6 +11,8 @@ from ci.cli.shell import Shell
 from ci.errors import AwsError, ForgeError, GitOpsError, TriggerError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ci.approval.reported import Reported
     from ci.sagemaker.model import ApprovalStatus
     from ci.session.session import Session
@@ -25,7 +27,8 @@ def add_decision_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         metavar="ARN|PIPELINE",
         help="the model package, as the report names it; or the pipeline whose package is"
-        " reported of the pull request or the commit; default: the only one that is",
+        " reported of the pull request or the commit, or else waits alone in the environment;"
+        " default: the only one that is reported",
     )
     parser.add_argument("--reason", default="", help="kept with the package")
     parser.add_argument(
@@ -91,18 +94,20 @@ def _find(
     from ci.approval.reported import choose_reported, from_executions
     from ci.sagemaker.model import ApprovalStatus
 
-    if session.trigger.pull_request is None and arguments.commit is None:
+    pipeline = arguments.package
+    if session.trigger.pull_request is not None or arguments.commit is not None:
+        reported = _shown(arguments, shell, session) or from_executions(
+            session, commit=arguments.commit
+        )
+        found = [each for each in reported if pipeline in {None, each.pipeline}]
+    elif pipeline is not None:
+        found = list(_of_pipeline(session, pipeline))
+    else:
         raise UsageError(
             "no model package is named",
-            fix="approve ARN | --pull-request NUMBER | --commit COMMIT; status lists what waits",
+            fix="approve ARN | PIPELINE | --pull-request NUMBER | --commit COMMIT; status lists"
+            " what waits",
         )
-    pipeline = arguments.package
-    found = [
-        each
-        for each in _shown(arguments, shell, session)
-        or from_executions(session, commit=arguments.commit)
-        if pipeline in {None, each.pipeline}
-    ]
     chosen = choose_reported(
         found,
         expected=ApprovalStatus(arguments.expected),
@@ -116,9 +121,39 @@ def _find(
     return chosen.package.arn
 
 
+def _of_pipeline(session: "Session", pipeline: str) -> "Iterator[Reported]":
+    """What HEAD's execution registered; where HEAD has none, what waits in the environment."""
+    from ci.approval.reported import Reported, from_executions
+    from ci.execution.find import find_executions
+    from ci.registry.packages import read_provenance
+    from ci.upkeep.standing import read_waiting
+
+    target, head = session.target(pipeline), session.trigger.commit
+    executions = session.adapter(target.region).executions
+    found = find_executions(
+        executions, target.pipeline_name, commit=head, environment=session.environment
+    )
+    if next(iter(found), None) is not None:
+        yield from from_executions(session, commit=head, pipelines=[pipeline])
+        return
+    for package in read_waiting(session, pipeline):
+        made = read_provenance(package)
+        if made is not None:
+            yield Reported(
+                pipeline=pipeline,
+                environment=session.environment,
+                commit=made.commit,
+                execution=made.execution,
+                package=package,
+            )
+
+
 def _how(session: "Session", each: "Reported") -> str:
-    masked = session.project.report.mask_accounts
-    return f"{each.pipeline} --environment {each.environment}" if masked else each.package.arn
+    if not session.project.report.mask_accounts:
+        return each.package.arn
+    named = f"{each.pipeline} --environment {each.environment}"
+    of_one = session.trigger.pull_request is not None
+    return named if of_one else f"{named} --commit {each.commit[:12]}"
 
 
 def _shown(arguments: argparse.Namespace, shell: Shell, session: "Session") -> "list[Reported]":

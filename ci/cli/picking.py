@@ -47,6 +47,14 @@ def follow_picked(
         return attach(session, {arn: job}, deadline, stage), reporter
 
 
+def tell_ended(shell: Shell, picked: "tuple[Session, str, Job]") -> None:
+    """Say so where there is nothing left to follow or to stop."""
+    session, arn, job = picked
+    status = session.adapter(job.target.region).executions.snapshot(arn).status
+    if status.terminal:
+        shell.say(f"The execution had ended before: {status}")
+
+
 def _refuse_other_arn(named: str | None) -> None:
     if named is not None and named.startswith("arn:") and not _EXECUTION.fullmatch(named):
         raise UsageError(

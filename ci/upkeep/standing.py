@@ -143,6 +143,13 @@ class _Reader:
         return own and name in {"", self.target.pipeline_name.lower()}
 
 
+def read_waiting(session: Session, pipeline: str) -> tuple[ModelPackage, ...]:
+    """The newest packages of a pipeline whose approval is pending in the session's environment."""
+    target = session.target(pipeline)
+    adapter = session.adapter(target.region)
+    return _Reader(session=session, adapter=adapter, target=target).waiting()
+
+
 def read_standing(session: Session, pipeline: str, *, executions: int) -> Standing:
     """Raises AwsError where the pipeline itself cannot be asked for."""
     target = session.target(pipeline)

@@ -86,7 +86,6 @@ def test_without_a_forge_executions_tell(lab: ApprovalLab) -> None:
         (("--commit", "nope"), "is not a commit"),
         (("--commit", "abc"), "is not a commit"),
         (("abalone/7",), "is not the ARN of a model package, nor a pipeline's name"),
-        (("other",), "no model package is named"),
         (("--pull-request", "0"), "above 0"),
     ],
 )
@@ -96,6 +95,28 @@ def test_what_names_no_package_is_bad_usage(
     done = lab.run("approve", *words)
     assert done.code == 2
     assert told in done.err
+
+
+def test_a_pipeline_names_heads_package_else_the_only_one_that_waits(lab: ApprovalLab) -> None:
+    lab.commit("first to wait")
+    first = lab.deploy("other")
+    own = lab.commit("second to wait")
+    second = lab.deploy("other")
+    lab.scratch.commit("nothing ran of this one")
+    several = lab.run("approve", "other", *QUICK)
+    assert several.code == 5
+    assert "2 model packages could be meant" in several.err
+    assert first in several.err
+    assert second in several.err
+    lab.scratch.git("checkout", "-q", own)
+    heads = lab.run("reject", "other", "--json", *QUICK)
+    lab.scratch.git("checkout", "-q", "main")
+    assert heads.document["model_package"] == second
+    left = lab.run("reject", "other", "--json", *QUICK)
+    assert left.document["model_package"] == first
+    none = lab.run("approve", "other", *QUICK)
+    assert none.code == 5
+    assert "nothing was changed" in none.err
 
 
 def test_a_reviewer_of_the_environment_is_who_decided(lab: ApprovalLab) -> None:

@@ -85,6 +85,7 @@ def test_a_reviewed_plan_is_applied_by_digest_and_by_folder(scratch: Scratch) ->
     scratch.define(quality_definition(1.9))
     commit = scratch.commit("reviewed")
     digest = only_plan(plan(scratch, "--out", "out/plan"))["digest"]
+    assert scratch.git("status", "--porcelain", "out/plan") == ""
     scratch.commit("merged, with the same source")
     done = start(scratch, "--plan", digest)
     assert done.code == 0, done.err

@@ -3,13 +3,15 @@
 import argparse
 import io
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from ci.cli.arguments import Parser, add_global_options, load_command
+from ci.cli.arguments import Parser, add_global_options, load_command, parse_arguments
 from ci.cli.commands import COMMANDS
+from ci.cli.examples import CODES, EXAMPLES, epilog
 from ci.cli.settings import SETTINGS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "commands.md"
@@ -40,7 +42,7 @@ def section(name: str) -> Iterator[str]:
     yield f"{summary[:1].upper()}{summary[1:]}.\n"
     yield from ("| argument | variable | means |", "|---|---|---|")
     yield from (row(action) for action in parser._actions if action.dest != "help")
-    yield ""
+    yield f"\n```\n{epilog(name)}\n```\n"
 
 
 def row(action: argparse.Action) -> str:
@@ -76,6 +78,15 @@ def test_every_argument_is_told(name: str) -> None:
     load_command(name).add_arguments(parser)
     silent = [action.dest for action in parser._actions if not action.help]
     assert silent == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_example_is_one_that_the_command_takes(name: str) -> None:
+    assert CODES.keys() <= COMMANDS.keys()
+    for words in EXAMPLES[name]:
+        assert len(f"  sagemaker-gitops {name} {words}") <= 80
+        command, _ = parse_arguments([name, *shlex.split(words)], {}, io.StringIO())
+        assert command is load_command(name)
 
 
 @pytest.mark.parametrize("page", ["README.md", *(p.name for p in PAGE.parent.glob("*.md"))])

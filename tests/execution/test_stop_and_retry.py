@@ -176,6 +176,8 @@ def test_what_was_stopped_goes_on_and_can_be_stopped_again(
     late = scratch.run("stop", arn, "--local", "--json", "--poll", "0.2")
     assert late.code == 0, late.err
     assert "The execution had ended before: Stopped" in late.err
+    after = scratch.run("attach", arn, "--local", "--poll", "0.2")
+    assert "The execution had ended before: Stopped" in after.out.splitlines()[0]
 
 
 def test_logs_are_shown_while_it_runs(scratch: Scratch) -> None:

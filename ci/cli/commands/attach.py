@@ -2,7 +2,7 @@
 
 import argparse
 
-from ci.cli.picking import add_picking_arguments, follow_picked, settle_execution
+from ci.cli.picking import add_picking_arguments, follow_picked, settle_execution, tell_ended
 from ci.cli.shell import Shell
 
 
@@ -13,4 +13,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, shell: Shell) -> int:
     from ci.cli.following import finish
 
-    return finish(*follow_picked(arguments, shell, settle_execution(arguments, shell)))
+    picked = settle_execution(arguments, shell)
+    tell_ended(shell, picked)
+    return finish(*follow_picked(arguments, shell, picked))

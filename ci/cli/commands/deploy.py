@@ -27,7 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_pipeline_options(parser)
     add_place_options(parser)
     rerun = parser.add_mutually_exclusive_group()
-    rerun.add_argument("--again", action="store_true", help="a new execution of the same commit")
+    rerun.add_argument(
+        "--again",
+        action="store_true",
+        help="a new execution of the same commit; what it runs costs anew",
+    )
     rerun.add_argument(
         "--retry-failed",
         action="store_true",
@@ -69,7 +73,7 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
     names = settle_pipelines(arguments, session.project)
     shell.say(f"Compiling {', '.join(names)} for {session.environment}")
     with told_on_checks(arguments, shell, session, names):
-        jobs = prepare_jobs(session, names, options.overrides)
+        jobs = prepare_jobs(session, names, options.overrides, warn=shell.warn)
         adapter = session.adapter(jobs[0].target.region)
         planned = {job.name: plan_pipeline(session, adapter, job) for job in jobs}
         if not (arguments.plan or arguments.again or arguments.retry_failed):

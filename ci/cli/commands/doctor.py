@@ -21,7 +21,13 @@ _MAIN = "main"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_place_options(parser)
     parser.add_argument("--deadline", metavar="TIME", help="how long runs follow: 90, 30m, 6h")
-    parser.add_argument("--seconds", type=_seconds, default=_SECONDS, help=f"default: {_SECONDS:g}")
+    parser.add_argument(
+        "--seconds",
+        type=_seconds,
+        default=_SECONDS,
+        help="how long all checks together may take, in seconds, 1 to 600; what has not answered"
+        f" by then is told as such; default: {_SECONDS:g}",
+    )
 
 
 def run(arguments: argparse.Namespace, shell: Shell) -> int:

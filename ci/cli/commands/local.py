@@ -13,7 +13,13 @@ _REGION = "us-east-1"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", choices=list(_ACTIONS), help="what to do with the endpoint")
+    parser.add_argument(
+        "action",
+        choices=list(_ACTIONS),
+        help="up starts it, or says where it runs; env prints the variables that bring AWS tools"
+        " there; down ends it and keeps its state; status says whether it runs; reset ends it and"
+        " deletes all that it kept",
+    )
     parser.add_argument("--port", type=_port, help="default: the port of last time, else any")
     parser.add_argument(
         "--image",

@@ -52,8 +52,10 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
 
     session = planned_session(settle_session(arguments, shell))
     names = settle_pipelines(arguments, session.project)
-    jobs = prepare_jobs(session, names, parse_overrides(arguments.parameter))
+    jobs = prepare_jobs(session, names, parse_overrides(arguments.parameter), warn=shell.warn)
     plans = _make_plans(arguments, shell, session, jobs)
+    if arguments.out:
+        _make_folder(shell.cwd / arguments.out)
     for index, planned in enumerate(plans):
         shell.show(("\n" if index else "") + describe_subject(session, planned.target))
         shown = render_terminal(
@@ -126,6 +128,13 @@ def _make_plans(
     if not adapter.clients.has_credentials():
         shell.warn("warning: no AWS credentials are at hand: the plan is compared with nothing")
     return [plan_pipeline(session, adapter, job) for job in jobs]
+
+
+def _make_folder(folder: Path) -> None:
+    """A folder that git does not see: a plan in the work tree is no change of it. One that holds
+    something is left as it is."""
+    if not folder.is_dir() or not any(folder.iterdir()):
+        _write(folder / ".gitignore", "*\n")
 
 
 def _write(file: Path, text: str) -> None:

@@ -3,7 +3,7 @@
 import argparse
 import uuid
 
-from ci.cli.picking import add_picking_arguments, follow_picked, settle_execution
+from ci.cli.picking import add_picking_arguments, follow_picked, settle_execution, tell_ended
 from ci.cli.shell import Shell
 from ci.errors import ExitCode
 
@@ -17,9 +17,7 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
 
     session, arn, job = picked = settle_execution(arguments, shell)
     executions = session.adapter(job.target.region).executions
-    status = executions.snapshot(arn).status
-    if status.terminal:
-        shell.say(f"The execution had ended before: {status}")
+    tell_ended(shell, picked)
     # Stopping twice is stopping once; a token of an earlier stop would answer for an execution
     # that was retried since.
     executions.stop(arn, token=uuid.uuid4().hex)
