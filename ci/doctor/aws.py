@@ -221,7 +221,9 @@ def check_bucket(site: Site) -> Iterator[Finding]:
             fix="artifacts:\n  bucket: NAME   # one of this account",
         )
         return
-    if region is None:
+    if region is None and site.local:
+        yield ok("the first deploy makes the artifact bucket", where=where)
+    elif region is None:
         kind = warn if bucket.startswith("sagemaker-") else fail
         yield kind(
             "the artifact bucket does not exist"

@@ -28,7 +28,8 @@ CHECKS: tuple[Check, ...] = (
         topic=Topic.PROJECT,
         question="Is the project file valid, and are the sources it names there?",
         look=check_project_file,
-        fails="there is none, it does not fit the schema, or a source is missing",
+        fails="there is none, it does not fit the schema, a source is missing, or no region is"
+        " named",
     ),
     Check(
         name="python",

@@ -49,6 +49,12 @@ def check_project_file(site: Site) -> Iterator[Finding]:
         return
     count = len(site.project.pipelines)
     yield ok(f"{count} pipeline{'s' if count != 1 else ''}", where=str(site.project.file))
+    if site.region is None:
+        yield fail(
+            "no AWS region is named, neither there nor by AWS_REGION",
+            where=str(site.project.file),
+            fix="region: eu-west-1   # where the pipelines run",
+        )
     for pipeline in site.project.pipelines.values():
         if not pipeline.source.file.is_file():
             yield fail(

@@ -43,7 +43,7 @@ def render_lines(answers: Sequence[Answer], *, color: bool) -> Iterator[str]:
             yield f"  {mark} {answer.check.name:<{_WIDE}} {finding.what}"
             indent = " " * (_WIDE + 8)
             if finding.where:
-                yield f"{indent}{finding.where}"
+                yield from (f"{indent}{place}" for place in finding.where.splitlines())
             for number, line in enumerate((finding.fix or "").splitlines()):
                 yield f"{indent}{'fix: ' if number == 0 else '     '}{line}"
 

@@ -3,8 +3,8 @@ files and nothing else.
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from ci.bootstrap.github import CHAT_ENVIRONMENT
 from ci.doctor.builds import MARGIN
@@ -85,10 +85,19 @@ def check_workflows(site: Site) -> Iterator[Finding]:
             yield ok("no workflows of GitHub Actions")
         return
     found = [each for use in uses for each in judge(use, site)]
-    yield from found
+    yield from _together(found)
     if not found:
         count = len(uses)
         yield ok(f"{count} job{'s' if count != 1 else ''} set up as needed", where=str(folder))
+
+
+def _together(found: Iterable[Finding]) -> Iterator[Finding]:
+    """One finding for all jobs that are to be mended alike."""
+    alike: dict[Finding, list[str]] = {}
+    for each in found:
+        alike.setdefault(replace(each, where=None), []).append(each.where or "")
+    for finding, places in alike.items():
+        yield replace(finding, where="\n".join(places))
 
 
 def judge(use: Use, site: Site) -> Iterator[Finding]:

@@ -108,6 +108,20 @@ def test_a_broken_project_is_looked_at_as_far_as_it_goes(tmp_path: Path) -> None
     assert scratch.run("doctor", "--json", cwd=nowhere).code == 2
 
 
+def test_a_project_without_a_region_is_not_healthy(tmp_path: Path) -> None:
+    """Nothing of AWS can be looked at then: that must not look as if all were well."""
+    scratch = repository(tmp_path)
+    project = scratch.root / "sagemaker-gitops.yaml"
+    lines = project.read_text().splitlines(keepends=True)
+    project.write_text("".join(each for each in lines if not each.startswith("region:")))
+    done = scratch.run("doctor", "--json")
+    told = [each for each in done.document["checks"] if each["name"] == "project-file"]
+    assert done.code == 2
+    assert [each["state"] for each in told] == ["ok", "fail"]
+    assert "region: " in told[1]["fix"]
+    assert done.document["healthy"] is False
+
+
 def test_the_page_is_made_from_the_checks(request: pytest.FixtureRequest) -> None:
     text = render_page(CHECKS)
     if request.config.getoption("--update-golden"):

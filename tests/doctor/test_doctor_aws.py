@@ -148,5 +148,6 @@ def test_bucket(account: Account) -> None:
     assert told()[0] is State.OK
     assert told(bucket="nobody-has-this")[0] is State.FAIL
     assert told(bucket="sagemaker-us-east-1-000000000000")[0] is State.WARN
+    assert told(bucket="sagemaker-us-east-1-000000000000", local=True)[0] is State.OK
     assert told(bucket=None)[0] is State.WARN
     assert told(region="eu-west-1")[0] is State.FAIL

@@ -54,6 +54,15 @@ def test_an_action_that_is_not_named_yet_is_told(tmp_path: Path) -> None:
     assert "init --yes --action" in (met.fix or "")
 
 
+def test_jobs_that_are_to_be_mended_alike_are_one_finding(tmp_path: Path) -> None:
+    text = MAIN.replace(ACTION, "your-org/sagemaker-gitops@" + "0" * 40)
+    look(tmp_path, text)
+    (tmp_path / ".github" / "workflows" / "two.yml").write_text(text)
+    (met,) = check_workflows(Site(root=tmp_path, environ={}))
+    places = [f".github/workflows/{name}.yml, job deploy" for name in ("one", "two")]
+    assert (met.where or "").splitlines() == places
+
+
 def test_a_comment_runs_no_code_of_a_pull_request_as_the_default_branch(tmp_path: Path) -> None:
     file = next(each for each in EXAMPLES if each.name == "chat.yml")
     text = file.read_text().replace("your-org/", "acme/")
