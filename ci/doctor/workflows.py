@@ -254,7 +254,7 @@ def _time(use: Use, site: Site) -> Iterator[Finding]:
 
 def _pinned(use: Use) -> Iterator[Finding]:
     action = str(use.step.get("uses", ""))
-    if action == PLACEHOLDER:
+    if action.partition("@")[0] == PLACEHOLDER.partition("@")[0]:
         yield fail(
             "the action is not named yet: GitHub finds none there",
             where=use.where,

@@ -47,8 +47,9 @@ def test_the_examples_have_no_findings(file: Path, tmp_path: Path) -> None:
     assert [each for each in found if each.state is not State.OK] == []
 
 
-def test_an_action_that_is_not_named_yet_is_told(tmp_path: Path) -> None:
-    text = MAIN.replace(ACTION, "your-org/sagemaker-gitops@" + "0" * 40)
+@pytest.mark.parametrize("digit", ["0", "1"])
+def test_an_action_that_is_not_named_yet_is_told(tmp_path: Path, digit: str) -> None:
+    text = MAIN.replace(ACTION, "your-org/sagemaker-gitops@" + digit * 40)
     (met,) = look(tmp_path, text)
     assert (met.state, "not named yet" in met.what) == (State.FAIL, True)
     assert "init --yes --action" in (met.fix or "")
