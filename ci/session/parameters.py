@@ -4,13 +4,14 @@ already, and the places that gates read, which would be missed when all is run a
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from ci.definition.model import Definition, Parameter, ParameterType
 from ci.errors import ProjectError, UsageError
 from ci.execution.identity import ParameterValue
 from ci.metrics.model import MetricSource, Origin
-from ci.project.model import Environment, Pipeline
+from ci.project.model import DefinitionSource, Environment, Pipeline, Project
 from ci.project.validate import nearest
 
 
@@ -23,14 +24,64 @@ def own_parameters(
     alone: bool,
 ) -> dict[str, ParameterValue]:
     """An environment's parameters are for all pipelines of the project: one that is not `alone`
-    there is not given what only others declare. What is nearly a name of its own stays, to be
-    refused."""
+    there is not given what only others declare. What none declares, `find_undeclared` finds."""
     own = {*definition.parameters, *pipeline.parameters, *overrides}
-    return {
-        name: value
-        for name, value in parameters.items()
-        if alone or name in own or nearest(name, list(definition.parameters))
-    }
+    return {name: value for name, value in parameters.items() if alone or name in own}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undeclared:
+    """A parameter of an environment that none of the compiled pipelines declares. `known` says that
+    no other can: all were compiled, and as they are for this environment. `likely` is the name that
+    was meant."""
+
+    environment: str
+    name: str
+    known: bool
+    likely: str | None
+    declared: tuple[str, ...]
+
+    def refusal(self, file: Path) -> ProjectError:
+        declared = ", ".join(self.declared) or "none"
+        return ProjectError(
+            f"no pipeline of the project declares a parameter {self.name}; declared: {declared}"
+            if self.known
+            else f"no pipeline that was compiled declares a parameter {self.name}",
+            where=f"{file.name}, environments.{self.environment}.parameters.{self.name}",
+            fix=f"write {self.likely}"
+            if self.likely
+            else f"remove it, or declare {self.name} in a pipeline",
+        )
+
+
+def find_undeclared(
+    project: Project, compiled_for: Environment, definitions: Mapping[str, Definition]
+) -> Iterator[Undeclared]:
+    """What the environments name and no pipeline declares, by definitions compiled for one of them:
+    another one's arguments may give a module other parameters."""
+    declared = tuple(
+        dict.fromkeys(name for each in definitions.values() for name in each.parameters)
+    )
+    complete = definitions.keys() >= project.pipelines.keys()
+    for environment in project.environments.values():
+        for name in environment.parameters:
+            if name not in declared:
+                yield Undeclared(
+                    environment=environment.name,
+                    name=name,
+                    known=complete
+                    and all(
+                        compiles_alike(pipeline, compiled_for, environment)
+                        for pipeline in project.pipelines.values()
+                    ),
+                    likely=nearest(name, declared),
+                    declared=declared,
+                )
+
+
+def compiles_alike(pipeline: Pipeline, one: Environment, other: Environment) -> bool:
+    """Whether a pipeline declares the same parameters in both, surely."""
+    return isinstance(pipeline.source, DefinitionSource) or one.kwargs == other.kwargs
 
 
 def refuse_parameters(

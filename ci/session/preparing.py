@@ -1,18 +1,43 @@
 """Decides that pipelines are compiled side by side, and what a compile that fails means for all."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 
 from ci.compile.running import end_compiles
 from ci.session.job import Job, prepare_job
+from ci.session.parameters import find_undeclared
 from ci.session.session import Session
 
 
+def _nobody(_: str) -> None:
+    """For who has no one to tell."""
+
+
 def prepare_jobs(
-    session: Session, names: Sequence[str], overrides: Mapping[str, str]
+    session: Session,
+    names: Sequence[str],
+    overrides: Mapping[str, str],
+    *,
+    warn: Callable[[str], None] = _nobody,
 ) -> tuple[Job, ...]:
     """Compile several pipelines side by side. The first that cannot be compiled is raised; that,
-    or a signal, ends the others at once."""
+    or a signal, ends the others at once. ProjectError for a parameter of an environment that none
+    of them declares; `warn` is told of one where not all were compiled that could."""
+    jobs = _compile(session, names, overrides)
+    project = session.project
+    here = project.environments[session.environment]
+    for found in find_undeclared(project, here, {job.name: job.definition for job in jobs}):
+        refusal = found.refusal(project.file)
+        if found.known:
+            raise refusal
+        if found.likely:  # else it is most likely another pipeline's
+            warn(f"warning: {refusal.where}: {refusal.what}; did you mean {found.likely}?")
+    return jobs
+
+
+def _compile(
+    session: Session, names: Sequence[str], overrides: Mapping[str, str]
+) -> tuple[Job, ...]:
     with ThreadPoolExecutor(max_workers=4) as pool:
         made = [pool.submit(prepare_job, session, name, overrides) for name in names]
         try:

@@ -50,3 +50,52 @@ def test_each_pipeline_is_given_the_parameters_of_the_environment_that_it_declar
     wrong = scratch.run("plan", "--json", timeout=30)
     assert wrong.code == 2
     assert wrong.document["error"]["fix"] == "write Rows"
+
+
+def test_a_parameter_that_no_pipeline_declares_is_refused_in_every_environment(
+    tmp_path: Path,
+) -> None:
+    project = (
+        "version: 1\nregion: us-east-1\nrole: arn:aws:iam::000000000000:role/any\npipelines:\n"
+        "  first: {definition: first.yaml}\n  second: {definition: second.yaml}\n"
+        "environments:\n  main: {parameters: {TrainRows: 12, TestRows: 3}}\n"
+        "  staging: {pipeline_name: 'staging-{pipeline}', parameters: {TestRows: 4}}\n"
+    )
+    scratch = new_scratch(tmp_path / "repository", project)
+    for name, parameter in (("first", "TrainRows"), ("second", "TestRows")):
+        declared = f"Parameters: [{{Name: {parameter}, Type: Integer, DefaultValue: 1}}]\n"
+        scratch.write(f"{name}.yaml", DEFINITION + declared)
+    scratch.commit()
+    scratch.environ |= {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/dev/null"}
+    assert scratch.run("plan", timeout=30).code == 0
+    fine = scratch.run("validate", "--compile", timeout=30)
+    assert (fine.code, fine.err) == (0, "")
+    scratch.write("sagemaker-gitops.yaml", project.replace("TestRows: 4", "Quux: 4"))
+    for command in ("plan", "validate"):
+        wrong = scratch.run(command, "--json", timeout=30)
+        assert wrong.code == 2, command
+        assert "no pipeline of the project declares a parameter Quux" in wrong.out
+        assert "sagemaker-gitops.yaml, environments.staging.parameters.Quux" in wrong.out
+    some = scratch.run("validate", "first", timeout=30)
+    assert some.code == 0
+    assert "no pipeline that was compiled declares a parameter Quux" in some.err
+    scratch.write("sagemaker-gitops.yaml", project.replace("TestRows: 4", "TestRows: four"))
+    assert "parameter TestRows takes Integer" in scratch.run("validate", timeout=30).out
+
+
+def test_a_name_that_is_nearly_declared_is_told_where_some_were_compiled(tmp_path: Path) -> None:
+    project = (
+        "version: 1\nregion: us-east-1\nrole: arn:aws:iam::000000000000:role/any\npipelines:\n"
+        "  rows: {definition: rows.yaml}\n  none: {definition: none.yaml}\n"
+        "environments:\n  main: {parameters: {Row: 12, Quux: 1}}\n"
+    )
+    scratch = new_scratch(tmp_path / "repository", project)
+    declared = "Parameters: [{Name: Rows, Type: Integer, DefaultValue: 1}]\n"
+    scratch.write("rows.yaml", DEFINITION + declared)
+    scratch.write("none.yaml", DEFINITION)
+    scratch.commit()
+    scratch.environ |= {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/dev/null"}
+    told = scratch.run("plan", "rows", timeout=30)
+    assert told.code == 0, told.err
+    assert "declares a parameter Row; did you mean Rows?" in told.err
+    assert "Quux" not in told.err

@@ -111,7 +111,8 @@ def plan(arguments: argparse.Namespace, shell: Shell) -> int:
     names = settle_pipelines(arguments, session.project)
     shell.say(f"Planning {', '.join(names)} for {session.environment}")
     with told_on_checks(arguments, shell, session, names, planned=True):
-        jobs = prepare_jobs(session, names, parse_overrides(arguments.parameter))
+        overrides = parse_overrides(arguments.parameter)
+        jobs = prepare_jobs(session, names, overrides, warn=shell.warn)
     adapter = session.adapter(jobs[0].target.region)
     reporter = Reporter(arguments, shell, session, several=len(jobs) > 1)
     reports = []

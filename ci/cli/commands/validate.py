@@ -1,7 +1,7 @@
 """`validate`: the project file, and the definitions it names, without AWS."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from ci.trigger.model import Door, Event, Trigger
 
 if TYPE_CHECKING:
     from ci.definition.model import Definition, Problem
+    from ci.errors import ProjectError
     from ci.project.model import Pipeline, Project, Target
 
 
@@ -30,17 +31,59 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
 
     project = settle_project(arguments, shell)
     chosen = select_pipelines(project, arguments.pipelines)
+    definitions: dict[str, Definition] = {}
     documents = [
-        _check(project, pipeline, shell, compiles=arguments.compile) for pipeline in chosen
+        _check(project, pipeline, shell, definitions, compiles=arguments.compile)
+        for pipeline in chosen
     ]
-    good = all(not document["problems"] for document in documents)
-    shell.emit({"project_file": str(project.file), "valid": good, "pipelines": documents})
+    undeclared = list(_undeclared(project, definitions, shell))
+    for problem in undeclared:
+        _tell(problem, project.file.name, shell)
+    good = not undeclared and all(not document["problems"] for document in documents)
+    shell.emit(
+        {
+            "project_file": str(project.file),
+            "valid": good,
+            "problems": [asdict(each) for each in undeclared],
+            "pipelines": documents,
+        }
+    )
     return ExitCode.OK if good else ExitCode.USAGE
 
 
+def _undeclared(
+    project: "Project", definitions: "Mapping[str, Definition]", shell: Shell
+) -> Iterator["Problem"]:
+    """Parameters of any environment that no pipeline declares. A warning where not all were checked
+    that could; a project's only pipeline tells them with its own problems."""
+    from ci.session.parameters import find_undeclared
+
+    if not definitions:
+        return
+    main = project.environments["main"]
+    for found in find_undeclared(project, main, definitions):
+        refusal = found.refusal(project.file)
+        if not found.known:
+            shell.warn(f"warning: {refusal.where}: {refusal.what}")
+        elif len(project.pipelines) > 1:
+            yield _as_problem(refusal)
+
+
+def _as_problem(error: "ProjectError") -> "Problem":
+    from ci.definition.model import Problem
+
+    return Problem(rule="project-file", path=str(error.where), message=error.what, fix=error.fix)
+
+
 def _check(
-    project: "Project", pipeline: "Pipeline", shell: Shell, *, compiles: bool
+    project: "Project",
+    pipeline: "Pipeline",
+    shell: Shell,
+    definitions: "dict[str, Definition]",
+    *,
+    compiles: bool,
 ) -> dict[str, object]:
+    """What is wrong with one; its definition is put among `definitions`."""
     from ci.definition.validate import find_problems
 
     shown = _shown(pipeline.source.file, project.root)
@@ -48,6 +91,7 @@ def _check(
     if definition is None:
         shell.show(f"{pipeline.name}: {shown} is there; --compile checks what it compiles to")
         return {"name": pipeline.name, "source": shown, "checked": False, "problems": []}
+    definitions[pipeline.name] = definition
     given = {**pipeline.parameters, **project.environments["main"].parameters}
     problems = (*find_problems(definition, given=given), *_misfits(project, pipeline, definition))
     shell.show(f"{pipeline.name}: {shown}: {_counted(len(problems))}")
@@ -65,25 +109,36 @@ def _misfits(
     project: "Project", pipeline: "Pipeline", definition: "Definition"
 ) -> Iterator["Problem"]:
     """What the project file says of the pipeline, and the definition does not have."""
-    from ci.definition.model import Problem
     from ci.errors import ProjectError
     from ci.execution.identity import execution_parameters
-    from ci.session.parameters import own_parameters, refuse_gates, refuse_parameters
+    from ci.session.parameters import (
+        compiles_alike,
+        own_parameters,
+        refuse_gates,
+        refuse_parameters,
+    )
 
     main, file = project.environments["main"], project.file
-    named = {**pipeline.parameters, **main.parameters}
-    own = own_parameters(named, definition, pipeline, alone=len(project.pipelines) == 1)
-    given = execution_parameters({}, own, commit="")
-    for check in (
-        partial(refuse_parameters, definition, pipeline, main, given, overrides={}, file=file),
-        partial(refuse_gates, definition, pipeline, file=file),
-    ):
+    checks: list[Callable[[], None]] = []
+    for place in project.environments.values():
+        if not compiles_alike(pipeline, main, place):
+            continue
+        named = {**pipeline.parameters, **place.parameters}
+        own = own_parameters(named, definition, pipeline, alone=len(project.pipelines) == 1)
+        given = execution_parameters({}, own, commit="")
+        if place is not main:  # a template is filled in with what only a run knows
+            given = {name: text for name, text in given.items() if "{" not in text}
+        checks.append(
+            partial(refuse_parameters, definition, pipeline, place, given, overrides={}, file=file)
+        )
+    told: set[str] = set()
+    for check in (*checks, partial(refuse_gates, definition, pipeline, file=file)):
         try:
             check()
         except ProjectError as error:
-            yield Problem(
-                rule="project-file", path=str(error.where), message=error.what, fix=error.fix
-            )
+            if str(error.where) not in told:  # a pipeline's own are those of every environment
+                told.add(str(error.where))
+                yield _as_problem(error)
 
 
 def _definition(
