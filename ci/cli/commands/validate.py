@@ -131,8 +131,9 @@ def _misfits(
         checks.append(
             partial(refuse_parameters, definition, pipeline, place, given, overrides={}, file=file)
         )
+    checks.append(partial(refuse_gates, definition, pipeline, file=file))
     told: set[str] = set()
-    for check in (*checks, partial(refuse_gates, definition, pipeline, file=file)):
+    for check in checks:
         try:
             check()
         except ProjectError as error:
