@@ -85,7 +85,7 @@ def make_report(account: Account, *, generated: datetime) -> Report:
         attach=_attach(account, execution) if execution else None,
         approvers=account.settings.approvers,
         problems=verdict.problems if verdict else (),
-        notes=account.notes,
+        notes=(*account.notes, *_judged_elsewhere(job)),
         trends=account.background.trends,
         cost=account.background.cost,
     )
@@ -130,6 +130,17 @@ def _parameters(account: Account) -> Iterable[ParameterValue]:
     main = account.main_parameters or {}
     for name, value in values.items():
         yield ParameterValue(name=name, value=value, main=main.get(name))
+
+
+def _judged_elsewhere(job: Job) -> Iterable[str]:
+    """What is picked up is judged by the project file that is here, and may have had other gates
+    when it ran."""
+    pipeline = job.target.pipeline
+    if job.checkout is not None and (pipeline.metrics or pipeline.gates):
+        yield (
+            f"Metrics and gates are those of this checkout's project file, at commit"
+            f" {job.checkout[:12]}, not those of the commit that ran."
+        )
 
 
 def _attach(account: Account, execution: ExecutionSnapshot) -> str | None:

@@ -57,6 +57,7 @@ def pick_up(session: Session, adapter: SageMaker, arn: str) -> tuple[Session, Jo
             where=arn,
             why="neither its description nor the label of its pipeline's version names one",
         )
+    checkout = session.trigger.commit
     session = _as_recorded(session, record, region_of(arn))
     target = _explain(session, pipeline_of(arn), arn)
     body = adapter.executions.definition(arn)
@@ -79,6 +80,7 @@ def pick_up(session: Session, adapter: SageMaker, arn: str) -> tuple[Session, Jo
             digest=record.digest,
             parameters=parameters,
         ),
+        checkout=checkout if checkout != record.commit else None,
     )
     return session, job
 

@@ -44,7 +44,7 @@ class Reading:
         except AwsError as error:
             unread = Facts(execution=execution, unread=error.what.splitlines()[0])
             return replace(account, facts=unread), error
-        logs = read_tails(self.adapter, execution, self.stage.show.log)
+        logs = read_tails(self.adapter, execution)
         return replace(account, logs=logs), None
 
     def _patience(self) -> Patience:

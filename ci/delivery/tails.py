@@ -1,25 +1,20 @@
 """Reads the ends of the logs of steps that failed."""
 
-from collections.abc import Callable, Sequence
-
 from ci.errors import AwsError
 from ci.metrics.steps import failed_steps
+from ci.report.driver import leave_out_driver
 from ci.report.model import LogTail
 from ci.sagemaker.adapter import SageMaker
 from ci.sagemaker.logs import find_place
 from ci.sagemaker.model import ExecutionSnapshot
 
-_LINES = 40
+# Of a short run some are the SDK's, and left out.
+_LINES = 60
 _MOST = 20
 
 
-def read_tails(
-    adapter: SageMaker,
-    execution: ExecutionSnapshot,
-    show: Callable[[str, Sequence[str]], None] | None = None,
-) -> tuple[LogTail, ...]:
-    """Those of the first twenty; `show` is handed each title and its lines. A log that cannot be
-    read is no reason to fail."""
+def read_tails(adapter: SageMaker, execution: ExecutionSnapshot) -> tuple[LogTail, ...]:
+    """Those of the first twenty. A log that cannot be read is no reason to fail."""
     tails = []
     for step in failed_steps(execution)[:_MOST]:
         place = find_place(step)
@@ -29,8 +24,6 @@ def read_tails(
             lines = adapter.logs.tail(step, lines=_LINES)
         except AwsError as error:
             lines = (f"(the log cannot be read: {error.what})",)
-        if show is not None:
-            show(f"Log of {step.name}", lines)
-        text = "\n".join(lines)
+        text = "\n".join(leave_out_driver(lines))
         tails.append(LogTail(step=step.name, text=text, group=place.group, prefix=place.prefix))
     return tuple(tails)

@@ -89,8 +89,5 @@ class Journal:
     def change(self, change: Change) -> None:
         self._say(format_change(change))
 
-    def log(self, title: str, lines: Sequence[str]) -> None:
-        self._say("\n".join([f"{title}:", *lines]))
-
     def lines(self, step: str, lines: Sequence[str]) -> None:
         self._say("\n".join(f"{step}: {line}" for line in lines))

@@ -53,9 +53,6 @@ class Show(Protocol):
     def change(self, change: Change) -> None:
         """Show it. Never raises for what it says."""
 
-    def log(self, title: str, lines: Sequence[str]) -> None:
-        """Show the last lines of a step's log."""
-
     def lines(self, step: str, lines: Sequence[str]) -> None:
         """Show what a running step wrote since."""
 
@@ -86,14 +83,6 @@ class PlainShow:
     def change(self, change: Change) -> None:
         moment = (change.at or self._now()).astimezone(UTC)
         self._write(f"{moment:%H:%M:%S}Z  {format_change(change)}")
-
-    def log(self, title: str, lines: Sequence[str]) -> None:
-        self._close()
-        self._open(title)
-        for line in lines or ("(the log is empty)",):
-            self._write("| " + output_line(line, limit=None))
-        self._close()
-        self._open(f"{self._title}, continued")
 
     def lines(self, step: str, lines: Sequence[str]) -> None:
         for line in lines:
@@ -151,11 +140,6 @@ class LiveShow:
             case _ if change.step is not None:
                 row = self._rows.setdefault((change.arn, change.step), _Row())
                 row.take(change, self._clock())
-
-    def log(self, title: str, lines: Sequence[str]) -> None:
-        self.say(title)
-        for line in lines or ("(the log is empty)",):
-            self.say("| " + output_line(line, limit=None))
 
     def lines(self, step: str, lines: Sequence[str]) -> None:
         for line in lines:

@@ -68,7 +68,7 @@ def _against_champion(
 ) -> GateResult:
     if metric.champion is None or not math.isfinite(metric.champion):
         if champion is None and metric.champion_problem is None:
-            words = "first model: there is no production model to compare with"
+            words = "no earlier approved model to compare with"
             return _result(gate, GateOutcome.NO_CHAMPION, _join(bound, words))
         why = metric.champion_problem or "its value was not measured and is not in its package"
         name = "the champion" if champion is None else f"production v{champion.version}"

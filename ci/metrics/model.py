@@ -87,8 +87,9 @@ class GateOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateResult:
-    """`reason` says in words what was compared with what. NO_CHAMPION passes: a first model has
-    nothing to beat. UNKNOWN (no finite value) fails where the gate is required."""
+    """`reason` says in words what was compared with what. NO_CHAMPION passes: where none
+    was approved before there is nothing to beat. UNKNOWN (no finite value) fails where the gate is
+    required."""
 
     gate: Gate
     outcome: GateOutcome

@@ -242,8 +242,10 @@ def _metric_words(facts: Facts) -> list[str]:
     if known is None:
         return [describe_metric(m, name) for m in facts.metrics[:1]]
     words = describe_metric(known, name)
-    first = production is None and known.champion is None and known.champion_problem is None
-    return [f"{words}, the first model" if first and _is_model_run(facts) else words]
+    alone = production is None and known.champion is None and known.champion_problem is None
+    if alone and _is_model_run(facts):
+        words += ", no earlier approved model to compare with"
+    return [words]
 
 
 def _is_model_run(facts: Facts) -> bool:

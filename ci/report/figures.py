@@ -48,7 +48,8 @@ def legend(report: Report) -> list[str]:
     versions = [point.version for trend in shown_trends(report) for point in trend.points]
     if versions:
         found.append(
-            f"trend: models v{min(versions)} to v{max(versions)} of main, then this change"
+            f"trend: models v{min(versions)} to v{max(versions)} of main, approved or not,"
+            " then this change"
         )
     return found
 

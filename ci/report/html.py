@@ -142,7 +142,7 @@ def _trend(report: Report) -> str:
     header, rows = figures.trend_rows(report)
     shown = ([_code(cell) if cell != "—" else cell for cell in row] for row in rows)
     table = _table(header, shown, right=range(2, len(header)))
-    return f"<h2>Trend: models of main before this one</h2>\n{table}"
+    return f"<h2>Trend: models of main before this one, approved or not</h2>\n{table}"
 
 
 def _cost(report: Report) -> str:

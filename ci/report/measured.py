@@ -70,7 +70,7 @@ def trend_section(report: Report) -> Section | None:
 
     def variant(count: int) -> str:
         shown = models[-count:]
-        title = f"Trend: {words.count(len(shown), 'model')} of main before this"
+        title = f"Trend: {words.count(len(shown), 'model')} of main before this, approved or not"
         rows = [*shown, [f"**{cell}**" for cell in this]]
         return folded(title, table(header, rows, right=range(2, len(header))))
 

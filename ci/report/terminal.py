@@ -28,7 +28,7 @@ _STYLES = {
     Outcome.UNVERIFIED: "yellow",
 }
 _MOST_STEPS = 60
-_LOG_LINES = 30
+_LOG_LINES = 40
 _UNBOUNDED = 100_000  # columns
 
 

@@ -33,11 +33,15 @@ _PROBLEMS_SHOWN = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
+    """`checkout` is the commit whose project file tells metrics and gates, where that is not the
+    job's own."""
+
     target: Target
     trigger: Trigger
     bundle: Bundle
     definition: Definition
     identity: Identity
+    checkout: str | None = None
 
     @property
     def name(self) -> str:

@@ -26,7 +26,7 @@ def shown(*, groups: bool) -> list[str]:
     out = io.StringIO()
     with PlainShow(out, title="Execution\n::error::x", groups=groups, now=lambda: NOW) as show:
         show.change(TRAIN)
-        show.log("Log of train", ["::set-output name=a::b", "plain", "x ##[error]y", "\x1b[31mred"])
+        show.lines("train", ["::set-output name=a::b", "plain", "x ##[error]y", "\x1b[31mred"])
         show.change(Change(kind=ChangeKind.RECOVERED, arn=ARN))
     return out.getvalue().splitlines()
 
@@ -35,14 +35,10 @@ def test_lines_in_log_groups() -> None:
     assert shown(groups=True) == [
         "::group::Execution ::error::x",
         "12:30:15Z  train (Training): Failed, 1 min 01 s: exit 1 ::error::forged",
-        "::endgroup::",
-        "::group::Log of train",
-        "| :\u200b:set-output name=a::b",
-        "| plain",
-        "| x ##\u200b[error]y",
-        "| red",
-        "::endgroup::",
-        "::group::Execution ::error::x, continued",
+        "train | :\u200b:set-output name=a::b",
+        "train | plain",
+        "train | x ##\u200b[error]y",
+        "train | red",
         "12:30:15Z  AWS answers again",
         "::endgroup::",
     ]

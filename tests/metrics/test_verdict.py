@@ -42,18 +42,21 @@ def test_the_good_end() -> None:
     )
 
 
-def test_first_model() -> None:
+def test_no_model_was_approved_before() -> None:
     first = (metric(2.05, None),)
     verdict = decide(champion=None, metrics=first, gates=evaluate_gates(GATES[:1], first, None))
     assert verdict.sentence == (
-        "rmse 2.05, the first model; gate passed; v13 approved and deployed"
+        "rmse 2.05, no earlier approved model to compare with; gate passed;"
+        " v13 approved and deployed"
     )
 
 
 def test_the_package_itself_is_not_its_own_champion() -> None:
     first = (metric(2.05, None),)
     verdict = decide(champion=package(), metrics=first, gates=())
-    assert verdict.sentence == "rmse 2.05, the first model; v13 approved and deployed"
+    assert verdict.sentence == (
+        "rmse 2.05, no earlier approved model to compare with; v13 approved and deployed"
+    )
 
 
 @pytest.mark.parametrize(
