@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ci.cli.shell import Shell
-from ci.errors import UsageError
+from ci.errors import CompileError, UsageError
 
 if TYPE_CHECKING:
     from ci.project.model import OnCancel, Project
@@ -126,7 +126,7 @@ def settle_session(
 
 def settle_project(arguments: argparse.Namespace, shell: Shell) -> "Project":
     """The project in the region that is named, with `--python` (of commands that compile) where a
-    module names none."""
+    module names none, or one that is not here."""
     from ci.project.model import ModuleSource
     from ci.project.target import in_region
 
@@ -136,11 +136,21 @@ def settle_project(arguments: argparse.Namespace, shell: Shell) -> "Project":
         return project
     pipelines = {
         name: replace(pipeline, python=python)
-        if pipeline.python is None and isinstance(pipeline.source, ModuleSource)
+        if isinstance(pipeline.source, ModuleSource) and _lacks(pipeline.python, project, shell)
         else pipeline
         for name, pipeline in project.pipelines.items()
     }
     return replace(project, pipelines=pipelines)
+
+
+def _lacks(python: str | None, project: "Project", shell: Shell) -> bool:
+    """A virtual environment in the work tree is of one machine, and the project file of all."""
+    from ci.compile.interpreter import find_python
+
+    try:
+        return python is None or not find_python(python, root=project.root, environ=shell.environ)
+    except CompileError:
+        return True
 
 
 def _settle_environ(

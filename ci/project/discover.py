@@ -1,13 +1,15 @@
-"""Finds the pipelines of a repository by reading its Python, never by importing it."""
+"""Finds the pipelines of a repository by reading its Python, never by importing it, and its
+definition files."""
 
 import ast
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ci.project.builders import Builder, find_builders
+from ci.project.definition_files import ENDINGS, conditions_of, group_of, read_definition
 from ci.project.imports import imported_files, parse_source
 
 FUNCTION = "get_pipeline"
@@ -15,9 +17,13 @@ _SKIPPED = {
     "__pycache__", "build", "dist", "env", "node_modules", "site-packages", "test", "tests", "venv"
 }  # fmt: skip
 # Files and folders whose name says that a pipeline is there, and not which.
-_USUAL_FILES = {"pipeline", "__init__", "_pipeline", "main"}
+_USUAL_FILES = {
+    "pipeline", "__init__", "_pipeline", "main",
+    "definition", "pipeline-definition", "pipeline_definition",
+}  # fmt: skip
 _USUAL_FOLDERS = {
-    "code", "lib", "ml", "mlops", "pipeline", "pipelines", "python", "sagemaker", "source", "src"
+    "code", "definitions", "lib", "ml", "mlops", "pipeline", "pipelines", "python", "sagemaker",
+    "source", "src",
 }  # fmt: skip
 _GROUPS = ("model_package_group_name", "model_package_group")
 _ENDPOINTS = ("endpoint_name", "endpoint")
@@ -34,7 +40,8 @@ class FoundMetric:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """A function that gives a pipeline. `file` is relative to the root, with forward slashes.
+    """A function that gives a pipeline, or a definition file, whose `function` is None. `file` is
+    relative to the root, with forward slashes.
 
     `group` is the model package group that it registers into by default; `needed` are arguments
     without a default beyond those that every pipeline is given; `imports` are the repository's
@@ -44,12 +51,17 @@ class Found:
 
     name: str
     file: str
-    function: str = FUNCTION
+    function: str | None = FUNCTION
     group: str | None = None
     needed: tuple[str, ...] = ()
     metrics: tuple[FoundMetric, ...] = ()
     imports: tuple[str, ...] = ()
     named: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def source(self) -> str:
+        """As the project file names it."""
+        return self.file if self.function is None else f"{self.file}:{self.function}"
 
 
 # File, function's name, and the function in its module.
@@ -71,8 +83,9 @@ _GIVEN = frozenset(
 def discover_pipelines(root: Path, repository: str | None = None) -> tuple[Found, ...]:
     """Every module with a top-level `get_pipeline`, in the order of their paths, names unique: of a
     package's own and the one beside it that it wraps, the one that needs fewer arguments. Where
-    there is none, the functions that return a pipeline of the SDK. `repository` names those whose
-    file and folders do not; the root's own name where it is not known."""
+    there is none, the functions that return a pipeline of the SDK. Then the definition files, but
+    for those beside a module, which came of it. `repository` names those whose file and folders do
+    not; the root's own name where it is not known."""
     files = sorted(_sources(root, ".py"))
     found = [(file, FUNCTION, _function(root, file, FUNCTION)) for file in files]
     if not any(function for _, _, function in found):
@@ -80,7 +93,18 @@ def discover_pipelines(root: Path, repository: str | None = None) -> tuple[Found
         unique = dict.fromkeys((file, name) for file, name in named if name is not None)
         found = [(file, name, _function(root, file, name)) for file, name in unique]
     known = [(file, name, function) for file, name, function in found if function is not None]
-    return tuple(_all(root, _unwrapped(root, known), repository or root.resolve().name))
+    name, taken = repository or root.resolve().name, set[str]()
+    modules = tuple(_all(root, _unwrapped(root, known), name, taken))
+    return (*modules, *_definitions(root, {Path(file).parent for file, _, _ in known}, name, taken))
+
+
+def discover_python(root: Path) -> str | None:
+    """The repository's own Python with the SageMaker SDK, relative to `root`."""
+    for name in (".venv", "venv"):
+        packages = (root / name).glob("lib/python3*/site-packages/sagemaker-[0-9]*.dist-info")
+        if (root / name / "bin" / "python").exists() and any(packages):
+            return f"{name}/bin/python"
+    return None
 
 
 def discover_builders(root: Path) -> tuple[Builder, ...]:
@@ -102,8 +126,7 @@ def _unwrapped(root: Path, known: Sequence[_Known]) -> list[_Known]:
     return [each for each in known if each[0] not in left]
 
 
-def _all(root: Path, known: Sequence[_Known], repository: str) -> Iterator[Found]:
-    taken: set[str] = set()
+def _all(root: Path, known: Sequence[_Known], repository: str, taken: set[str]) -> Iterator[Found]:
     files = [file for file, _, _ in known]
     for file, name, (tree, function) in known:
         # A file with several functions names none of its pipelines.
@@ -120,6 +143,21 @@ def _all(root: Path, known: Sequence[_Known], repository: str) -> Iterator[Found
             imports=tuple(_imports(root, file)),
             named=tuple(_named(function)),
         )
+
+
+def _definitions(root: Path, built: set[Path], repository: str, taken: set[str]) -> Iterator[Found]:
+    for file in sorted(_sources(root, *ENDINGS)):
+        document = None if Path(file).parent in built else read_definition(root / file)
+        if document is not None:
+            name = _unique(_name_of(file, repository), taken)
+            taken.add(name.replace("_", "-"))
+            yield Found(
+                name=name,
+                file=file,
+                function=None,
+                group=group_of(document),
+                metrics=tuple(_distinct(conditions_of(document))),
+            )
 
 
 def _sources(root: Path, *endings: str) -> Iterator[str]:
@@ -219,12 +257,16 @@ def _metrics(tree: ast.Module) -> Iterator[FoundMetric]:
             for target in node.targets:
                 if isinstance(target, ast.Name) and name:
                     files[target.id] = name
+    calls = (node for node in ast.walk(tree) if _called(node) == "JsonGet")
+    pairs = ((_property_file(each, files), _keyword(each, "json_path", 2)) for each in calls)
+    yield from _distinct((file, path) for file, path in pairs if file and path)
+
+
+def _distinct(pairs: Iterable[tuple[str, str]]) -> Iterator[FoundMetric]:
+    """Of property files and paths in them."""
     seen: set[str] = set()
-    for node in ast.walk(tree):
-        if _called(node) != "JsonGet":
-            continue
-        path, file = _keyword(node, "json_path", 2), _property_file(node, files)
-        if path and file and re.fullmatch(r"[A-Za-z0-9_.\[\]-]+", path):
+    for file, path in pairs:
+        if re.fullmatch(r"[A-Za-z0-9_.\[\]-]+", path):
             name = _metric_name(path)
             if name not in seen:
                 seen.add(name)

@@ -30,14 +30,20 @@ _STEP = re.compile(
 
 
 def render_project(
-    found: Sequence[Found], *, region: str | None, role: str | None, schema: str
+    found: Sequence[Found],
+    *,
+    region: str | None,
+    role: str | None,
+    schema: str,
+    python: str | None = None,
 ) -> str:
-    """A project file for the pipelines that were found, with what is missing as remarks."""
-    return "\n".join(_project(found, region, role, schema)) + "\n"
+    """A project file for the pipelines that were found, with what is missing as remarks. `python`
+    is the repository's own, which has the SDK."""
+    return "\n".join(_project(found, region, role, schema, python)) + "\n"
 
 
 def _project(
-    found: Sequence[Found], region: str | None, role: str | None, schema: str
+    found: Sequence[Found], region: str | None, role: str | None, schema: str, python: str | None
 ) -> Iterator[str]:
     yield SCHEMA_LINE + schema
     yield "version: 1"
@@ -47,9 +53,13 @@ def _project(
     else:
         yield "# The execution role of the pipelines; needed to deploy."
         yield "# role: arn:aws:iam::123456789012:role/NAME"
+    if python is None and any(pipeline.function is not None for pipeline in found):
+        yield "# validate --compile asks for a Python with the SageMaker SDK: the active virtual"
+        yield "# environment, else python3; another one is named by --python, or in a pipeline by"
+        yield "# python: .venv/bin/python"
     yield "pipelines:"
     for pipeline in found:
-        yield from _pipeline(pipeline)
+        yield from _pipeline(pipeline, python)
     yield from _pull_requests(found)
 
 
@@ -67,11 +77,16 @@ def _pull_requests(found: Sequence[Found]) -> Iterator[str]:
             yield f'      {name}: "{{pipeline}}-pr-{{pull_request}}"'
 
 
-def _pipeline(pipeline: Found) -> Iterator[str]:
+def _pipeline(pipeline: Found, python: str | None) -> Iterator[str]:
     yield f"  {_key(pipeline.name)}:"
-    yield f"    source: {_scalar(f'{pipeline.file}:{pipeline.function}')}"
+    kind = "definition" if pipeline.function is None else "source"
+    yield f"    {kind}: {_scalar(pipeline.source)}"
+    if python is not None and pipeline.function is not None:
+        yield f"    python: {_scalar(python)}"
     folder = pipeline.file.rpartition("/")[0]
-    if folder:
+    if pipeline.function is None:
+        yield f"    paths: [{_scalar(pipeline.file)}]"
+    elif folder:
         paths = ", ".join(map(_scalar, (f"{folder}/**", *pipeline.imports)))
         yield f"    paths: [{paths}]"
     if pipeline.needed:

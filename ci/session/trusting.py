@@ -14,6 +14,7 @@ from typing import Any
 from ci.compile.interpreter import find_python
 from ci.errors import CompileError, TriggerError
 from ci.project.document import parse_document
+from ci.project.load import load_project
 from ci.project.model import CompileMode, ModuleSource, Project, Target
 from ci.session.session import Session
 from ci.trigger.model import Door, Event, Trigger
@@ -36,6 +37,8 @@ def refuse_foreign_settings(session: Session, target: Target) -> None:
     if not isinstance(target.pipeline.source, ModuleSource):
         return
     said = guarded_settings(_text(project.file), target.pipeline.name)
+    if target.pipeline.python != load_project(project.file).pipelines[target.pipeline.name].python:
+        said.pop("python", None)  # the job's own is used, and not what the file names
     moved = foreign_settings(said, _base_settings(project, trigger, target) if said else {})
     if moved:
         raise _refused(

@@ -234,6 +234,55 @@ def test_names_are_unique_and_arguments_without_default_are_told(tmp_path: Path)
     assert "dataset has no default" in run(tmp_path)[1]
 
 
+def test_definition_files_are_pipelines_but_for_those_beside_a_module(repository: Path) -> None:
+    read = {"Std:JsonGet": {"PropertyFile": {"Get": "Steps.Evaluate.PropertyFiles.Report"}}}
+    read["Std:JsonGet"]["Path"] = "metrics.rmse.value"  # type: ignore[assignment]
+    register = {"Type": "RegisterModel", "Arguments": {"ModelPackageGroupName": "churn"}}
+    check = {"Type": "Condition", "Arguments": {"Conditions": [{"LeftValue": read}]}}
+    text = json.dumps({"Version": "2020-12-01", "Steps": [check, register]})
+    for name in (
+        "definitions/churn.json",
+        "fraud/definition.yaml",
+        "pipelines/abalone/definition.json",
+        "build/churn.json",
+        "node_modules/churn.json",
+        ".cache/churn.json",
+    ):
+        (repository / name).parent.mkdir(parents=True, exist_ok=True)
+        (repository / name).write_text(text)
+    (repository / "other.json").write_text('{"Version": "2020-12-01", "Steps": 1}')
+    (repository / "broken.yml").write_text('Version: "2020-12-01"\nSteps: [')
+    code, out, _ = run(repository, "--json")
+    assert code == 0
+    assert json.loads(out)["pipelines"] == {
+        "abalone": "pipelines/abalone/pipeline.py:get_pipeline",
+        "churn": "definitions/churn.json",
+        "fraud": "fraud/definition.yaml",
+    }
+    churn = load_project(repository / "sagemaker-gitops.yaml").pipelines["churn"]
+    assert churn.model_package_group == "churn"
+    assert churn.paths == ("definitions/churn.json",)
+    assert [(m.name, m.reference, m.path) for m in churn.metrics] == [
+        ("rmse", "Report", "$.metrics.rmse.value")
+    ]
+    assert "not in" not in run(repository)[1]
+
+
+def test_the_repositorys_own_python_with_the_sdk_is_named(repository: Path) -> None:
+    run(repository)
+    file = repository / "sagemaker-gitops.yaml"
+    assert "# validate --compile asks for a Python with the SageMaker SDK" in file.read_text()
+    file.unlink()
+    python = repository / "venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text("")
+    packages = repository / "venv" / "lib" / "python3.11" / "site-packages"
+    (packages / "sagemaker-3.1.0.dist-info").mkdir(parents=True)
+    run(repository)
+    assert load_project(file).pipelines["abalone"].python == str(python)
+    assert "validate --compile" not in file.read_text()
+
+
 @pytest.mark.parametrize(
     "argv", [["--role", "x"], ["--region", "$(id)"], ["--action", "a b"], ["--action", "x@y\nz: 1"]]
 )

@@ -2,6 +2,7 @@
 
 import argparse
 import io
+import sys
 import time
 from pathlib import Path
 
@@ -21,6 +22,7 @@ role: {ROLE}
 pipelines:
   bare: {{source: "bare.py:get_pipeline"}}
   own: {{source: "bare.py:get_pipeline", python: own/bin/python}}
+  away: {{source: "bare.py:get_pipeline", python: away/bin/python}}
   file: {{definition: one.json}}
 """
 DOOR = {
@@ -52,14 +54,19 @@ def settle(root: Path, environ: dict[str, str], **given: object) -> Session:
     return settle_session(arguments, shell)
 
 
-def test_python_is_for_modules_that_name_none(root: Path) -> None:
+def test_python_is_for_modules_that_name_none_or_one_that_is_not_here(root: Path) -> None:
+    (root / "own/bin").mkdir(parents=True)
+    (root / "own/bin/python").symlink_to(sys.executable)
     pipelines = settle(root, {}, python="envs/sdk").project.pipelines
     assert {name: each.python for name, each in pipelines.items()} == {
         "bare": "envs/sdk",
         "own": str(root / "own/bin/python"),
+        "away": "envs/sdk",
         "file": None,
     }
-    assert settle(root, {}).project.pipelines["bare"].python is None
+    told = settle(root, {}).project.pipelines
+    assert told["bare"].python is None
+    assert told["away"].python == str(root / "away/bin/python")
 
 
 def test_the_region_counts_where_the_file_names_none(root: Path) -> None:

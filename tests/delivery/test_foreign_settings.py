@@ -127,6 +127,25 @@ def test_whoever_may_push_a_branch_may_not_say_it_before_it_is_merged(
     assert not (scratch.root / "stolen").exists()
 
 
+@pytest.mark.parametrize("fork", [True, False])
+def test_a_python_that_the_job_gives_is_used_where_the_named_one_is_not_there(
+    scratch: Scratch, fork: bool
+) -> None:
+    """As `init` writes it: the virtual environment of a laptop, first named by a pull request."""
+    base = scratch.git("rev-parse", "HEAD")
+    say(scratch, "python: .venv/bin/python")
+    scratch.commit("named", branch="topic")
+    refused(plan(scratch, base, fork=fork), fork=fork)
+    scratch.environ["SAGEMAKER_GITOPS_PYTHON"] = sys.executable
+    assert plan(scratch, base, fork=fork).code == 0
+    scratch.write(".venv/bin/python", EVIL)
+    (scratch.root / ".venv/bin/python").chmod(0o755)
+    scratch.git("add", "--force", ".venv")
+    scratch.commit("brought")
+    refused(plan(scratch, base, fork=fork), fork=fork)
+    assert not (scratch.root / ".venv/bin/stolen").exists()
+
+
 def test_another_pipeline_may_have_what_one_of_the_base_has(scratch: Scratch) -> None:
     say(scratch, "python: env python3")
     base = scratch.commit("settings")

@@ -86,7 +86,7 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
     shell.emit(
         {
             "root": str(root),
-            "pipelines": {each.name: f"{each.file}:{each.function}" for each in found},
+            "pipelines": {each.name: each.source for each in found},
             "files": {draft.path: draft.state for draft in drafts},
             "written": [draft.path for draft in written],
         }
@@ -136,6 +136,7 @@ def _drafts(
     found: "tuple[Found, ...]",
     branch: str,
 ) -> list[Draft]:
+    from ci.project.discover import discover_python
     from ci.project.load import FILE_NAME
     from ci.project.render import (
         REVIEWED_MAIN,
@@ -152,7 +153,11 @@ def _drafts(
     _check(arguments.action, _REFERENCE, "--action", "your-org/sagemaker-gitops@COMMIT")
     texts = {
         FILE_NAME: render_project(
-            found, region=region, role=arguments.role, schema=f"{_FOLDER}/schema.json"
+            found,
+            region=region,
+            role=arguments.role,
+            schema=f"{_FOLDER}/schema.json",
+            python=discover_python(root),
         )
     }
     texts[f"{_FOLDER}/schema.json"] = render_schema()
@@ -160,7 +165,8 @@ def _drafts(
     texts[f"{_FOLDER}/.gitignore"] = "local/\nreports/\n"
     if not arguments.no_workflows:
         action = arguments.action or _installed_from()
-        sdk = sdk_requirements(root, [each.file for each in found])
+        modules = [each.file for each in found if each.function is not None]
+        sdk = sdk_requirements(root, modules) if modules else None
         for name in WORKFLOWS:
             path = f".github/workflows/sagemaker-{name}.yml"
             shown = REVIEWED_MAIN if name == "main" and arguments.reviewed else name
@@ -246,7 +252,7 @@ def _tell_missing(found: "tuple[Found, ...]", draft: Draft, shell: Shell) -> Non
     named, sources = _listed(draft.old or "")
     missing = []
     for each in found:
-        if f"{each.file}:{each.function}" not in sources:
+        if each.source not in sources:
             name, number = each.name, 1
             while name in named:
                 number += 1
@@ -269,9 +275,10 @@ def _listed(text: str) -> tuple[set[str], set[str]]:
     entries = pipelines if isinstance(pipelines, dict) else {}
     sources = set()
     for entry in entries.values():
-        source = entry.get("source") if isinstance(entry, dict) else None
-        file, _, function = str(source or "").rpartition(":")
+        own = entry if isinstance(entry, dict) else {}
+        file, _, function = str(own.get("source") or "").rpartition(":")
         sources.add(f"{posixpath.normpath(file)}:{function}")
+        sources.add(posixpath.normpath(str(own.get("definition") or "")))
     return {str(name) for name in entries}, sources
 
 
