@@ -169,7 +169,6 @@ class _Reader:
             return None
         if not node.style and node.tag != _STRING:
             self._problem(node, f"the key `{node.value}` is not text to YAML", f'"{node.value}":')
-            return None
         return _text(node)
 
     def _scalar(self, node: yaml.ScalarNode) -> object:
@@ -185,10 +184,9 @@ class _Reader:
             return None
         if kind == "bool" and text.lower() in {"true", "false"}:
             return text.lower() == "true"
-        self._ambiguous(node)
-        return None
+        return self._ambiguous(node)
 
-    def _number(self, node: yaml.ScalarNode, kind: str) -> float | None:
+    def _number(self, node: yaml.ScalarNode, kind: str) -> float | str | None:
         text = node.value
         if _INTEGER.fullmatch(text):
             return self._integer(node)
@@ -196,8 +194,7 @@ class _Reader:
             return int(text, 16)
         if kind == "float" and (_FLOAT.fullmatch(text) or text.lstrip("+-").lower() in _ENDLESS):
             return self._finite(node)
-        self._ambiguous(node)
-        return None
+        return self._ambiguous(node)
 
     def _integer(self, node: yaml.ScalarNode) -> int | None:
         if len(node.value) > 40:
@@ -212,13 +209,15 @@ class _Reader:
         self._problem(node, f"`{node.value}` is not a finite number")
         return None
 
-    def _ambiguous(self, node: yaml.ScalarNode) -> None:
-        text = node.value
+    def _ambiguous(self, node: yaml.ScalarNode) -> str:
+        """Its text, with which the rest of the file can be judged."""
+        text: str = node.value
         self._problem(
             node,
             f"`{text}` means one thing to YAML 1.1 and another to YAML 1.2 ({_readings(node)})",
             f'"{text}"  (as text)' + _alternative(text),
         )
+        return text
 
 
 def _differs_as_string(text: str) -> bool:

@@ -73,11 +73,13 @@ def load_project(file: Path) -> Project:
     """The project that `file` describes. ProjectProblems names all that is wrong with it."""
     file = Path(file).absolute()
     document = parse_document(_read(file))
-    if not document.problems:
-        if document.data is None:
-            document.problems.append(_empty())
-        else:
-            document.problems.extend(check_schema(document))
+    if document.data is not None:
+        # Where YAML was not read as one thing, what the schema has against it says nothing more.
+        told = {problem.mark for problem in document.problems}
+        found = (problem for problem in check_schema(document) if problem.mark not in told)
+        document.problems.extend(found)
+    elif not document.problems:
+        document.problems.append(_empty())
     project = None if document.problems else build_project(document, file)
     if project is None or document.problems:
         raise ProjectProblems(file, _in_order(document))

@@ -168,6 +168,17 @@ environments:
     golden("problems.txt", "\n".join(found) + "\n")
 
 
+def test_what_yaml_reads_in_two_ways_hides_nothing_else(root: Path) -> None:
+    told = problems(
+        root,
+        minimal("environments: {main: {require_approval: yes, deadlin: 3h}}\nregin: eu-west-1\n"),
+    )
+    assert [("`yes` means" in told[0]), ("`deadlin`" in told[1]), ("`regin`" in told[2])] == [
+        True
+    ] * 3
+    assert len(told) == 3
+
+
 @pytest.mark.parametrize(
     ("written", "said"),
     [
