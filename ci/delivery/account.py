@@ -138,8 +138,8 @@ def _judged_elsewhere(job: Job) -> Iterable[str]:
     pipeline = job.target.pipeline
     if job.checkout is not None and (pipeline.metrics or pipeline.gates):
         yield (
-            f"Metrics and gates are those of this checkout's project file, at commit"
-            f" {job.checkout[:12]}, not those of the commit that ran."
+            "Metrics and gates are those of the project file that is checked out"
+            f" ({job.checkout}); the commit that ran may have had others."
         )
 
 

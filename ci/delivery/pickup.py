@@ -18,7 +18,7 @@ from ci.sagemaker.adapter import SageMaker
 from ci.sagemaker.arn import pipeline_of, region_of
 from ci.session.job import Job
 from ci.session.session import Session
-from ci.trigger.model import Event
+from ci.trigger.model import Event, Trigger
 
 
 def find_arn(session: Session, adapter: SageMaker, target: Target, commit: str | None) -> str:
@@ -57,7 +57,7 @@ def pick_up(session: Session, adapter: SageMaker, arn: str) -> tuple[Session, Jo
             where=arn,
             why="neither its description nor the label of its pipeline's version names one",
         )
-    checkout = session.trigger.commit
+    checkout = _other_checkout(session.trigger, record)
     session = _as_recorded(session, record, region_of(arn))
     target = _explain(session, pipeline_of(arn), arn)
     body = adapter.executions.definition(arn)
@@ -80,9 +80,16 @@ def pick_up(session: Session, adapter: SageMaker, arn: str) -> tuple[Session, Jo
             digest=record.digest,
             parameters=parameters,
         ),
-        checkout=checkout if checkout != record.commit else None,
+        checkout=checkout,
     )
     return session, job
+
+
+def _other_checkout(trigger: Trigger, record: ExecutionRecord) -> str | None:
+    """What is checked out, where the project file may not be the one that the execution ran by."""
+    if trigger.commit == record.commit and not trigger.dirty:
+        return None
+    return f"commit {trigger.commit[:12]}" + (" and changes to it" if trigger.dirty else "")
 
 
 def _as_recorded(session: Session, record: ExecutionRecord, region: str | None) -> Session:

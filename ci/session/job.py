@@ -33,8 +33,8 @@ _PROBLEMS_SHOWN = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """`checkout` is the commit whose project file tells metrics and gates, where that is not the
-    job's own."""
+    """`checkout` says in words what was checked out, where metrics and gates need not be those of
+    the job's own commit."""
 
     target: Target
     trigger: Trigger

@@ -167,6 +167,9 @@ def test_a_report_is_shown_again(scratch: Scratch, history: Result, tmp_path: Pa
     assert again.code == 0, again.err
     for told in ("verdict", "execution", "model_package", "trends", "cost", "parameters"):
         assert again.report[told] == history.report[told]
+    # The checkout has moved on since: its gates judged what ran before.
+    assert any(note.startswith("Metrics and gates are") for note in again.report["notes"])
+    assert not any(note.startswith("Metrics and gates are") for note in history.report["notes"])
     held = tmp_path / "report.json"
     held.write_text(history.out)
     for form, begins in (("markdown", "<!-- sagemaker-gitops:"), ("html", "<!doctype html>")):
