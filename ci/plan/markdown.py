@@ -35,11 +35,12 @@ _RUNS_SHOWN = 60
 _FOLDED_FROM = 12  # lines of an added or removed step
 _NOTHING_GIVEN: Mapping[str, object] = {}
 _NO_WIDTH = "\u200b"
-# GitHub makes links and pictures of these in rendered text: people, issues, addresses, emoji,
-# commits.
+# GitHub makes links and pictures of these in rendered text: people, issues, addresses, emoji; and
+# of what looks like a commit.
+_REFERENCES = r"@|#|www|:(?=//)|:(?=[\w+-]+:)|\bGH(?=-\d)"
+_BUT_COMMITS = re.compile(_REFERENCES, re.IGNORECASE)
 _REFERENCE = re.compile(
-    r"@|#|www|:(?=//)|:(?=[\w+-]+:)|\bGH(?=-\d)|\b(?=\d*[a-f])(?=[0-9a-f]{7,40}\b)[0-9a-f]{6}",
-    re.IGNORECASE,
+    rf"{_REFERENCES}|\b(?=\d*[a-f])(?=[0-9a-f]{{7,40}}\b)[0-9a-f]{{6}}", re.IGNORECASE
 )
 
 
@@ -53,9 +54,9 @@ def render_markdown(
     limit: int = 60_000,
 ) -> str:
     """The plan as GitHub Markdown of at most `limit` characters (a comment holds 65,536).
-    `subject` is a line below the title that says where the plan is for, `given` holds the values
-    that executions are given in place of the parameters' defaults. `headed` False leaves title and
-    summary to whoever says them above it.
+    `subject` is a line below the title that says where the plan is for and of which commit, `given`
+    holds the values that executions are given in place of the parameters' defaults. `headed` False
+    leaves title and summary to whoever says them above it.
 
     What does not fit goes in this order: code diffs beyond 80 lines a file, all code diffs,
     the arguments of each step, the steps beyond the first that fit.
@@ -93,7 +94,7 @@ def fenced(lines: Sequence[str], language: str = "diff") -> str:
 def _heading(plan: Plan, title: str | None, subject: str | None) -> Iterator[str]:
     yield f"### {_text(title) if title else 'Plan for ' + inline(plan.pipeline)}"
     if subject:
-        yield _text(subject)
+        yield _text(subject, _BUT_COMMITS)
     yield f"**{_text(summary(plan))}**"
 
 
@@ -209,14 +210,14 @@ def _cut(lines: Sequence[str], most: int) -> list[str]:
     return [*lines[:most], f"... {len(lines) - most} more lines"]
 
 
-def _text(text: str) -> str:
+def _text(text: str, references: re.Pattern[str] = _REFERENCE) -> str:
     """Text in running Markdown: its characters mean themselves, and nothing becomes a link.
 
     GitHub looks for mentions, issue numbers and addresses in what is rendered, where no escape
     helps; a character without width does.
     """
     escaped = re.sub(r"([\\`*_{}\[\]|~])", r"\\\1", html.escape(visible(text), quote=False))
-    return _REFERENCE.sub(rf"\g<0>{_NO_WIDTH}", escaped)
+    return references.sub(rf"\g<0>{_NO_WIDTH}", escaped)
 
 
 def _escape(text: str) -> str:

@@ -41,7 +41,7 @@ def follow(registry: Registry, arn: str, *, sleep: Any = None, left: float = 60.
     target = SimpleNamespace(
         environment=MAIN, region="", tags={}, pipeline=SimpleNamespace(endpoint="e")
     )
-    session: Any = SimpleNamespace(adapter=lambda region: registry)
+    session: Any = SimpleNamespace(adapter=lambda region: registry, reach=())
     job: Any = SimpleNamespace(target=target)
     subject = Subject(
         session=session, job=job, package=registry.held[arn], execution=registry.execution(arn)
