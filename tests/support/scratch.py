@@ -105,7 +105,12 @@ class Scratch:
         return self.run("deploy", "--local", "--json", "--poll", "0.1", *arguments)
 
     def environment(self) -> dict[str, str]:
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        # The first of all to need the emulator installs it, and may need a machine's own certificates.
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if name in {"PATH", "HOME", "LANG"} or name.startswith(("SSL_", "UV_"))
+        }
         return {**kept, "CI": "true", **self.environ}
 
 
