@@ -105,7 +105,7 @@ class Scratch:
         return self.run("deploy", "--local", "--json", "--poll", "0.1", *arguments)
 
     def environment(self) -> dict[str, str]:
-        # The first of all to need the emulator installs it, and may need a machine's own certificates.
+        # The first to need the emulator installs it, maybe with a machine's own certificates.
         kept = {
             name: value
             for name, value in os.environ.items()
