@@ -65,7 +65,6 @@ def main(
         clock=clock,
         sleep=sleep,
         json="--json" in argv,
-        is_tty=is_tty,
         color=wants_color(environ, is_tty=is_tty),
         columns=shutil.get_terminal_size().columns if is_tty else None,
         secrets=secrets_in(environ),

@@ -50,7 +50,6 @@ class Shell:
     sleep: Callable[[float], None]
     stdin: TextIO | None = None
     json: bool = False
-    is_tty: bool = False
     color: bool = False
     columns: int | None = None
     project_file: Path | None = None

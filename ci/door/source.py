@@ -24,6 +24,7 @@ LARGEST = 256 << 20  # bytes of an archive; the function's own disk holds 512 Mi
 _RESERVE = 16 << 20
 _MOST_FILES = 50_000
 _LONGEST_LINK = 4096
+_ARTIFACTS = 2
 _KEPT = 3600.0  # seconds
 # RuntimeError is what an encrypted member and a loop of links end in.
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, OSError)
@@ -45,14 +46,14 @@ def choose_artifact(inputs: Sequence[Artifact], name: str | None, setting: str) 
     )
 
 
-def open_artifact(clients: Clients, artifact: Artifact, scratch: Path, *, keep: int = 2) -> Path:
-    """The folder that holds what the artifact holds. At most `keep` artifacts stay on the disk."""
+def open_artifact(clients: Clients, artifact: Artifact, scratch: Path) -> Path:
+    """The folder that holds what the artifact holds. At most `_ARTIFACTS` stay on the disk."""
     scratch.mkdir(parents=True, exist_ok=True)
     folder = scratch / hashlib.sha256(artifact.uri.encode()).hexdigest()[:32]
     if folder.is_dir():
         folder.touch()
         return folder
-    _forget(scratch, keep - 1)
+    _forget(scratch, _ARTIFACTS - 1)
     archive = scratch / f"{uuid.uuid4().hex}.zip"
     partial = scratch / f"{uuid.uuid4().hex}.partial"
     try:

@@ -103,12 +103,10 @@ class EventStream:
         arns: Collection[str],
         *,
         wall: Callable[[], float] = time.time,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._source = source
         self._arns = frozenset(arns)
         self._wall = wall
-        self._clock = clock
         self._came: queue.SimpleQueue[tuple[Notice, ...]] = queue.SimpleQueue()
         self._over = threading.Event()
         self._resting_until = 0.0
@@ -142,11 +140,11 @@ class EventStream:
         self._delete([notice.handle for notice in notices])
 
     def rest(self, seconds: float) -> None:
-        self._resting_until = self._clock() + seconds
+        self._resting_until = time.monotonic() + seconds
 
     def _serve(self) -> None:
         while not self._over.is_set():
-            left = self._resting_until - self._clock()
+            left = self._resting_until - time.monotonic()
             if left > 0:
                 self._over.wait(left)
                 continue

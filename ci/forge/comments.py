@@ -85,19 +85,14 @@ def upsert_comment(
     body: str,
     *,
     policy: CommentPolicy = CommentPolicy.UPDATE,
-    order: Sequence[str] | None = None,
 ) -> CommentResult:
     """Bring the comment to `body`, which begins with its marker (ValueError if not), in the form
-    that the forge takes. CommentTooLong where it holds no comment of that size.
-
-    `order` is the pull request's commits, oldest first; read from the forge where it matters
-    and is not given.
-    """
+    that the forge takes. CommentTooLong where it holds no comment of that size. The order of the
+    pull request's commits is read from the forge only where a comment is of another commit."""
     marker, body = _dressed(forge, body)
     own = find_comments(forge, pull_request, marker)
-    if order is None:
-        others = any(found.commit != marker.commit for _, found in own)
-        order = forge.commit_order(pull_request) if others else ()
+    others = any(found.commit != marker.commit for _, found in own)
+    order = forge.commit_order(pull_request) if others else ()
     for comment, found in own:
         if not same_body(comment.body, body) and is_newer(found, marker, order):
             return _kept(comment, found, marker)

@@ -66,7 +66,6 @@ def up(
     images: tuple[tuple[str, Path], ...] | None = None,
     region: str = "us-east-1",
     environ: Mapping[str, str] | None = None,
-    timeout: float = _READY_SECONDS,
 ) -> Endpoint:
     """The endpoint of this folder, started where none runs. Returns once it is ready.
 
@@ -78,26 +77,26 @@ def up(
     home = home.resolve()
     with _alone(home):
         if _is_outdated(_health(home), images):
-            _end(home, _GOODBYE_SECONDS)
+            _end(home)
         launch = partial(
             _spawn,
             _command(home, port or 0, images or (), region),
             home,
             os.environ if environ is None else environ,
         )
-        endpoint = _wait_until_ready(home, launch, time.monotonic() + timeout)
+        endpoint = _wait_until_ready(home, launch, time.monotonic() + _READY_SECONDS)
     _check_same(endpoint, port, region)
     return endpoint
 
 
-def down(home: Path, *, timeout: float = _GOODBYE_SECONDS) -> bool:
+def down(home: Path) -> bool:
     """End the endpoint of this folder, in order. False where none ran."""
     home = home.resolve()
-    return _is_locked(home) and _end(home, timeout)
+    return _is_locked(home) and _end(home)
 
 
-def _end(home: Path, timeout: float) -> bool:
-    deadline = time.monotonic() + timeout
+def _end(home: Path) -> bool:
+    deadline = time.monotonic() + _GOODBYE_SECONDS
     pid: int | None = None
     for number in (signal.SIGTERM, signal.SIGKILL):
         pid = _holder(home)
@@ -140,7 +139,7 @@ def reset(home: Path) -> None:
         return
     with _alone(home):
         if _is_locked(home):
-            _end(home, _GOODBYE_SECONDS)
+            _end(home)
         for entry in home.iterdir():
             if entry.name in {".gitignore", "up.lock", LOCK_NAME}:
                 continue

@@ -202,10 +202,10 @@ def _missing(document: object, path: str) -> _Reading:
     return _Reading(None, f"nothing at {_cut(path)}; nearest: {_cut(near)}", found=False)
 
 
-def _leaves(node: object, path: str = "$", depth: int = 0) -> list[tuple[str, float]]:
+def _leaves(node: object) -> list[tuple[str, float]]:
     """Paths of the numbers in `node`; the first two thousand, 32 levels deep, will do."""
     found: list[tuple[str, float]] = []
-    for leaf in _walk(node, path, depth):
+    for leaf in _walk(node, "$", 0):
         found.append(leaf)
         if len(found) >= _LEAVES:
             break

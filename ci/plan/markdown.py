@@ -84,11 +84,11 @@ def inline(text: str) -> str:
     return f"{'`' * ticks}{edge}{plain}{edge}{'`' * ticks}"
 
 
-def fenced(lines: Sequence[str], language: str = "diff") -> str:
-    """Lines in a fence that is longer than any in them."""
+def fenced(lines: Sequence[str]) -> str:
+    """Lines of a difference in a fence that is longer than any in them."""
     body = "\n".join(lines)
     ticks = max(3, *(len(run) + 1 for run in re.findall(r"`+", body)), 3)
-    return f"{'`' * ticks}{language}\n{body}\n{'`' * ticks}"
+    return f"{'`' * ticks}diff\n{body}\n{'`' * ticks}"
 
 
 def _heading(plan: Plan, title: str | None, subject: str | None) -> Iterator[str]:

@@ -104,8 +104,7 @@ def comments_on(
     *,
     redactor: Redactor,
     warn: Callable[[str], None],
-    policy: CommentPolicy = CommentPolicy.UPDATE,
-    place: str | None = None,
+    place: str | None,
 ) -> Comments | None:
     """The comment of the pull request this run is for; None without a pull request. `place` is
     that of the project file, where it is not the root's."""
@@ -117,7 +116,6 @@ def comments_on(
         pull_request=number,
         redactor=redactor,
         warn=warn,
-        policy=policy,
         place=place,
     )
 

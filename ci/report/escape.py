@@ -68,9 +68,9 @@ def html_text(value: str, *, limit: int = 100_000, lines: bool = False) -> str:
     return html.escape(cut(clean(value, lines=lines), limit), quote=True)
 
 
-def mermaid_label(value: str, *, limit: int = 60) -> str:
+def mermaid_label(value: str) -> str:
     """Text for a quoted Mermaid label; all but letters, digits, space, `.` and `-` as entities."""
-    shown = cut(clean(value), limit)
+    shown = cut(clean(value), 60)
     return "".join(char if char.isalnum() or char in " .-…" else f"#{ord(char)};" for char in shown)
 
 

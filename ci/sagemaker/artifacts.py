@@ -15,6 +15,7 @@ from ci.errors import AwsError, UsageError
 from ci.sagemaker.clients import Clients
 
 _MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
+_THREADS = 8
 _READ_LIMIT = 16 * 1024 * 1024
 
 
@@ -40,14 +41,14 @@ class Artifacts:
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
 
-    def upload(self, bundle: Bundle, *, threads: int = 8) -> Uploaded:
+    def upload(self, bundle: Bundle) -> Uploaded:
         """Upload what is not there yet. AwsError names a missing bucket and how to make it."""
         items = list(bundle.artifacts.values())
         if items or bundle.bucket.encode() in bundle.definition:
             self._require_bucket(bundle.bucket)
         if not items:
             return Uploaded(written=0, present=0, size=0)
-        with ThreadPoolExecutor(max_workers=min(threads, len(items))) as pool:
+        with ThreadPoolExecutor(max_workers=min(_THREADS, len(items))) as pool:
             sizes = list(pool.map(lambda item: self._put(bundle, item), items))
         written = [size for size in sizes if size is not None]
         return Uploaded(written=len(written), present=len(sizes) - len(written), size=sum(written))
@@ -64,8 +65,8 @@ class Artifacts:
             )
         return key
 
-    def read(self, uri: str, *, limit: int = _READ_LIMIT) -> bytes:
-        """The object's bytes. AwsError if it is missing (code NoSuchKey) or over `limit`."""
+    def read(self, uri: str) -> bytes:
+        """The object's bytes. AwsError if it is missing (code NoSuchKey) or over `_READ_LIMIT`."""
         bucket, key = parse_s3_uri(uri)
         size = self._size(bucket, key)
         if size is None:
@@ -77,9 +78,9 @@ class Artifacts:
                 where=uri,
                 why="The step that should write it did not, or wrote it under another name.",
             )
-        if size > limit:
+        if size > _READ_LIMIT:
             raise AwsError(
-                f"The object holds {size} bytes, more than the {limit} that are read",
+                f"The object holds {size} bytes, more than the {_READ_LIMIT} that are read",
                 code="ObjectTooLarge",
                 operation="GetObject",
                 where=uri,

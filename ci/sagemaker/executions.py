@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from ci.errors import AwsError
@@ -12,6 +13,7 @@ from ci.sagemaker.read import parse_execution, parse_step, parse_summary
 from ci.sagemaker.retry import is_gone
 
 _SERVICE = "sagemaker"
+_SEARCHED = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +79,7 @@ class Executions:
 
     def poll_summaries_lazily(self, pipeline_name: str) -> Iterator[ExecutionSummary]:
         """Newest first, page after page as they are taken."""
-        return self._summaries(self._clients.once, pipeline_name, None)
+        return self._summaries(self._clients.once, pipeline_name)
 
     def execution(self, arn: str) -> ExecutionSnapshot:
         """The execution without its steps."""
@@ -90,35 +92,25 @@ class Executions:
         """Look credentials up anew: those in use have expired."""
         self._clients.renew()
 
-    def summaries(
-        self, pipeline_name: str, *, after: datetime | None = None
-    ) -> Iterator[ExecutionSummary]:
+    def summaries(self, pipeline_name: str) -> Iterator[ExecutionSummary]:
         """Newest first, page after page as they are taken. Empty if there is no such pipeline."""
         try:
-            yield from self._summaries(self._clients, pipeline_name, after)
+            yield from self._summaries(self._clients, pipeline_name)
         except AwsError as error:
             if not is_gone(error):
                 raise
 
     def find(
-        self,
-        pipeline_name: str,
-        wanted: Callable[[ExecutionSummary], bool],
-        *,
-        limit: int = 1000,
+        self, pipeline_name: str, wanted: Callable[[ExecutionSummary], bool]
     ) -> ExecutionSummary | None:
-        """The newest execution that `wanted` takes, among the newest `limit`.
+        """The newest execution that `wanted` takes, among the newest `_SEARCHED`.
 
         One call for each 100 executions that the pipeline had. No bound by age: how long the
         service keeps a request token is not documented, and what an execution says of itself
         is what makes a commit that is run again after months still the same execution.
         """
-        for number, summary in enumerate(self.summaries(pipeline_name)):
-            if number >= limit:
-                return None
-            if wanted(summary):
-                return summary
-        return None
+        newest = islice(self.summaries(pipeline_name), _SEARCHED)
+        return next((summary for summary in newest if wanted(summary)), None)
 
     def definition(self, arn: str) -> bytes:
         """The definition this execution runs, whatever the pipeline holds now."""
@@ -195,7 +187,7 @@ class Executions:
         return tuple(parse_step(item) for item in pages)
 
     def _summaries(
-        self, clients: Clients, pipeline_name: str, after: datetime | None
+        self, clients: Clients, pipeline_name: str, after: datetime | None = None
     ) -> Iterator[ExecutionSummary]:
         request: dict[str, object] = {
             "PipelineName": pipeline_name,

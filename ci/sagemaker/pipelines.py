@@ -41,20 +41,19 @@ class Pipelines:
         self._clients = clients
         self._artifacts = artifacts
 
-    def find(self, name: str, *, version: int | None = None) -> DeployedPipeline | None:
-        """The pipeline with its tags and the number of its newest version (or of `version`);
-        None if there is none."""
-        pinned: dict[str, object] = {} if version is None else {"PipelineVersionId": version}
+    def find(self, name: str) -> DeployedPipeline | None:
+        """The pipeline with its tags and the number of its newest version; None if there is
+        none."""
         try:
             answer = self._clients.call(
-                _SERVICE, "DescribePipeline", {"PipelineName": name, **pinned}, where=name
+                _SERVICE, "DescribePipeline", {"PipelineName": name}, where=name
             )
         except AwsError as error:
             if is_gone(error):
                 return None
             raise
         tags = self.tags(answer["PipelineArn"])
-        return parse_pipeline(answer, tags=tags, version_id=version or self.newest_version(name))
+        return parse_pipeline(answer, tags=tags, version_id=self.newest_version(name))
 
     def definition_of(self, name: str, version: int) -> bytes:
         answer = self._clients.call(

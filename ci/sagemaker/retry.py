@@ -128,25 +128,24 @@ class Patience:
         return float(min(self.ceiling, self.first * 2**attempt))
 
 
-DEFAULT = Patience()
+_PATIENCE = Patience()
 
 
 def persist(
     call: Callable[[], T],
     *,
     sleep: Callable[[float], None],
-    codes: frozenset[str] = frozenset(),
-    patience: Patience = DEFAULT,
+    codes: frozenset[str],
 ) -> T:
     """`call()`, again while it ends in a body fault or in one of `codes`.
 
-    Raises the last AwsError when patience is at its end, any other at once.
+    Raises the last AwsError when `_PATIENCE` is at its end, any other at once.
     """
-    for attempt in range(patience.attempts - 1):
+    for attempt in range(_PATIENCE.attempts - 1):
         try:
             return call()
         except AwsError as error:
             if error.code not in BODY_FAULTS | codes:
                 raise
-        sleep(patience.pause(attempt))
+        sleep(_PATIENCE.pause(attempt))
     return call()

@@ -162,8 +162,8 @@ class Stacks:
         if stack.empty:
             self._call("DeleteStack", {"StackName": stack.id}, stack.name)
 
-    def failures(self, stack_id: str, *, limit: int = 10) -> tuple[str, ...]:
-        """Why resources failed in the last operation, the first cause first."""
+    def failures(self, stack_id: str) -> tuple[str, ...]:
+        """Why up to ten resources failed in the last operation, the first cause first."""
         answer = self._call("DescribeStackEvents", {"StackName": stack_id}, stack_id)
         found = []
         for event in answer.get("StackEvents") or ():  # newest first
@@ -173,7 +173,7 @@ class Stacks:
             reason = event.get("ResourceStatusReason") or "no reason is given"
             if event["ResourceStatus"].endswith("_FAILED") and _FOLLOWS not in reason:
                 found.append(f"{event['LogicalResourceId']} ({event['ResourceType']}): {reason}")
-        return tuple(found[::-1][:limit])
+        return tuple(found[::-1][:10])
 
     def _call(self, operation: str, request: Mapping[str, object], where: str) -> dict[str, Any]:
         return self._clients.call(_SERVICE, operation, request, where=where)

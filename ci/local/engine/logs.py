@@ -18,14 +18,15 @@ _MOST_EVENTS = 5000
 _MOST_BYTES = 900_000
 _PER_EVENT = 26
 _LONGEST_LINE = 200_000
+_TAIL = 16_384  # bytes in which the last lines of a log are looked for
 
 
-def tail(file: Path, *, lines: int = 20, most: int = 16_384) -> list[str]:
+def tail(file: Path, *, lines: int = 20) -> list[str]:
     """The last lines of a log of any size."""
     try:
         with file.open("rb") as stream:
             size = stream.seek(0, 2)
-            stream.seek(max(0, size - most))
+            stream.seek(max(0, size - _TAIL))
             text = stream.read().decode("utf-8", errors="replace")
     except OSError:
         return []
