@@ -136,15 +136,10 @@ class Bitbucket:
             head=self._whole(text_in(found, "source", "commit", "hash"), purpose),
             base=self._whole(text_in(found, "destination", "commit", "hash"), purpose),
             branch=text_in(found, "source", "branch", "name") or "",
-            base_branch=text_in(found, "destination", "branch", "name") or "",
-            repository=self._name,
-            head_repository=source,
             open=member_in(found, "state") == "OPEN",
             merged=member_in(found, "state") == "MERGED",
             from_fork=(source or "").lower() != self._name.lower(),
-            author=_author(member_in(found, "author")),
             title=text_in(found, "title") or "",
-            url=text_in(found, "links", "html", "href") or "",
         )
 
     def _whole(self, short: str | None, purpose: str) -> str:

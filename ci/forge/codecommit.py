@@ -139,15 +139,10 @@ class CodeCommit:
             head=target.get("sourceCommit") or "",
             base=target.get("destinationCommit") or "",
             branch=branch_of(target.get("sourceReference")) or target.get("sourceReference") or "",
-            base_branch=branch_of(target.get("destinationReference")) or "",
-            repository=self._name,
-            head_repository=self._name,
             open=found.get("pullRequestStatus") == "OPEN",
             merged=bool((target.get("mergeMetadata") or {}).get("isMerged")),
             from_fork=False,
-            author=_principal(found.get("authorArn") or ""),
             title=found.get("title") or "",
-            url=self._url(number),
         )
 
     def _target(self, pull_request: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -58,25 +58,18 @@ def read_pull_request(item: Any) -> PullRequest:
     for name in ("head", "base"):
         end = member_in(item, name)
         ends[name] = (text_in(end, "sha"), text_in(end, "ref"), member_in(end, "repo"))
-    (head, branch, theirs), (base, base_branch, own) = ends["head"], ends["base"]
-    repository = text_in(own, "full_name")
-    if not (number and head and branch and base and base_branch and repository):
+    (head, branch, theirs), (base, _, own) = ends["head"], ends["base"]
+    if not (number and head and branch and base and own):
         raise ForgeError("the forge's answer holds no pull request", why=str(item)[:200])
-    author = text_in(member_in(item, "user"), "login") or _GHOST
     foreign = theirs is None or number_in(theirs, "id") != number_in(own, "id")
     return PullRequest(
         number=number,
         head=head,
         base=base,
         branch=branch,
-        base_branch=base_branch,
-        repository=repository,
-        head_repository=text_in(theirs, "full_name"),
         open=text_in(item, "state") == "open",
         merged=text_in(item, "merged_at") is not None,
-        from_fork=foreign or author == _DEPENDABOT,
-        author=author,
+        from_fork=foreign or text_in(item, "user", "login") == _DEPENDABOT,
         title=text_in(item, "title") or "",
-        url=text_in(item, "html_url") or "",
         merge_commit=text_in(item, "merge_commit_sha"),
     )

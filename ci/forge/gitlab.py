@@ -121,33 +121,17 @@ class GitLab:
     def pull_request(self, number: int) -> PullRequest:
         purpose = f"read merge request {number}"
         found = self._client.request("GET", self._merge_request(number), purpose=purpose)
-        source = member_in(found, "source_project_id")
-        foreign = source != member_in(found, "target_project_id")
         return PullRequest(
             number=number,
             head=text_in(found, "sha") or "",
             base=text_in(member_in(found, "diff_refs"), "base_sha") or "",
             branch=text_in(found, "source_branch") or "",
-            base_branch=text_in(found, "target_branch") or "",
-            repository=self._name,
-            head_repository=self._path_of(source) if foreign else self._name,
             open=member_in(found, "state") in {"opened", "locked"},
             merged=member_in(found, "state") == "merged",
-            from_fork=foreign,
-            author=text_in(member_in(found, "author"), "username") or "ghost",
+            from_fork=member_in(found, "source_project_id")
+            != member_in(found, "target_project_id"),
             title=text_in(found, "title") or "",
-            url=text_in(found, "web_url") or "",
         )
-
-    def _path_of(self, project: object) -> str | None:
-        """A fork's path; None where it is gone, or hidden from this token."""
-        if not isinstance(project, int):
-            return None
-        try:
-            found = self._client.request("GET", f"/projects/{project}", purpose="read the fork")
-        except PermissionMissing:
-            return None
-        return text_in(found, "path_with_namespace")
 
     def permission_of(self, login: str) -> str:
         """By direct membership, groups and invited groups."""

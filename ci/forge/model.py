@@ -70,24 +70,18 @@ class CommitStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PullRequest:
-    """`head` and `base` are commits, `branch` and `base_branch` what they are on. Repositories are
-    `owner/name`; `head_repository` None where the fork is gone. `from_fork` says the head is not
-    in the repository itself, or is Dependabot's, whose runs have a fork's rights. `merge_commit` is
+    """`head` and `base` are commits, `branch` is the head's. `from_fork` says the head is not in
+    the repository itself, or is Dependabot's, whose runs have a fork's rights. `merge_commit` is
     what it was merged as, where the forge tells."""
 
     number: int
     head: str
     base: str
     branch: str
-    base_branch: str
-    repository: str
-    head_repository: str | None
     open: bool
     merged: bool
     from_fork: bool
-    author: str
     title: str
-    url: str
     merge_commit: str | None = None
 
 

@@ -122,7 +122,6 @@ class Endpoint:
     status: str
     failure_reason: str | None = None
     config: str | None = None
-    models: tuple[str, ...] = ()
     model_package: str | None = None
 
     @property

@@ -87,7 +87,7 @@ class Packages:
         self._clients.call(_SERVICE, "UpdateModelPackage", request, where=arn, retry_on=_CONFLICT)
 
     def endpoint(self, name: str) -> Endpoint | None:
-        """The endpoint and the models behind it; None if there is none."""
+        """The endpoint and the package behind it; None if there is none."""
         try:
             answer = self._clients.call(
                 _SERVICE, "DescribeEndpoint", {"EndpointName": name}, where=name
@@ -96,25 +96,23 @@ class Packages:
             if error.code == "ValidationException" and "could not find" in error.what.lower():
                 return None
             raise
-        models = self._models(answer.get("EndpointConfigName"))
+        config = answer.get("EndpointConfigName")
+        model = self._first_model(config) if config else None
         return Endpoint(
             name=name,
             arn=answer["EndpointArn"],
             status=answer["EndpointStatus"],
             failure_reason=answer.get("FailureReason"),
-            config=answer.get("EndpointConfigName"),
-            models=models,
-            model_package=self._package_of(models[0]) if models else None,
+            config=config,
+            model_package=self._package_of(model) if model else None,
         )
 
-    def _models(self, config: str | None) -> tuple[str, ...]:
-        if not config:
-            return ()
+    def _first_model(self, config: str) -> str | None:
         answer = self._clients.call(
             _SERVICE, "DescribeEndpointConfig", {"EndpointConfigName": config}, where=config
         )
         variants = answer.get("ProductionVariants") or ()
-        return tuple(item["ModelName"] for item in variants if item.get("ModelName"))
+        return next((item["ModelName"] for item in variants if item.get("ModelName")), None)
 
     def _package_of(self, model: str) -> str | None:
         answer = self._clients.call(_SERVICE, "DescribeModel", {"ModelName": model}, where=model)

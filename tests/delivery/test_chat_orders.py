@@ -19,15 +19,10 @@ PULL = PullRequest(
     head=HEAD,
     base="b2" * 20,
     branch="topic",
-    base_branch="main",
-    repository="acme/mlops",
-    head_repository="acme/mlops",
     open=True,
     merged=False,
     from_fork=False,
-    author="bert",
     title="A better model",
-    url="https://github.example/acme/mlops/pull/7",
 )
 BEFORE = WRITTEN - timedelta(seconds=1)
 

@@ -67,14 +67,11 @@ def test_a_pull_request(github: FakeGitHub, forge: GitHub) -> None:
     found = forge.pull_request(7)
     assert (found.number, found.head, found.branch) == (7, HEAD, "topic-7")
     assert (found.open, found.merged, found.from_fork) == (True, False, False)
-    assert (found.repository, found.head_repository) == (REPOSITORY, REPOSITORY)
-    assert found.base_branch == "main"
 
 
 def test_whose_code_it_is(github: FakeGitHub, forge: GitHub) -> None:
     github.add_pull(7, HEAD, fork="stranger/mlops")
     assert forge.pull_request(7).from_fork
-    assert forge.pull_request(7).head_repository == "stranger/mlops"
     github.add_pull(8, HEAD, author="dependabot[bot]")
     assert forge.pull_request(8).from_fork
 
@@ -85,8 +82,7 @@ def test_a_fork_and_an_author_that_are_gone(github: FakeGitHub, forge: GitHub) -
     known = github.requested[7]
     gone = {**known, "user": None, "head": {**known["head"], "repo": None}}
     github.faults = [Fault("GET", "pulls/7$", 200, body=gone)]
-    found = forge.pull_request(7)
-    assert (found.from_fork, found.head_repository, found.author) == (True, None, "ghost")
+    assert forge.pull_request(7).from_fork
 
 
 def test_closed_and_merged(github: FakeGitHub, forge: GitHub) -> None:

@@ -29,7 +29,6 @@ class FakeGitLab(Loopback):
     merge_requests: dict[int, dict[str, Any]] = field(default_factory=dict)
     commits: dict[int, list[str]] = field(default_factory=dict)
     of_commit: dict[str, list[int]] = field(default_factory=dict)
-    projects: dict[int, str] = field(default_factory=dict)
     members: list[tuple[str, int, str]] = field(default_factory=list)
     labels: dict[str, dict[str, Any]] = field(default_factory=dict)
     statuses: dict[tuple[str, str], list[dict[str, Any]]] = field(default_factory=dict)
@@ -60,7 +59,6 @@ class FakeGitLab(Loopback):
         routes = {
             "/api/v4/user": lambda: Answer(body={"username": login, "bot": True}),
             "/api/v4/personal_access_tokens/self": partial(self._self, login),
-            r"/api/v4/projects/(\d+)": self._other,
             r"/api/v4/projects/([^/]+)": partial(self._root, login),
             r"/api/v4/projects/([^/]+)(/.*)": partial(self._project, login, request),
         }
@@ -78,11 +76,6 @@ class FakeGitLab(Loopback):
         held = {"access_level": level, "notification_level": 3} if level is not None else None
         rights = {"project_access": held, "group_access": None}
         return Answer(body={"path_with_namespace": PROJECT, "permissions": rights})
-
-    def _other(self, project: str) -> Answer:
-        if int(project) not in self.projects:
-            return _not_found("Project")
-        return Answer(body={"path_with_namespace": self.projects[int(project)]})
 
     def _project(self, login: str, request: Request, name: str, path: str) -> Answer:
         if unquote(name) != PROJECT:
