@@ -136,8 +136,7 @@ def _obey(talk: _Talk, project: "Project", order: "Order") -> int:
 def _perform(talk: _Talk, project: "Project", order: "Order") -> int | None:
     """The exit code; None where the order was handed on to another job."""
     from ci.cli import ordered
-    from ci.cli.ordered import Refused
-    from ci.delivery.chat import HELP, Verb, needs_time, refusal, runs_code
+    from ci.delivery.chat import HELP, Refused, Verb, needs_time, refusal, runs_code
     from ci.forge.model import Reviewed
     from ci.project.target import find_environment, find_pipeline
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from ci.errors import ExitCode, GitOpsError
 from ci.forge.model import PullRequest
 from ci.trigger.model import Remark
 
@@ -32,6 +33,12 @@ HELP = """\
 | `/sagemaker help` | this |
 
 Each takes `--environment NAME`, and `--commit COMMIT`: then it counts for that commit alone."""
+
+
+class Refused(GitOpsError):
+    """An order that is not obeyed."""
+
+    exit_code = ExitCode.USAGE
 
 
 class Verb(StrEnum):

@@ -2,7 +2,8 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,28 @@ def test_no_module_knows_a_later_package() -> None:
     order = stated_order()
     found = [each for name, file in modules() for each in offences(order, name, file.read_text())]
     assert found == []
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Not even late, within a function."""
+    texts = {name.removesuffix(".__init__"): file.read_text() for name, file in modules()}
+    assert circle({name: uses(text, texts) for name, text in texts.items()}) == []
+    looped = {"ci.a.x": "def f(): from ci.b import y", "ci.b.y": "import ci.a.x"}
+    found = circle({name: uses(text, looped) for name, text in looped.items()})
+    assert set(found) == set(looped)
+
+
+def uses(text: str, known: Container[str]) -> set[str]:
+    named = {name for each in imports(text) for name in (each, each.rpartition(".")[0])}
+    return {name for name in named if name in known and name.count(".") > 1}
+
+
+def circle(graph: Mapping[str, set[str]]) -> list[str]:
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
 
 
 def test_every_package_has_its_place() -> None:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from ci.cli.answering import answer_comment
 from ci.cli.commands import approvals, cleanup, deploy
-from ci.cli.options import settle_pipelines, settle_project, settle_session, settle_trigger
+from ci.cli.options import settle_project, settle_trigger
+from ci.cli.previewing import preview
 from ci.cli.shell import Shell
 from ci.errors import ExitCode
 
@@ -39,7 +40,7 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
         if not arguments.pipelines:
             return _nothing(shell, "the commit touches no pipeline")
     if choice.action is Action.PLAN:
-        return plan(arguments, shell)
+        return preview(arguments, shell)
     return deploy.run(arguments, shell)
 
 
@@ -95,32 +96,3 @@ def _touched(project: "Project", trigger: "Trigger", shell: Shell) -> list[str]:
     elif len(names) < len(project.pipelines):
         shell.say(f"Of {len(project.pipelines)} pipelines touched: {', '.join(names) or 'none'}")
     return names
-
-
-def plan(arguments: argparse.Namespace, shell: Shell) -> int:
-    """The plan as a report and a comment; nothing is deployed."""
-    from datetime import UTC, datetime
-
-    from ci.cli.reporting import Reporter, told_on_checks
-    from ci.delivery.account import Account, make_report
-    from ci.delivery.planning import describe_plan, plan_job
-    from ci.session.preparing import prepare_jobs
-    from ci.session.session import parse_overrides
-
-    session = settle_session(arguments, shell)
-    names = settle_pipelines(arguments, session.project)
-    shell.say(f"Planning {', '.join(names)} for {session.environment}")
-    with told_on_checks(arguments, shell, session, names, planned=True):
-        overrides = parse_overrides(arguments.parameter)
-        jobs = prepare_jobs(session, names, overrides, warn=shell.warn)
-    adapter = session.adapter(jobs[0].target.region)
-    reporter = Reporter(arguments, shell, session, several=len(jobs) > 1)
-    reports = []
-    for job in jobs:
-        section = describe_plan(plan_job(session, adapter, job))
-        account = Account(job=job, plan=section, settings=session.project.report)
-        generated = datetime.fromtimestamp(shell.clock(), UTC)
-        reports.append(make_report(account, generated=generated))
-        reporter.publish(reports[-1])
-    reporter.conclude(reports)
-    return int(ExitCode.OK)
