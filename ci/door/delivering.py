@@ -35,7 +35,7 @@ from ci.project.select import select_pipelines
 from ci.project.target import in_region
 from ci.sagemaker.arn import region_of
 from ci.session.job import Job, make_job
-from ci.session.preparing import prepare_jobs
+from ci.session.preparing import prepare_jobs, require_declared
 from ci.session.session import Session, open_session
 from ci.trigger.model import Trigger
 
@@ -184,13 +184,14 @@ class Delivering:
         folder = self._plan_folder()
         if folder is None:
             refuse_modules(session.project, names, python=self.settings.python)
-            jobs = prepare_jobs(session, names, overrides)
+            jobs = prepare_jobs(session, names, overrides, warn=self.world.say)
         else:
             found = {name: find_recorded(folder, name) for name in names}
             jobs = tuple(
                 make_job(session, session.target(name, overrides), each.bundle, overrides)
                 for name, each in found.items()
             )
+            require_declared(session, jobs, warn=self.world.say)
         adapter = session.adapter(jobs[0].target.region)
         planned = {job.name: plan_pipeline(session, adapter, job) for job in jobs}
         if folder is not None:

@@ -24,6 +24,14 @@ def prepare_jobs(
     or a signal, ends the others at once. ProjectError for a parameter of an environment that none
     of them declares; `warn` is told of one where not all were compiled that could."""
     jobs = _compile(session, names, overrides)
+    require_declared(session, jobs, warn=warn)
+    return jobs
+
+
+def require_declared(
+    session: Session, jobs: Sequence[Job], *, warn: Callable[[str], None] = _nobody
+) -> None:
+    """What `prepare_jobs` refuses, and warns of, for jobs that were compiled elsewhere."""
     project = session.project
     here = project.environments[session.environment]
     for found in find_undeclared(project, here, {job.name: job.definition for job in jobs}):
@@ -32,7 +40,6 @@ def prepare_jobs(
             raise refusal
         if found.likely:  # else it is most likely another pipeline's
             warn(f"warning: {refusal.where}: {refusal.what}; did you mean {found.likely}?")
-    return jobs
 
 
 def _compile(

@@ -263,6 +263,12 @@ def test_a_plan_of_an_earlier_stage_is_applied_and_nothing_else(stage: Stage) ->
     assert "no SageMaker SDK" in refused.answer[1]["failureDetails"]["message"]
     given["plan"] = "Plan:build/plan"
     inputs = {"Source": source, "Plan": stage.upload(files)}
+    misspelt = module.replace("{Group: ", "{Gruop: ")
+    wrong = stage.upload({"sagemaker-gitops.yaml": misspelt, "pipeline.py": ""})
+    undeclared = stage.service.start(given, inputs={**inputs, "Source": wrong})
+    stage.invoke(undeclared)
+    assert undeclared.answer is not None
+    assert "declares a parameter Gruop" in undeclared.answer[1]["failureDetails"]["message"]
     operation, last, _ = stage.run(stage.service.start(given, inputs=inputs))
     assert operation == "PutJobSuccessResult", last
     # Applied by now, the same plan is the same execution: nothing is planned anew, or refused.
