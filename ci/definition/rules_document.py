@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from ci.definition.canonical import canonical_bytes
 from ci.definition.model import Definition, Parameter, ParameterType, Problem, Step
 from ci.definition.rules import Rule
+from ci.definition.values import LONGEST_VALUE
 
 VERSIONS = frozenset({"2020-12-01"})
 LARGEST = 1_048_576  # bytes: CreatePipeline's PipelineDefinition
 MOST_PARAMETERS = 200  # quota "parameters per pipeline"
-LONGEST_VALUE = 1024  # PipelineParameter's Value
 STEP_TYPES = frozenset(
     [
         "Athena",

@@ -110,7 +110,7 @@ class _Builder:
             compile=CompileMode(raw.get("compile", "hermetic")),
             pass_environment=tuple(raw.get("pass_environment", ())),
             paths=tuple(raw.get("paths", ())),
-            parameters=raw.get("parameters", {}),
+            parameters=self._parameters(path, raw),
             model_package_group=raw.get("model_package_group"),
             champion=raw.get("champion"),
             endpoint=raw.get("endpoint"),
@@ -242,6 +242,12 @@ class _Builder:
         names = [*DEFAULT_ENVIRONMENTS, *(name for name in raw if name not in DEFAULT_ENVIRONMENTS)]
         return {name: self._environment(name, raw.get(name, {})) for name in names}
 
+    def _parameters(self, path: Place, raw: Values) -> dict[str, str | int | float | bool]:
+        """To SageMaker each value is text: a number is the text that was written."""
+        given: Values = raw.get("parameters", {})
+        texts = self._document.texts
+        return {key: texts.get((*path, "parameters", key)) or given[key] for key in given}
+
     def _environment(self, name: str, raw: Values) -> Environment:
         path: Place = ("environments", name)
         default = {"pipeline_name": "{pipeline}-{environment}", "on_cancel": "detach"}
@@ -259,7 +265,7 @@ class _Builder:
             region=raw.get("region"),
             endpoint=raw.get("endpoint"),
             kwargs=raw.get("kwargs", {}),
-            parameters=raw.get("parameters", {}),
+            parameters=self._parameters(path, raw),
             tags=raw.get("tags", {}),
             run=raw.get("run", True),
             require_approval=raw.get("require_approval", False),

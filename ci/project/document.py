@@ -49,11 +49,13 @@ class Problem:
 
 @dataclass(slots=True)
 class Document:
-    """`data` in plain values; `keys` and `values` tell where a path's key and value stand."""
+    """`data` in plain values; `keys` and `values` tell where a path's key and value stand, `texts`
+    how a number was written that Python writes in another way (`1.10`, `0x10`)."""
 
     data: object = None
     keys: dict[Path, Mark] = field(default_factory=dict)
     values: dict[Path, Mark] = field(default_factory=dict)
+    texts: dict[Path, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
     def at(self, path: Path) -> Mark:
@@ -128,7 +130,13 @@ class _Reader:
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self._value(item, (*path, index)) for index, item in enumerate(node.value)]
-        return self._scalar(node) if isinstance(node, yaml.ScalarNode) else None
+        if not isinstance(node, yaml.ScalarNode):
+            return None
+        value = self._scalar(node)
+        self._document.texts.pop(path, None)  # of what was merged here before
+        if isinstance(value, int | float) and str(value).lower() != node.value.lower():
+            self._document.texts[path] = node.value
+        return value
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, object]:
         own: dict[str, yaml.Node] = {}

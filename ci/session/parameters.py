@@ -2,12 +2,12 @@
 it is deployed: parameters, which the service would only refuse when the pipeline has been changed
 already, and the places that gates read, which would be missed when all is run and registered."""
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ci.definition.model import Definition, Parameter, ParameterType
+from ci.definition.model import Definition, Parameter
+from ci.definition.values import LONGEST_VALUE, read_value
 from ci.errors import ProjectError, UsageError
 from ci.execution.identity import ParameterValue
 from ci.metrics.model import MetricSource, Origin
@@ -148,6 +148,11 @@ def _problems(name: str, text: str, definition: Definition) -> Iterator[tuple[st
         hint = f"write {likely}" if likely else f"remove it, or declare {name} in the pipeline"
         known = ", ".join(declared) or "none"
         yield f"the pipeline declares no parameter {name}; it declares: {known}", hint
+    elif len(text) > LONGEST_VALUE:
+        yield (
+            f"parameter {name} takes {LONGEST_VALUE:,} characters, not {len(text):,}",
+            f"put the text into an object on S3, and give {name} its address",
+        )
     elif not _fits(parameter, text):
         wanted = f"one of {', '.join(parameter.choices)}" if parameter.choices else parameter.type
         yield (
@@ -159,14 +164,5 @@ def _problems(name: str, text: str, definition: Definition) -> Iterator[tuple[st
 
 
 def _fits(parameter: Parameter, text: str) -> bool:
-    match parameter.type:
-        case ParameterType.STRING:
-            return bool(text) and (not parameter.choices or text in parameter.choices)
-        case ParameterType.BOOLEAN:
-            return text.lower() in {"true", "false"}
-        case ParameterType.INTEGER | ParameterType.FLOAT:
-            read = int if parameter.type is ParameterType.INTEGER else float
-            try:
-                return math.isfinite(read(text))
-            except (ValueError, OverflowError):
-                return False
+    known = read_value(parameter.type, text) is not None
+    return known and (not parameter.choices or text in parameter.choices)

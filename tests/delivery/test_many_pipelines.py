@@ -2,7 +2,14 @@
 
 from pathlib import Path
 
-from support.scratch import new_scratch
+import pytest
+from support.scratch import Scratch, new_scratch
+
+from ci.errors import UsageError
+from ci.project.load import load_project
+from ci.session.job import prepare_job
+from ci.session.session import open_session
+from ci.trigger.detect import detect_trigger
 
 DEFINITION = """
 Version: "2020-12-01"
@@ -81,6 +88,51 @@ def test_a_parameter_that_no_pipeline_declares_is_refused_in_every_environment(
     assert "no pipeline that was compiled declares a parameter Quux" in some.err
     scratch.write("sagemaker-gitops.yaml", project.replace("TestRows: 4", "TestRows: four"))
     assert "parameter TestRows takes Integer" in scratch.run("validate", timeout=30).out
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "Rows=1_000",
+        "Rows= 5",
+        "Rows=\u0663",
+        "Rows=0x10",
+        "Rows=9999999999999999999",
+        "Part=1_0.5",
+        "Part=1e999",
+        "Part=nan",
+        "Word=" + 1025 * "x",
+    ],
+)
+def test_a_value_that_only_python_takes_is_refused_before_anything_is_deployed(
+    tmp_path: Path, given: str
+) -> None:
+    project = (
+        "version: 1\nregion: us-east-1\nrole: arn:aws:iam::000000000000:role/any\npipelines:\n"
+        "  rows: {definition: rows.yaml}\n"
+    )
+    scratch = new_scratch(tmp_path / "repository", project)
+    kinds = {"Rows": "Integer", "Part": "Float", "Word": "String"}
+    declared = [f"{{Name: {name}, Type: {kind}}}" for name, kind in kinds.items()]
+    scratch.write("rows.yaml", f"{DEFINITION}Parameters: [{', '.join(declared)}]\n")
+    scratch.commit()
+    usual = {"Rows": "+12", "Part": "1e3", "Word": "1e5"}
+    name, _, value = given.partition("=")
+    wrong = parameter_problem(scratch, usual | {name: value})
+    assert f"parameter {name} takes " in wrong
+    assert parameter_problem(scratch, usual) == ""
+
+
+def parameter_problem(scratch: Scratch, given: dict[str, str]) -> str:
+    """What keeps a job of the scratch's pipeline from being prepared with these parameters."""
+    project = load_project(scratch.root / "sagemaker-gitops.yaml")
+    trigger = detect_trigger({}, scratch.root)
+    session = open_session(project, trigger, environ={}, environment="main", local=False)
+    try:
+        prepare_job(session, "rows", given)
+    except UsageError as error:
+        return error.what
+    return ""
 
 
 def test_a_name_that_is_nearly_declared_is_told_where_some_were_compiled(tmp_path: Path) -> None:

@@ -122,6 +122,27 @@ def test_a_whole_file_becomes_a_project(root: Path) -> None:
     )
 
 
+def test_a_number_that_is_a_parameter_stays_the_text_that_was_written(root: Path) -> None:
+    given = "{Version: 1.10, Whole: 2.50, Mask: 0x10, Plus: +5, Same: 2.5, Flag: True, Seven: 7}"
+    project = load(root, minimal(f"    parameters: {given}\n"))
+    assert project.pipelines["a"].parameters == {
+        "Version": "1.10",
+        "Whole": "2.50",
+        "Mask": "0x10",
+        "Plus": "+5",
+        "Same": 2.5,
+        "Flag": True,
+        "Seven": 7,
+    }
+
+
+def test_a_number_that_was_merged_in_gives_way_to_its_own(root: Path) -> None:
+    shared = minimal("    parameters: &usual {Version: 1.10, Other: 1.20}\n")
+    places = "environments:\n  main:\n    parameters:\n      <<: *usual\n      Version: new\n"
+    found = load(root, shared + places).environments["main"].parameters
+    assert found == {"Version": "new", "Other": "1.20"}
+
+
 def test_the_file_is_found_from_any_folder_of_the_repository(root: Path) -> None:
     load(root, WHOLE)
     (root / ".git").mkdir()
@@ -222,8 +243,8 @@ def test_what_yaml_reads_in_two_ways_is_refused(root: Path, written: str, said: 
     ],
 )
 def test_what_yaml_reads_in_one_way_is_taken(root: Path, written: str, value: object) -> None:
-    project = load(root, minimal(f"    parameters: {{Rate: {written}}}\n"))
-    taken = project.pipelines["a"].parameters["Rate"]
+    project = load(root, minimal(f"    kwargs: {{Rate: {written}}}\n"))
+    taken = project.pipelines["a"].kwargs["Rate"]
     assert (taken, type(taken)) == (value, type(value))
 
 

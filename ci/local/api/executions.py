@@ -3,10 +3,11 @@
 import secrets
 import string
 
+from ci.definition.values import Value
 from ci.local.api.definitions import parse
 from ci.local.api.groups import identity
 from ci.local.api.listing import page
-from ci.local.api.parameters import Value, as_text, resolve_parameters
+from ci.local.api.parameters import as_text, resolve_parameters
 from ci.local.api.pipelines import KIND as PIPELINE
 from ci.local.api.pipelines import UNFINISHED
 from ci.local.api.tokens import done_before, remember, state_before

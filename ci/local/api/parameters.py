@@ -1,17 +1,11 @@
 """Which values an execution's parameters take: what the start gives, else the default."""
 
-import math
-import re
 from collections.abc import Mapping
 
 from ci.definition.model import Parameter, ParameterType
+from ci.definition.values import Value, read_value
 from ci.local.context import ApiError
 from ci.local.store import Document
-
-_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
-_FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
-
-Value = str | int | float | bool
 
 
 def resolve_parameters(
@@ -60,18 +54,12 @@ def _names(names: list[str]) -> str:
 
 
 def _read(parameter: Parameter, text: str) -> Value:
-    match parameter.type:
-        case ParameterType.STRING:
-            return _read_string(parameter, text)
-        case ParameterType.INTEGER if _INTEGER.fullmatch(text):
-            return int(text)
-        case ParameterType.FLOAT if _FLOAT.fullmatch(text) and math.isfinite(float(text)):
-            return float(text)
-        case ParameterType.BOOLEAN if text.lower() in {"true", "false"}:
-            return text.lower() == "true"
-        case _:
-            message = f"Parameter [{parameter.name}] is of type {parameter.type}, not {text!r}"
-            raise ValueError(message)
+    if parameter.type is ParameterType.STRING:
+        return _read_string(parameter, text)
+    value = read_value(parameter.type, text)
+    if value is None:
+        raise ValueError(f"Parameter [{parameter.name}] is of type {parameter.type}, not {text!r}")
+    return value
 
 
 def _read_string(parameter: Parameter, text: str) -> str:
