@@ -70,8 +70,8 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 
 
 def uses(text: str, known: Container[str]) -> set[str]:
-    named = {name for each in imports(text) for name in (each, each.rpartition(".")[0])}
-    return {name for name in named if name in known and name.count(".") > 1}
+    named = {each if each in known else each.rpartition(".")[0] for each in imports(text)}
+    return {name for name in named if name in known}
 
 
 def circle(graph: Mapping[str, set[str]]) -> list[str]:
