@@ -1,8 +1,9 @@
 """The executions of one run of this program: started, followed, read back, and reported."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from ci.delivery.account import Account, make_report
 from ci.delivery.costs import read_prices
@@ -20,6 +21,7 @@ from ci.execution.retry import retry_failed
 from ci.execution.start import ensure_execution
 from ci.metrics.facts import Facts
 from ci.metrics.verdict import exit_code
+from ci.posting.errands import Errands
 from ci.posting.listening import obeys_comments
 from ci.posting.place import find_place
 from ci.report.model import PlanSection, Report
@@ -28,9 +30,12 @@ from ci.sagemaker.model import ExecutionSnapshot
 from ci.session.job import Job
 from ci.session.session import Session
 
+_T = TypeVar("_T")
+
 
 class Delivery:
-    """Knows of each execution what was learnt of it so far."""
+    """Knows of each execution what was learnt of it so far. AWS is called on a thread of its own,
+    and left behind where a job that is ending has no more time for it: reports come first."""
 
     def __init__(
         self,
@@ -47,6 +52,7 @@ class Delivery:
         self._cancellation = cancellation
         self._clock = stage.surroundings.clock
         self._ends = None if deadline is None else self._clock() + deadline
+        self._calls = Errands(cancellation.left)
         self._accounts: dict[str, Account] = {}
         self._settings = session.project.report
         self._chat = obeys_comments(find_place(session.project.file, session.environ).root)
@@ -71,30 +77,43 @@ class Delivery:
         """Start the job's execution, or find the one it has; then say that it runs. Its ARN."""
         if self._cancellation.requested():
             raise Interrupted("Interrupted before the execution was started", where=job.name)
+        begin = partial(self._begin, job, again=again, retry=retry)
+        arn, job, notes = self._call(begin, where=job.name)
+        try:
+            self.take_up(arn, job, plan=plan, notes=[*remarks, *notes])
+        except (AwsError, Interrupted) as error:
+            kind = Interrupted if isinstance(error, Interrupted) else DeadlineReached
+            raise kind(
+                "The execution was started, and cannot be read",
+                where=arn,
+                why=str(error),
+                fix=attach_command(arn, self._session.reach),
+            ) from error
+        if not _execution(self._accounts[arn]).status.terminal:
+            self._publish(arn)
+        return arn
+
+    def _begin(self, job: Job, *, again: bool, retry: bool) -> tuple[str, Job, list[str]]:
+        executions, stage = self._adapter.executions, self._stage
         if again:
-            job = job.rerun(next_again(self._adapter.executions, job.identity))
+            job = job.rerun(next_again(executions, job.identity))
         elif retry:
-            job = job.rerun(max(0, next_again(self._adapter.executions, job.identity) - 1))
-        executions = self._adapter.executions
-        stage = self._stage
-        notes = [*remarks, *stop_superseded(executions, job, stage.commit_order, tell=stage.tell)]
-        started = ensure_execution(self._adapter, job.bundle, job.run, tell=self._stage.tell)
+            job = job.rerun(max(0, next_again(executions, job.identity) - 1))
+        notes = stop_superseded(executions, job, stage.commit_order, tell=stage.tell)
+        started = ensure_execution(self._adapter, job.bundle, job.run, tell=stage.tell)
         if retry and not started.created:
             # Before it is watched: a signal that comes meanwhile stops what goes on.
             self._retry(started.arn)
         self._cancellation.watch(started.arn)
-        try:
-            self.take_up(started.arn, job, plan=plan, notes=notes)
-        except AwsError as error:
-            raise DeadlineReached(
-                "The execution was started, and cannot be read",
-                where=started.arn,
-                why=str(error),
-                fix=attach_command(started.arn, self._session.reach),
-            ) from error
-        if not _execution(self._accounts[started.arn]).status.terminal:
-            self._publish(started.arn)
-        return started.arn
+        return started.arn, job, list(notes)
+
+    def _call(self, call: Callable[[], _T], *, where: str) -> _T:
+        """What the call gives or raises. Interrupted where AWS takes longer than a job has that
+        is ending."""
+        asked = self._calls.submit(call)
+        if not self._calls.wait():
+            raise Interrupted("AWS did not answer before this job had to end", where=where)
+        return asked.result()
 
     def _retry(self, arn: str) -> None:
         retry_failed(
@@ -127,44 +146,53 @@ class Delivery:
         """From now on this execution is followed and reported."""
         if self._session.trigger.dirty:
             notes = [*notes, "The work tree held changes that are not in the commit."]
+        execution, main = self._call(partial(self._first_look, arn, job), where=arn)
         self._accounts[arn] = Account(
             job=job,
-            facts=Facts(execution=self._adapter.executions.snapshot(arn)),
+            facts=Facts(execution=execution),
             plan=plan,
-            main_parameters=main_parameters(self._session, self._adapter, job),
+            main_parameters=main,
             notes=tuple(notes),
             settings=self._settings,
             chat=self._chat,
             reach=self._session.reach,
         )
 
+    def _first_look(self, arn: str, job: Job) -> tuple[ExecutionSnapshot, Mapping[str, str] | None]:
+        execution = self._adapter.executions.snapshot(arn)
+        return execution, main_parameters(self._session, self._adapter, job)
+
     def follow(self) -> GitOpsError | None:
         """Wait for all to end. What comes first instead (a deadline, a signal, a refusal that
         waiting does not cure) is returned."""
-        stage, arns = self._stage, list(self._accounts)
-        lines = stage.show.lines if stage.logs else None
+        arns = list(self._accounts)
         try:
-            with open_means(
-                self._adapter, arns, queue=stage.queue, show_lines=lines, clock=self._clock
-            ) as means:
-                snapshots = follow(
-                    self._adapter.executions,
-                    arns,
-                    emit=stage.show.change,
-                    deadline=self._left(),
-                    means=means,
-                    cancelled=self._cancellation.requested,
-                    surroundings=replace(
-                        stage.surroundings,
-                        sleep=self._cancellation.sleep,
-                        reach=self._session.reach,
-                    ),
-                )
+            snapshots = self._call(partial(self._followed, arns), where=", ".join(arns[:5]))
         except (DeadlineReached, Interrupted, AwsError) as early:
             return early
         for arn, snapshot in snapshots.items():
             self._learn(arn, facts=Facts(execution=snapshot))
         return None
+
+    def _followed(self, arns: Sequence[str]) -> dict[str, ExecutionSnapshot]:
+        stage = self._stage
+        lines = stage.show.lines if stage.logs else None
+        with open_means(
+            self._adapter, arns, queue=stage.queue, show_lines=lines, clock=self._clock
+        ) as means:
+            return follow(
+                self._adapter.executions,
+                arns,
+                emit=stage.show.change,
+                deadline=self._left(),
+                means=means,
+                cancelled=self._cancellation.requested,
+                surroundings=replace(
+                    stage.surroundings,
+                    sleep=self._cancellation.sleep,
+                    reach=self._session.reach,
+                ),
+            )
 
     def read_back(self, early: GitOpsError | None) -> GitOpsError | None:
         """What a verdict needs; after an early end only how far the executions are. What ended
@@ -182,8 +210,15 @@ class Delivery:
                 note = self._how_it_goes_on(arn, early)
                 self._learn(arn, facts=Facts(execution=execution), notes=(*account.notes, note))
             if execution.status.terminal:
-                ended = self._read_ended(arn, execution) or ended or self._unsettled(arn)
+                ended = self._read_in_time(arn, execution) or ended or self._unsettled(arn)
         return ended
+
+    def _read_in_time(self, arn: str, execution: ExecutionSnapshot) -> GitOpsError | None:
+        try:
+            return self._read_ended(arn, execution)
+        except Interrupted as silent:
+            self._learn(arn, facts=Facts(execution=execution, unread=silent.what))
+            return silent
 
     def read_ended(self) -> AwsError | None:
         """Read back those that have ended, and leave the others running."""
@@ -243,13 +278,14 @@ class Delivery:
 
     def _read_ended(self, arn: str, execution: ExecutionSnapshot) -> AwsError | None:
         """What kept this program from reading what the execution left behind."""
-        self._accounts[arn], problem = self._reading.read(self._accounts[arn], execution)
+        read = partial(self._reading.read, self._accounts[arn], execution)
+        self._accounts[arn], problem = self._call(read, where=arn)
         return problem
 
     def _latest(self, arn: str) -> ExecutionSnapshot:
         try:
-            return self._adapter.executions.poll_snapshot(arn)
-        except AwsError:
+            return self._call(partial(self._adapter.executions.poll_snapshot, arn), where=arn)
+        except (AwsError, Interrupted):
             return _execution(self._accounts[arn])
 
     def _learn(self, arn: str, **what: Any) -> None:

@@ -1,12 +1,13 @@
 """Decides what a signal does: the first one asks to end in order, the second ends at once.
 
 GitHub sends SIGINT to the entry process, SIGTERM 7.5 s later, and kills 2.5 s after that. So the
-stop of each running execution is sent from a thread of its own, at once, whatever call the main
-thread is waiting in; the main thread ends in order meanwhile. AWS's answers are waited for in one
+stop of each running execution is sent from a thread of its own, at once, whatever call the run is
+waiting in; the main thread ends in order meanwhile. AWS's answers are waited for in one
 budget that begins with the signal: reports wait for them while the forge can still be told, and
 the end waits no longer than the forge has.
 """
 
+import math
 import os
 import select
 import signal
@@ -91,6 +92,10 @@ class Cancellation:
     def requested(self) -> bool:
         """Whether a signal asked this program to end."""
         return self._requested
+
+    def left(self) -> float:
+        """Seconds that reports may still wait for AWS; infinity until a signal came."""
+        return self._first + _REPORTED - time.monotonic() if self._requested else math.inf
 
     def watch(self, arn: str) -> None:
         """From now on this execution is stopped, if the policy is to. A signal that came while

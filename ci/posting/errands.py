@@ -31,7 +31,7 @@ class Errands:
         self._waiting.put((done, call))
         if self._thread is None:
             # No pool of the standard library: those hold the process until their calls end.
-            self._thread = threading.Thread(target=self._serve, name="posting", daemon=True)
+            self._thread = threading.Thread(target=self._serve, name="errands", daemon=True)
             self._thread.start()
         return done
 
