@@ -11,7 +11,8 @@ from itertools import islice
 from ci.approval.groups import is_own_group, pull_request_of
 from ci.delivery.evidence import registered_package
 from ci.errors import AwsError, UsageError
-from ci.execution.identity import ExecutionRecord, parse_description
+from ci.execution.find import record_of
+from ci.execution.identity import ExecutionRecord
 from ci.project.target import deployed_name, is_isolated
 from ci.registry.packages import Provenance, read_provenance
 from ci.sagemaker.adapter import SageMaker
@@ -60,11 +61,13 @@ def read_origin(adapter: SageMaker, package: ModelPackage, execution: str) -> Or
         if error.code == "ValidationException" or is_gone(error):
             return Unknown(reason=f"its execution {execution} is gone")
         raise
-    record = parse_description(snapshot.description)
-    if record is None:
-        return Unknown(reason="its execution was not started by sagemaker-gitops")
     if package.arn != registered_package(snapshot):
         return Unknown(reason=f"its execution {execution} did not register it last")
+    record = record_of(adapter.pipelines, snapshot)
+    if record is None:
+        return Unknown(
+            reason=f"its execution {execution} is of no commit that sagemaker-gitops deployed"
+        )
     return Origin(execution=execution, record=record)
 
 
@@ -99,8 +102,6 @@ def search_origin(adapter: SageMaker, package: ModelPackage, pipeline_name: str)
 
 
 def _may_have_made(summary: ExecutionSummary, package: ModelPackage) -> bool:
-    if parse_description(summary.description) is None:
-        return False
     if summary.started is None or package.created is None:
         return True
     return summary.started <= package.created

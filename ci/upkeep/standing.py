@@ -12,16 +12,14 @@ from datetime import datetime
 from itertools import islice
 from typing import TypeVar
 
+from ci.approval.waiting import read_waiting
 from ci.errors import AwsError
 from ci.execution.identity import ExecutionRecord, parse_description
 from ci.project.model import Target
 from ci.project.names import OWN
-from ci.project.owned import own_names
-from ci.project.target import is_isolated
-from ci.registry.packages import champion, named_champion, read_provenance
+from ci.registry.packages import champion, named_champion
 from ci.sagemaker.adapter import SageMaker
 from ci.sagemaker.model import (
-    ApprovalStatus,
     DeployedPipeline,
     Endpoint,
     ExecutionSummary,
@@ -33,7 +31,6 @@ from ci.sagemaker.translate import DENIED
 from ci.session.session import Session
 
 _PAGE = 100  # versions: an alias on an older one is not found
-_WAITING = 5
 T = TypeVar("T")
 
 
@@ -115,40 +112,6 @@ class _Reader:
         group = pipeline.model_package_group
         return None if group is None else champion(packages, group, challenger=None, before=None)
 
-    def waiting(self) -> tuple[ModelPackage, ...]:
-        """Packages of this environment and pipeline whose approval is pending, newest first."""
-        packages, pending = self.adapter.packages, ApprovalStatus.PENDING
-        return tuple(
-            found
-            for group in self._groups()
-            for listed in islice(packages.in_group(group, approval=pending), _WAITING)
-            if self._is_here(found := packages.describe(listed.arn))
-        )
-
-    def _groups(self) -> list[str]:
-        place, number = self.target.environment, self.session.trigger.pull_request
-        if is_isolated(place) and number is not None:
-            return sorted({e.of(str(number)) for e in own_names(self.session.project, place)})
-        group = self.target.pipeline.model_package_group
-        return [] if group is None else [group]
-
-    def _is_here(self, package: ModelPackage) -> bool:
-        """ARNs hold a pipeline's name in small letters."""
-        made = read_provenance(package)
-        if made is None:
-            return True
-        _, _, place = made.execution.partition(":pipeline/")
-        name = place.partition("/")[0].lower()
-        own = self.target.environment.name == made.environment
-        return own and name in {"", self.target.pipeline_name.lower()}
-
-
-def read_waiting(session: Session, pipeline: str) -> tuple[ModelPackage, ...]:
-    """The newest packages of a pipeline whose approval is pending in the session's environment."""
-    target = session.target(pipeline)
-    adapter = session.adapter(target.region)
-    return _Reader(session=session, adapter=adapter, target=target).waiting()
-
 
 def read_standing(session: Session, pipeline: str, *, executions: int) -> Standing:
     """Raises AwsError where the pipeline itself cannot be asked for."""
@@ -163,7 +126,7 @@ def read_standing(session: Session, pipeline: str, *, executions: int) -> Standi
         versions=() if deployed is None else adapter.pipelines.versions(name, limit=_PAGE),
         executions=reader.part("executions", lambda: reader.executions(executions), ()),
         champion=reader.part("champion", reader.champion, None),
-        waiting=reader.part("waiting", reader.waiting, ()),
+        waiting=reader.part("waiting", lambda: read_waiting(session, pipeline), ()),
         endpoint=None
         if endpoint is None
         else reader.part("endpoint", lambda: adapter.packages.endpoint(endpoint), None),

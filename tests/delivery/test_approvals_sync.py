@@ -257,6 +257,36 @@ def test_without_events_what_changed_since_is_brought_home(lab: ApprovalLab) -> 
     assert bad.code == 2
 
 
+def test_what_a_schedule_started_is_of_the_commit_that_its_version_names(lab: ApprovalLab) -> None:
+    commit = lab.merged("forty", 40)
+    lab.deploy()
+    package = scheduled(lab)
+    assert commit_of(lab, package) == ""  # no job of ours has seen it
+    lab.scratch.commit("nothing ran of this one")
+    lab.decide(package, "Approved")
+    done = lab.run("approvals", "sync", package, "--json", *QUICK)
+    assert done.code == 0, done.err
+    assert commit_of(lab, package) == commit
+    assert lab.answer() == "forty"
+    rejected = lab.run("reject", scheduled(lab), "--json", *QUICK)
+    assert rejected.code == 0, rejected.err
+
+
+def scheduled(lab: ApprovalLab) -> str:
+    """The package that an execution registers which a schedule started."""
+    arn = lab.sagemaker.start_pipeline_execution(PipelineName="quality")["PipelineExecutionArn"]
+    ends = time.monotonic() + 60
+    while time.monotonic() < ends:
+        held = lab.sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
+        if held["PipelineExecutionStatus"] != "Executing":
+            break
+        time.sleep(0.05)
+    steps = lab.sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=arn)
+    metadata = [step["Metadata"] for step in steps["PipelineExecutionSteps"]]
+    [package] = [each["RegisterModel"]["Arn"] for each in metadata if "RegisterModel" in each]
+    return str(package)
+
+
 def test_an_event_reaches_auto_through_codebuild(lab: ApprovalLab) -> None:
     lab.merged("thirty-three", 33)
     package = lab.deploy()

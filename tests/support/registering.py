@@ -49,6 +49,10 @@ class Registry:
         return _Executions(self)
 
     @property
+    def pipelines(self) -> Any:
+        return self
+
+    @property
     def functions(self) -> Any:
         return _Functions(self)
 
