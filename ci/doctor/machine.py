@@ -12,7 +12,9 @@ from ci.compile.interpreter import find_python, program_environment
 from ci.compile.isolation import Isolation, IsolationLevel, isolation_level
 from ci.doctor.model import Finding, Site, fail, ok, warn
 from ci.errors import CompileError
-from ci.project.model import ModuleSource, Project
+from ci.project.model import ModuleSource, Pipeline, Project
+from ci.project.requirements import install_sdk
+from ci.trigger.access import refused, trusting
 
 if TYPE_CHECKING:
     from botocore.model import ServiceModel
@@ -76,7 +78,7 @@ def check_python(site: Site) -> Iterator[Finding]:
     """The Python of each pipeline module, and the SDK in it."""
     if site.project is None:
         return
-    asked: dict[tuple[str, ...], list[str]] = {}
+    asked: dict[tuple[str, ...], list[Pipeline]] = {}
     for pipeline in site.project.pipelines.values():
         if not isinstance(pipeline.source, ModuleSource):
             continue
@@ -86,19 +88,19 @@ def check_python(site: Site) -> Iterator[Finding]:
             where = f"{site.project.file.name}:{pipeline.line}"
             yield fail(f"{pipeline.name}: {error.what}", where=where, fix=error.fix)
             continue
-        asked.setdefault(tuple(command), []).append(pipeline.name)
+        asked.setdefault(tuple(command), []).append(pipeline)
     if not asked and not any(_is_module(site.project)):
         yield ok("no pipeline is a module: none is compiled")
-    for words, names in asked.items():
-        yield _interpreter(words, ", ".join(names), site)
+    for words, pipelines in asked.items():
+        yield _interpreter(words, pipelines, site)
 
 
 def _is_module(project: Project) -> Iterator[bool]:
     return (isinstance(each.source, ModuleSource) for each in project.pipelines.values())
 
 
-def _interpreter(command: Sequence[str], names: str, site: Site) -> Finding:
-    shown = " ".join(command)
+def _interpreter(command: Sequence[str], pipelines: Sequence[Pipeline], site: Site) -> Finding:
+    shown, names = " ".join(command), ", ".join(each.name for each in pipelines)
     try:
         done = subprocess.run(
             [*command, "-c", _ASK],
@@ -124,7 +126,7 @@ def _interpreter(command: Sequence[str], names: str, site: Site) -> Finding:
         return warn(
             f"{names}: Python {python} has no SageMaker SDK",
             where=shown,
-            fix=f"{shown} -m pip install sagemaker\nor name another: python: .venv/bin/python",
+            fix=install_sdk(site.root, [str(each.source.file) for each in pipelines]),
         )
     return ok(f"{names}: Python {python}, SageMaker SDK {sdk}", where=shown)
 
@@ -229,7 +231,7 @@ def check_history(site: Site) -> Iterator[Finding]:
         done = subprocess.run(
             command,
             cwd=site.root,
-            env=dict(site.environ),
+            env={**site.environ, "LC_ALL": "C", **trusting(site.environ, site.root)},
             capture_output=True,
             text=True,
             timeout=_SECONDS,
@@ -239,7 +241,8 @@ def check_history(site: Site) -> Iterator[Finding]:
         yield fail(f"git does not run: {error}", fix="apt-get install -y git")
         return
     if done.returncode != 0:
-        yield fail("this is no checkout of git", where=str(site.root), fix="git init")
+        told = refused(done.stderr.strip(), site.root)
+        yield fail(told.what, where=told.where, fix=told.fix)
     elif done.stdout.strip() == "true":
         yield warn(
             "the clone is shallow: every pipeline counts as touched by every commit",

@@ -6,6 +6,7 @@ from pathlib import Path
 from ci.errors import TriggerError
 from ci.project.model import Pipeline, Project
 from ci.project.select import select_pipelines
+from ci.trigger.access import NoRepository
 from ci.trigger.changes import changed_paths, relative_to
 from ci.trigger.history import open_repository
 from ci.trigger.model import Trigger
@@ -31,8 +32,11 @@ def touched_pipelines(project: Project, trigger: Trigger) -> Touched:
     try:
         root = _root(project.root)
         changed = changed_paths(project.root, trigger.base, trigger.commit)
-    except TriggerError as error:
+    except NoRepository as error:
         return Touched(pipelines=everything, problem=error.what)
+    except TriggerError as error:
+        way_out = f"; {error.fix}" if error.fix else ""
+        return Touched(pipelines=everything, problem=error.what + way_out)
     if changed is None:
         base = trigger.base[:12]
         return Touched(

@@ -1,32 +1,46 @@
 """The history of a repository, read with GitPython, for what asks more of it than its checkout."""
 
+import os
 from pathlib import Path, PurePosixPath
 
 import git
 
 from ci.errors import TriggerError
+from ci.trigger.access import (
+    NoRepository,
+    bare_repository,
+    no_git,
+    no_repository,
+    refused,
+    trusting,
+)
 
 
 def open_repository(start: Path) -> git.Repo:
-    """The repository around `start`: a work tree or a linked one. TriggerError otherwise."""
+    """The repository around `start`: a work tree or a linked one. NoRepository where there
+    is none, TriggerError where git refuses it."""
     try:
         repository = git.Repo(start, search_parent_directories=True)
     except (git.InvalidGitRepositoryError, git.NoSuchPathError):
-        raise TriggerError(
-            "this folder is in no git repository",
-            where=str(start),
-            fix="git init, and commit; or run it in a clone",
-        ) from None
+        raise no_repository(start) from None
     except git.GitCommandNotFound as error:
-        raise TriggerError("git is not installed, or not on PATH") from error
-    if repository.bare:
+        raise no_git() from error
+    try:
+        _require_readable(repository, start)
+    except TriggerError:
         repository.close()
-        raise TriggerError(
-            "this repository is bare: it has no work tree to read",
-            where=str(start),
-            fix="git worktree add ../work main",
-        )
+        raise
     return repository
+
+
+def _require_readable(repository: git.Repo, start: Path) -> None:
+    if repository.bare:
+        raise bare_repository(start)
+    repository.git.update_environment(LC_ALL="C", **trusting(os.environ, start))
+    try:
+        repository.git.rev_parse("--git-dir")
+    except git.GitCommandError as error:
+        raise refused(str(error.stderr), start) from None
 
 
 def file_at(file: Path, commit: str) -> bytes | None:
@@ -49,7 +63,7 @@ def tracked_names(path: Path) -> tuple[str, ...]:
     on the way to it; as git names them. Nothing outside of the repository."""
     try:
         repository = open_repository(_existing(path))
-    except TriggerError:  # a program of the system
+    except NoRepository:  # a program of the system
         return ()
     with repository:
         try:

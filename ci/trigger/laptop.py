@@ -6,7 +6,6 @@ side; GitPython (`ci.trigger.history`) would take longer to import than they tak
 
 import os
 import re
-import shlex
 import subprocess
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -15,6 +14,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from ci.errors import TriggerError
+from ci.trigger.access import no_git, no_repository, refused, trusting
 from ci.trigger.model import Door, Event, Trigger
 from ci.trigger.values import parse_host, parse_repository
 
@@ -31,7 +31,6 @@ _QUESTIONS = {
     "commit": ("log", "-1", "--no-show-signature", "--format=%s%x00%an"),
     "address": ("remote", "get-url", "origin"),
 }
-_FOREIGN = re.compile(r"dubious ownership in repository at '(.+)'")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +71,7 @@ def read_checkout(start: Path) -> Checkout:
     answers = _ask(start, _QUESTIONS)
     state = answers["state"]
     if state.problem is not None:
-        raise _refused(state.problem, start)
+        raise refused(state.problem, start)
     lines = state.text.split("\0")
     # Headers come first; later on a renamed file's old name may look like one.
     headers = list(takewhile(lambda line: line.startswith("# "), lines))
@@ -128,9 +127,10 @@ class _Answer:
 
 def _ask(start: Path, questions: Mapping[str, tuple[str, ...]]) -> dict[str, _Answer]:
     if not start.is_dir():
-        raise _no_repository(start)
+        raise no_repository(start)
     # Nothing is waited for that another git holds, and messages are read in English.
-    environ = {**os.environ, "LC_ALL": "C", "LANGUAGE": "C", "GIT_OPTIONAL_LOCKS": "0"}
+    english = {"LC_ALL": "C", "LANGUAGE": "C", "GIT_OPTIONAL_LOCKS": "0"}
+    environ = {**os.environ, **english, **trusting(os.environ, start)}
     with ExitStack() as running:
         processes = {
             name: running.enter_context(_start(start, words, environ))
@@ -154,7 +154,7 @@ def _start(
             errors="replace",
         )
     except FileNotFoundError as error:
-        raise TriggerError("git is not installed, or not on PATH") from error
+        raise no_git() from error
     except OSError as error:
         what = f"git cannot be started here: {error.strerror}"
         raise TriggerError(what, where=str(start)) from error
@@ -183,31 +183,3 @@ def _default_branch(start: Path, references: Mapping[str, tuple[str, str]]) -> s
         if f"{_REMOTE}{name}" in references or f"{_LOCAL}{name}" in references:
             return name
     return None
-
-
-def _no_repository(start: Path) -> TriggerError:
-    return TriggerError(
-        "this folder is in no git repository",
-        where=str(start),
-        fix="git init, and commit; or run it in a clone",
-    )
-
-
-def _refused(said: str, start: Path) -> TriggerError:
-    if "not a git repository" in said:
-        return _no_repository(start)
-    if "must be run in a work tree" in said:
-        return TriggerError(
-            "this repository is bare: it has no work tree to read",
-            where=str(start),
-            fix="git worktree add ../work main",
-        )
-    if found := _FOREIGN.search(said):
-        return TriggerError(
-            "git refuses this repository: it belongs to another user",
-            where=found[1],
-            why="the work tree was made by another user than the one that runs this "
-            f"(uid {os.getuid()}), as in containers",
-            fix=f"git config --global --add safe.directory {shlex.quote(found[1])}",
-        )
-    return TriggerError(f"git refused: {said}", where=str(start))

@@ -2,12 +2,15 @@
 
 import json
 import os
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from ci.errors import TriggerError
+from ci.trigger.access import refused
 from ci.trigger.changes import changed_paths, relative_to
 from ci.trigger.detect import detect_trigger
 from ci.trigger.laptop import read_checkout, resolve_commit
@@ -174,6 +177,71 @@ def test_another_users_repository_is_told_with_the_command_that_helps(
     with pytest.raises(TriggerError, match="belongs to another user") as caught:
         detect(work)
     assert caught.value.fix == f"git config --global --add safe.directory {work}"
+
+
+# What the history and the checkout tell, in a process of its own: git reads this one's environment.
+TELL = """
+import sys
+from pathlib import Path
+from ci.errors import TriggerError
+from ci.trigger.changes import changed_paths
+from ci.trigger.history import tracked_names
+from ci.trigger.laptop import read_checkout
+work, base, head = Path(sys.argv[1]), *sys.argv[2:]
+for ask in (
+    lambda: read_checkout(work).commit == head,
+    lambda: sorted(changed_paths(work, base, head) or ["unknown"]),
+    lambda: tracked_names(work / "first"),
+):
+    try:
+        print(ask())
+    except TriggerError as error:
+        print(error.fix)
+"""
+READ = ["True", "['second']", "('first',)"]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can hand a folder to another user")
+@pytest.mark.parametrize(
+    ("job", "old", "read"),
+    [
+        ({"GITHUB_ACTIONS": "true"}, False, True),
+        ({"CODEBUILD_BUILD_ID": "x:1"}, False, True),
+        ({"GITHUB_ACTIONS": "true"}, True, False),
+        ({}, False, False),
+    ],
+)
+def test_the_checkout_of_a_job_is_read_whoever_owns_it(
+    work: Path, tmp_path: Path, job: dict[str, str], old: bool, read: bool
+) -> None:
+    """As in the containers of GitHub's jobs, where the runner's user has checked it out."""
+    base, head = commit(work, "first"), commit(work, "second")
+    os.chown(work, 12345, 12345)
+    os.chown(work / ".git", 12345, 12345)
+    path = os.environ["PATH"]
+    if old:
+        # Git before 2.38 takes no trust from its environment.
+        (tmp_path / "git").write_text(
+            f'#!/bin/sh\nunset GIT_CONFIG_COUNT\nexec {shutil.which("git")} "$@"\n'
+        )
+        (tmp_path / "git").chmod(0o755)
+        path = f"{tmp_path}:{path}"
+    settings = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "x.y", "GIT_CONFIG_VALUE_0": "z"}
+    done = subprocess.run(
+        [sys.executable, "-c", TELL, work, base, head],
+        env={**os.environ, "HOME": str(tmp_path), "PATH": path, **settings, **job},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    closed = [f"git config --global --add safe.directory {work}"] * 3
+    assert done.stdout.splitlines() == (READ if read else closed)
+
+
+def test_a_git_that_is_too_old_is_told(tmp_path: Path) -> None:
+    assert refused("fatal: unsupported porcelain version 'v2'", tmp_path).fix == (
+        "git 2.15 or newer is needed"
+    )
 
 
 @pytest.mark.parametrize("checked_out", ["head", "merge", "newer head", "base"])
