@@ -26,4 +26,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition(":")[0])
     parser.add_argument("file", type=Path, metavar="FILE.csv")
     file = parser.parse_args().file
-    print(f"{write_csv(file)} rows in {file}")
+    try:
+        print(f"{write_csv(file)} rows in {file}")
+    except OSError as error:
+        parser.error(f"{file} cannot be written: {error.strerror}")

@@ -57,6 +57,13 @@ def test_a_question_for_help_writes_no_data(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["data.py"]
 
 
+def test_a_folder_for_the_data_is_refused_in_words(tmp_path: Path) -> None:
+    asked = [str(model_environment() / "bin" / "python"), str(PIPELINE / "data.py"), str(tmp_path)]
+    told = subprocess.run(asked, check=False, capture_output=True, text=True)
+    assert told.returncode == 2
+    assert told.stderr.endswith(f"error: {tmp_path} cannot be written: Is a directory\n")
+
+
 def test_every_row_is_in_one_set_whatever_the_order(sets: Path, tmp_path: Path) -> None:
     parts = {name: rows(sets / name) for name in ("train", "validation", "test")}
     assert {name: len(part) for name, part in parts.items()} == {
