@@ -166,6 +166,8 @@ def let_sagemaker_tell(eventbridge: Any) -> None:
 def main() -> None:
     die_with(os.getppid())
     ministack: Any = importlib.import_module("ministack.app")
+    # At the end nobody asks any more but a long poll, which waits for nothing.
+    importlib.import_module("hypercorn.config").Config.graceful_timeout = 0.1
     watch_writes(importlib.import_module("ministack.services.s3"))
     let_sagemaker_tell(importlib.import_module("ministack.services.eventbridge"))
     keeper = Keeper(ministack)

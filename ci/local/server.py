@@ -31,6 +31,8 @@ _SAGEMAKER_SCOPE = "/sagemaker/aws4_request"
 # A definition holds 1 MiB, which JSON's escapes make six times as long; an invocation 25 MiB.
 _MOST_BYTES = 32 * 1024 * 1024
 _THREADS = 16
+# What is still asked for at the end: a call takes milliseconds, a long poll is cut off.
+_GOODBYE_SECONDS = 0.5
 _LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost"})
 _MOST_HEADER = 64 * 1024
 
@@ -71,7 +73,7 @@ class Server:
             max_field_size=_MOST_HEADER,
             max_line_size=_MOST_HEADER,
         )
-        self._runner = web.ServerRunner(self._server, shutdown_timeout=2)
+        self._runner = web.ServerRunner(self._server, shutdown_timeout=_GOODBYE_SECONDS)
 
     async def listen(self, listener: socket.socket) -> None:
         await self._runner.setup()
