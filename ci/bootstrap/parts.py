@@ -107,9 +107,10 @@ def policy_resources(
     policies = pack(statements)
     if len(policies) > MOST_POLICIES:
         raise ProjectError(
-            f"{role} needs {len(policies)} policies, and IAM takes {MOST_POLICIES}",
-            why="the project file names many pipelines, groups and endpoints one by one",
-            fix="Split the project file, or call groups and endpoints as their pipelines are.",
+            f"{role} needs {len(policies)} policies, and IAM attaches {MOST_POLICIES} to a role",
+            why="they name every pipeline, group and endpoint of the project file",
+            fix="Split the project file, each part with a --project-file and a --name of its own;"
+            "\nor call groups and endpoints as their pipelines are: one pattern serves all three.",
         )
     return {
         f"{title}{number}": Resource(

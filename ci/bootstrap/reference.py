@@ -67,7 +67,10 @@ that roles trust first, and restrict them to the default branch.
   of any type: where a role may read or write those of one, it may of whatever is called alike.
 - A role takes ten policies of 6,144 characters. At most they hold, by the number of pipelines
   whose groups and endpoints have other names: 1 pipeline 5,300 characters in 1 policy, 20
-  pipelines 22,300 in 4, 50 pipelines 49,300 in 9.
+  pipelines 22,300 in 4, 50 pipelines 49,300 in 9. What needs more than ten, `bootstrap` refuses
+  before it makes anything. Groups and endpoints that are called as their pipelines are share one
+  pattern with them; past that (some 60 pipelines), split the project file, each part with a
+  `--project-file` and a `--name` of its own.
 - Statements about `${KmsKey}` and `${CodePipeline}` are there where the parameter is given.
 - Nothing here was run against AWS itself yet.
 """

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ci.errors import CompileError
-from ci.project.requirements import sdk_requirements
+from ci.project.requirements import install_sdk
 
 _RELATIVE = re.compile(r"(?<![\w./-])(?:\.\./)*[\w-]+[./][\w./-]{1,200}")
 _TAIL = 12  # lines of the module's own output that an error shows
@@ -111,13 +111,11 @@ def _missing(error: Mapping[str, Any], versions: Mapping[str, str], place: Place
             fix=f"uv pip install --python {place.python} {module.partition('.')[0]}",
         )
     found = versions.get("sagemaker")
-    wanted = sdk_requirements(place.root, [place.source.rpartition(":")[0]])
     return CompileError(
         "The SageMaker SDK that this pipeline needs is not in the Python that compiles it.",
         where=python,
         why=f"{place.source} imports {module}" + (f"; sagemaker {found} is there" if found else ""),
-        fix=f"uv venv && uv pip install {wanted}\n"
-        "and name that one in the project file:  python: .venv/bin/python",
+        fix=install_sdk(place.root, [place.source.rpartition(":")[0]]),
     )
 
 
@@ -152,7 +150,8 @@ def _raised(
     trace = _trace(frames, place.root)
     told = textwrap.shorten(f"{error['type']}: {message}" if message else error["type"], 500)
     if not reached and not refused:
-        fix = _working_directory(message, place)
+        variable = error.get("variable")
+        fix = _let_through(variable) if variable else _working_directory(message, place)
         return CompileError(f"The module raised {told}", where=where, why=trace or None, fix=fix)
     wanted = [*reached, *refused]
     return CompileError(
@@ -173,6 +172,13 @@ def _working_directory(message: str, place: Place) -> str | None:
             if (folder / named).exists():
                 return f"working_directory: {_relative(str(folder), place.root)}   # for {named}"
     return None
+
+
+def _let_through(variable: str) -> str:
+    argument = (
+        "Take the value as an argument (kwargs:); or, if it is no secret, have the job set it"
+    )
+    return f"{argument}, and name it:\npass_environment: [{variable}]"
 
 
 def _fix_for(refused: Sequence[str]) -> str:

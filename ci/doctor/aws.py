@@ -8,7 +8,7 @@ from ci.bootstrap.model import Duty, RoleNeed, Setup, Statement
 from ci.bootstrap.policies import statements_of
 from ci.bootstrap.resources import BUCKET, fill_resource
 from ci.bootstrap.scope import default_name, plan_setup
-from ci.doctor.model import Finding, Site, fail, ok, warn
+from ci.doctor.model import Finding, Site, State, fail, ok, warn
 from ci.errors import AwsError
 from ci.project.model import Project
 from ci.sagemaker.clients import Clients
@@ -28,7 +28,7 @@ def check_credentials(site: Site) -> Iterator[Finding]:
         return
     found = _identity(site).lifetime()
     if found is None:
-        yield fail("no AWS credentials are at hand", fix=_SIGN_IN)
+        yield _unsigned("no AWS credentials are at hand")
         return
     yield judge_lifetime(found, deadline=site.deadline, now=datetime.now(UTC), door=site.renews)
 
@@ -49,13 +49,17 @@ def judge_lifetime(
         return _unknown_end(told, deadline)
     left = (found.ends - now).total_seconds()
     if left <= 0:
-        return fail(f"{told} have expired", fix=_SIGN_IN)
+        return _unsigned(f"{told} have expired")
     if deadline is not None and left < deadline:
         return warn(
             f"{told} end in {left / 60:.0f} minutes, the deadline is {deadline / 60:.0f}",
             fix=_RENEW,
         )
     return ok(f"{told}, good for {left / 60:.0f} minutes")
+
+
+def _unsigned(what: str) -> Finding:
+    return Finding(state=State.FAIL, what=what, fix=_SIGN_IN, unsigned=True)
 
 
 def _unknown_end(told: str, deadline: float | None) -> Finding:
@@ -205,7 +209,7 @@ def check_bucket(site: Site) -> Iterator[Finding]:
     bucket = site.bucket
     if bucket is None:
         yield warn(
-            "which bucket holds the artifacts follows from nothing",
+            "no artifact bucket is named, nor a role that tells the account of the default one",
             fix="artifacts:\n  bucket: NAME",
         )
         return

@@ -6,12 +6,14 @@ the build that this is. CodeBuild takes a project's variable before the buildspe
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from ci.bootstrap.scope import default_name
 from ci.doctor.documents import Document, mapping, read, seconds
 from ci.doctor.model import Finding, Site, fail, ok, warn
 from ci.errors import AwsError
 from ci.sagemaker.builds import BuildLimit, Builds
+from ci.sagemaker.retry import lacks_credentials
 from ci.sagemaker.translate import DENIED
 
 MARGIN = 600.0  # seconds that a job needs beside what it follows
@@ -100,7 +102,8 @@ def _deadline(site: Site, document: Document | None, limit: BuildLimit | None) -
 
 def _unasked(site: Site, error: AwsError) -> Finding:
     if error.code not in DENIED:
-        return warn(f"the build's timeout is not known: {error.what}", where=error.where)
+        found = warn(f"the build's timeout is not known: {error.what}", where=error.where)
+        return replace(found, unsigned=lacks_credentials(error))
     name = "BatchGetBuilds" if site.environ.get(_BUILD) else "BatchGetProjects"
     return warn(
         "the build's timeout is not known: CodeBuild may not be asked",

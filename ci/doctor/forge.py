@@ -15,6 +15,7 @@ from ci.posting.refusals import wanted_permissions
 from ci.project.model import ForgeKind, ReportSettings
 from ci.sagemaker.clients import open_clients
 from ci.sagemaker.codecommit import CodeCommit
+from ci.sagemaker.retry import lacks_credentials
 from ci.sagemaker.translate import DENIED
 from ci.trigger.model import Door, Trigger
 from ci.trigger.values import codecommit_region
@@ -86,6 +87,8 @@ def _ask_codecommit(site: Site, trigger: Trigger, repository: str) -> Finding:
     try:
         any(CodeCommit(open_clients(region, environ).once, repository).pull_requests("OPEN"))
     except AwsError as error:
+        if lacks_credentials(error):
+            raise
         return _refused_by_codecommit(error, repository)
     return ok("these credentials read the repository's pull requests", where=repository)
 

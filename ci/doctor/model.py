@@ -33,12 +33,14 @@ class Topic(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """`what` is a sentence, `fix` YAML or a command, `where` a place that can be opened."""
+    """`what` is a sentence, `fix` YAML or a command, `where` a place that can be opened.
+    `unsigned`: AWS could not be asked for want of credentials, whatever the question was."""
 
     state: State
     what: str
     where: str | None = None
     fix: str | None = None
+    unsigned: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,14 +1,17 @@
 """Runs the checks side by side, each by itself, and all of them within a time.
 
-A check that raises is a finding; one that does not come back in time is left behind.
+A check that raises is a finding; one that does not come back in time is left behind. What keeps
+several checks from their answers is told by the first of them.
 """
 
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from ci.doctor.model import Answer, Check, Finding, Site, State, fail, warn
-from ci.errors import ExitCode, GitOpsError
+from ci.errors import AwsError, ExitCode, GitOpsError
+from ci.sagemaker.retry import lacks_credentials
 
 _NEEDS = {
     "project": "there is no valid project file",
@@ -37,10 +40,26 @@ def run_checks(
         answers[number] = findings
     late = (warn(f"no answer within {seconds:g} s"),)
     return tuple(
-        Answer(check=check, finding=finding)
-        for number, check in enumerate(checks)
-        for finding in answers.get(number, late)
+        _told_once(
+            Answer(check=check, finding=finding)
+            for number, check in enumerate(checks)
+            for finding in answers.get(number, late)
+        )
     )
+
+
+def _told_once(answers: Iterable[Answer]) -> Iterator[Answer]:
+    """Of those that had no credentials the first has the way out."""
+    first: str | None = None
+    for answer in answers:
+        if not answer.finding.unsigned:
+            yield answer
+        elif first is None:
+            first = answer.check.name
+            yield answer
+        else:
+            told = Finding(state=State.SKIPPED, what=f"no usable credentials (see {first})")
+            yield replace(answer, finding=told)
 
 
 def _look(check: Check, site: Site) -> tuple[Finding, ...]:
@@ -50,7 +69,8 @@ def _look(check: Check, site: Site) -> tuple[Finding, ...]:
     try:
         return tuple(check.look(site))
     except GitOpsError as error:
-        return (fail(_one_line(error.what), where=error.where, fix=error.fix or error.why),)
+        found = fail(_one_line(error.what), where=error.where, fix=error.fix or error.why)
+        return (replace(found, unsigned=isinstance(error, AwsError) and lacks_credentials(error)),)
     except Exception as error:  # noqa: BLE001 - one broken check must not hide the others
         return (warn(f"the check itself failed: {type(error).__name__}: {error}"),)
 

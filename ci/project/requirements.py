@@ -29,6 +29,14 @@ def sdk_requirements(root: Path, sources: Iterable[str]) -> str:
     return "'sagemaker>=3,<4'" if third else "'sagemaker>=2,<3'"
 
 
+def install_sdk(root: Path, sources: Iterable[str]) -> str:
+    """The way to a Python that has the SDK: commands, and what to write into the project file."""
+    return (
+        f"uv venv && uv pip install {sdk_requirements(root, sources)}\n"
+        "and name that one in the project file:  python: .venv/bin/python"
+    )
+
+
 def _folders(root: Path, files: Iterable[Path]) -> Iterator[Path]:
     """Innermost first; the root, which all share, last."""
     for file in files:

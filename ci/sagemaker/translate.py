@@ -172,7 +172,14 @@ def _denied(service: str, operation: str, message: str) -> tuple[str, str]:
     action = found["action"] if found else _ACTIONS.get(plain, plain)
     resource = (found["resource"] or "*").rstrip(".,") if found else "*"
     statement = {"Effect": "Allow", "Action": action, "Resource": resource}
-    return (
-        f"The credentials in use may not do {action}.",
-        "Allow it in the policy of the role this runs with:\n" + json.dumps(statement),
-    )
+    allow = "llow it in the policy of the role this runs with:\n" + json.dumps(statement)
+    if plain == "s3:HeadBucket":
+        # Asked of the artifact bucket alone; the answer to a HEAD gives no reason.
+        return (
+            (
+                "The bucket belongs to another account (bucket names are shared by all), or the"
+                f" credentials in use may not do {action} on it."
+            ),
+            f"Name a bucket of this account:\nartifacts:\n  bucket: NAME\nor a{allow}",
+        )
+    return f"The credentials in use may not do {action}.", f"A{allow}"

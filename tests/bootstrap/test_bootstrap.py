@@ -2,9 +2,11 @@
 
 import io
 import json
+import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,15 @@ from support.scratch import BUCKET, Result, Scratch, new_scratch, quality_defini
 
 from ci.approval.manual_approval import PLACES
 from ci.bootstrap.deploying import Deployment, Means, State, deploy_step
+from ci.bootstrap.scope import plan_setup
+from ci.bootstrap.standing import stands_already
 from ci.bootstrap.steps import plan_step
 from ci.bootstrap.table import render_changes
 from ci.bootstrap.template import Parameter, Ref, Resource, Template
 from ci.door.packaging import HANDLER
 from ci.errors import AwsError
 from ci.local.lifecycle import Endpoint
+from ci.project.load import load_project
 from ci.sagemaker.clients import open_clients
 from ci.sagemaker.stacks import ResourceChange, Stack, Stacks
 
@@ -440,6 +445,36 @@ def test_a_checkout_without_a_remote_asks_for_the_repository(tmp_path: Path) -> 
     assert (done.code, done.document["error"]["fix"]) == (2, "--repository OWNER/NAME")
     done = scratch.run("bootstrap", "--json", "--repository", "acme/other")
     assert done.document["templates"][0]["stack"] == "other-artifacts"
+
+
+class _Refusing(BaseHTTPRequestHandler):
+    """S3, as it answers a HEAD of a bucket that is another account's: without a reason."""
+
+    def do_HEAD(self) -> None:
+        self.send_response(403)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_bucket_of_another_account_is_told_as_such(tmp_path: Path) -> None:
+    scratch = new_scratch(tmp_path / "repository", f"{PROJECT}artifacts: {{bucket: taken}}\n")
+    scratch.define({})
+    project = load_project(scratch.root / "sagemaker-gitops.yaml")
+    setup = plan_setup(project, repository="acme/mlops", default_branch="main")
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Refusing) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        clients = open_clients("us-east-1", aws_environ(f"http://127.0.0.1:{server.server_port}"))
+        with pytest.raises(AwsError) as caught:
+            stands_already(clients, "artifacts", None, setup)
+        server.shutdown()
+        thread.join()
+    assert caught.value.where == "s3://taken"
+    assert "belongs to another account" in (caught.value.why or "")
+    assert "bucket: NAME" in (caught.value.fix or "")
+    assert '"s3:ListBucket"' in (caught.value.fix or "")
 
 
 def test_which_value_a_parameter_takes() -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from support.doctor_account import Account, open_account
-from support.doctoring import BY_NAME, repository
+from support.doctoring import BY_NAME, PROJECT, repository
+from support.github_job import aws_environ
 from support.scratch import new_scratch
 
 from ci.doctor.checks import CHECKS
@@ -122,6 +123,25 @@ def test_a_project_without_a_region_is_not_healthy(tmp_path: Path) -> None:
     assert done.document["healthy"] is False
 
 
+def test_without_credentials_one_line_has_the_way_out(tmp_path: Path) -> None:
+    scratch = repository(tmp_path)
+    nothing = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
+    scratch.environ.update(dict.fromkeys(nothing, "/dev/null"), AWS_EC2_METADATA_DISABLED="true")
+    done = scratch.run("doctor", "--json")
+    told = {each["name"]: each for each in done.document["checks"] if each["topic"] == "aws"}
+    assert (done.code, told.pop("credentials")["state"]) == (6, "fail")
+    assert {each["state"] for each in told.values()} == {"skipped"}
+    assert {each["what"] for each in told.values()} == {"no usable credentials (see credentials)"}
+
+
+def test_python_stands_for_one_that_no_module_names(tmp_path: Path) -> None:
+    scratch = repository(tmp_path, PROJECT.replace("definition: definition.json", "source: p.py:f"))
+    scratch.write("p.py", "")
+    done = scratch.run("doctor", "--json", "--python", "no/such/python")
+    told = next(each for each in done.document["checks"] if each["name"] == "python")
+    assert (told["state"], "no/such/python" in told["what"]) == ("fail", True)
+
+
 def test_the_page_is_made_from_the_checks(request: pytest.FixtureRequest) -> None:
     text = render_page(CHECKS)
     if request.config.getoption("--update-golden"):
@@ -134,6 +154,7 @@ def test_the_region_that_is_named_goes_before_the_project_files(tmp_path: Path) 
     done = scratch.run("doctor", "--json", "--region", "nowhere")
     told = next(each for each in done.document["checks"] if each["name"] == "project-file")
     assert "no AWS region" in told["what"]
+    scratch.environ.update(aws_environ("http://127.0.0.1:9"))
     done = scratch.run("doctor", "--json", "--region", "eu-west-1", "--seconds", "1")
     bucket = next(each for each in done.document["checks"] if each["name"] == "bucket")
     assert bucket["state"] != "skipped"

@@ -5,7 +5,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from ci.cli.options import add_place_options, settle_deadline
+from ci.cli.options import add_place_options, add_python_option, settle_deadline, settle_project
 from ci.cli.shell import Shell
 from ci.errors import GitOpsError
 
@@ -20,6 +20,7 @@ _MAIN = "main"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_place_options(parser)
+    add_python_option(parser)
     parser.add_argument("--deadline", metavar="TIME", help="how long runs follow: 90, 30m, 6h")
     parser.add_argument(
         "--seconds",
@@ -47,12 +48,11 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
 def make_site(arguments: argparse.Namespace, shell: Shell) -> "Site":
     """What there is to look at. What is broken is left out, for the checks to say so."""
     from ci.doctor.model import Site
-    from ci.project.target import in_region
 
     problem: GitOpsError | None = None
     project: Project | None = None
     try:
-        project = in_region(shell.load_project(), arguments.region)
+        project = settle_project(arguments, shell)
     except GitOpsError as error:
         problem = error
     root = project.root if project is not None else shell.cwd
