@@ -11,6 +11,7 @@ from ci.delivery.onwards import attach_line, decision_commands
 from ci.execution.identity import parameter_text
 from ci.metrics.facts import Facts
 from ci.metrics.model import Outcome, Verdict
+from ci.metrics.steps import failed_steps
 from ci.metrics.verdict import decide_verdict
 from ci.project.model import ReportSettings
 from ci.report.links import execution_link, model_link, object_link
@@ -48,7 +49,11 @@ class Account:
 
     @property
     def verdict(self) -> Verdict | None:
-        return None if self.facts is None else decide_verdict(self.facts)
+        if self.facts is None:
+            return None
+        failed = failed_steps(self.facts.execution)[:1]
+        raised = [log.raised for log in self.logs for step in failed if log.step == step.name]
+        return decide_verdict(replace(self.facts, raised=next(iter(raised), None)))
 
 
 def make_report(account: Account, *, generated: datetime) -> Report:

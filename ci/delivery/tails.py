@@ -2,13 +2,13 @@
 
 from ci.errors import AwsError
 from ci.metrics.steps import failed_steps
-from ci.report.driver import leave_out_driver
+from ci.report.driver import leave_out_driver, raised_at_last
 from ci.report.model import LogTail
 from ci.sagemaker.adapter import SageMaker
 from ci.sagemaker.logs import find_place
 from ci.sagemaker.model import ExecutionSnapshot
 
-# Of a short run some are the SDK's, and left out.
+# Of a short run some are SageMaker's, and left out.
 _LINES = 60
 _MOST = 20
 
@@ -24,6 +24,13 @@ def read_tails(adapter: SageMaker, execution: ExecutionSnapshot) -> tuple[LogTai
             lines = adapter.logs.tail(step, lines=_LINES)
         except AwsError as error:
             lines = (f"(the log cannot be read: {error.what})",)
-        text = "\n".join(leave_out_driver(lines))
-        tails.append(LogTail(step=step.name, text=text, group=place.group, prefix=place.prefix))
+        tails.append(
+            LogTail(
+                step=step.name,
+                text="\n".join(leave_out_driver(lines)),
+                group=place.group,
+                prefix=place.prefix,
+                raised=raised_at_last(lines),
+            )
+        )
     return tuple(tails)

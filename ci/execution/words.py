@@ -1,6 +1,7 @@
 """The words for an execution and its steps, the same while it runs and in its report. Pure."""
 
 from ci.execution.model import Change, ChangeKind
+from ci.execution.reason import short_reason
 from ci.sagemaker.arn import pipeline_of
 from ci.text.clean import output_line
 
@@ -52,7 +53,8 @@ def format_change(change: Change) -> str:
 
 
 def _predicate(change: Change) -> str:
-    detail, status = output_line(change.detail or ""), output_line(change.status or "")
+    status = output_line(change.status or "")
+    detail = output_line(short_reason(change.detail or ""))
     match change.kind:
         case ChangeKind.CACHE_HIT:
             text = f"{FROM_CACHE}, of execution {detail.rpartition('/')[2]}"

@@ -33,8 +33,8 @@ class Facts:
     environment does not register. `champion` is the latest approved package from before the
     execution, or the one that the project file names. `endpoint` is None where nothing was to be
     deployed. `deleted` is the ARN of the package that the execution registered, where it is gone
-    since. `unread` says what kept this program from reading the rest: then nothing but the
-    execution is known.
+    since. `raised` is the exception that the log of the first failed step ends in. `unread` says
+    what kept this program from reading the rest: then nothing but the execution is known.
     """
 
     execution: ExecutionSnapshot
@@ -45,6 +45,7 @@ class Facts:
     champion: ModelPackage | None = None
     endpoint: EndpointFact | None = None
     deleted: str | None = None
+    raised: str | None = None
     unread: str | None = None
 
     @property

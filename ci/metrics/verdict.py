@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from ci.errors import ExitCode
+from ci.execution.reason import short_reason
 from ci.metrics.facts import MISSING, Facts
 from ci.metrics.model import GateOutcome, GateResult, Outcome, Verdict
 from ci.metrics.steps import (
@@ -118,10 +119,10 @@ def _failed(facts: Facts) -> tuple[Outcome, str]:
 def _completed_with_failures(facts: Facts) -> str:
     names = [step.display_name or step.name for step in failed_steps(facts.execution)]
     head = f"completed with failures in {_some(names)}" if names else "completed with failures"
-    reason = facts.execution.failure_reason or next(
-        filter(None, map(failure_text, failed_steps(facts.execution))), None
-    )
-    told = f"{head}: {_short(reason, _FAILURE)}" if reason else head
+    failed = map(failure_text, failed_steps(facts.execution))
+    reasons = (facts.raised, facts.execution.failure_reason, *failed)
+    reason = next(filter(None, reasons), None)
+    told = f"{head}: {_short(short_reason(reason), _FAILURE)}" if reason else head
     parts = [told, _left_behind(facts)]
     return _sentence("; ".join(parts))
 
@@ -287,18 +288,12 @@ def _first_failure(facts: Facts) -> str:
         told = f"failed: {_short(reason, _FAILURE)}" if reason else None
         return told or "failed; the service gives no reason"
     step = failed[0]
-    reason = failure_text(step) or facts.execution.failure_reason
+    reason = facts.raised or failure_text(step) or facts.execution.failure_reason
     more = f" (and {_count(len(failed) - 1, 'more step')})" if len(failed) > 1 else ""
-    return f"step {_some([step.display_name or step.name])} failed{more}" + (
-        f": {_short(_raised(reason), _FAILURE)}" if reason else ", and the service gives no reason"
-    )
-
-
-def _raised(reason: str) -> str:
-    """Of a Python traceback what was raised, and not where."""
-    before, trace, after = reason.partition("Traceback (most recent call last):")
-    raised = [line for line in after.splitlines() if line.strip() and not line[0].isspace()]
-    return before + raised[-1] if trace and raised else reason
+    told = f"step {_some([step.display_name or step.name])} failed{more}"
+    if reason is None:
+        return f"{told}, and the service gives no reason"
+    return f"{told}: {_short(short_reason(reason), _FAILURE)}"
 
 
 def _left_behind(facts: Facts) -> str:

@@ -9,11 +9,12 @@ from pathlib import Path
 from ci.errors import GitOpsError
 from ci.forge.marks import Annotation, Level
 from ci.metrics.model import GateOutcome
-from ci.metrics.steps import failed_steps, failure_text
+from ci.metrics.steps import failed_steps
 from ci.posting.place import Place
 from ci.project.document import Document, parse_document
 from ci.project.model import DefinitionSource, Pipeline, Project
 from ci.report.model import Report
+from ci.report.words import why_failed
 from ci.text.clean import clean, cut
 
 _MOST = 200
@@ -68,7 +69,7 @@ def _steps(report: Report, texts: Texts) -> Iterator[Annotation]:
             line or _project_line(texts, "pipelines", report.pipeline),
             Level.FAILURE,
             f"Step {step.name} failed",
-            failure_text(step) or "SageMaker tells no reason.",
+            why_failed(report, step) or "SageMaker tells no reason.",
         )
 
 

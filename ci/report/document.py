@@ -84,6 +84,7 @@ def report_to_json(report: Report, *, redactor: Redactor | None = None) -> Docum
                 "stream": log.stream,
                 "prefix": log.prefix,
                 "text": log.text,
+                "raised": log.raised,
             }
             for log in shown.logs
         ],

@@ -12,9 +12,8 @@ from enum import StrEnum
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from ci.metrics.model import GateOutcome, GateResult, Outcome, Verdict
-from ci.metrics.steps import failure_text
 from ci.report.model import LogTail, Report, State
-from ci.report.words import headline
+from ci.report.words import headline, why_failed
 from ci.sagemaker.model import StepSnapshot
 from ci.text.clean import clean, cut
 from ci.text.redact import Redactor
@@ -63,7 +62,7 @@ def _cases(report: Report) -> Iterator[_Case]:
     if report.execution is not None:
         logs = {log.step: log for log in report.logs}
         for step in report.execution.steps:
-            yield _step(step, logs.get(step.name))
+            yield _step(report, step, logs.get(step.name))
         reached = {step.name for step in report.execution.steps}
         for node in report.graph:
             if node.name not in reached:
@@ -75,8 +74,8 @@ def _cases(report: Report) -> Iterator[_Case]:
         yield _verdict(report, report.verdict)
 
 
-def _step(step: StepSnapshot, log: LogTail | None) -> _Case:
-    result, message = _step_result(step)
+def _step(report: Report, step: StepSnapshot, log: LogTail | None) -> _Case:
+    result, message = _step_result(report, step)
     return _Case(
         group="steps",
         name=step.name,
@@ -87,12 +86,12 @@ def _step(step: StepSnapshot, log: LogTail | None) -> _Case:
     )
 
 
-def _step_result(step: StepSnapshot) -> tuple[_Result, str]:
+def _step_result(report: Report, step: StepSnapshot) -> tuple[_Result, str]:
     match step.status:
         case "Succeeded":
             return _Result.PASSED, ""
         case "Failed":
-            return _Result.FAILURE, failure_text(step) or "the step failed"
+            return _Result.FAILURE, why_failed(report, step) or "the step failed"
         case "Stopped":
             return _Result.ERROR, "the step was stopped"
         case other:

@@ -57,13 +57,15 @@ class GraphNode:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogTail:
     """The last lines of a step's log, as one text. `group` and `stream` are CloudWatch's; `prefix`
-    is what the names of its streams begin with."""
+    is what the names of its streams begin with. `raised` is the exception that the script's own
+    lines end in."""
 
     step: str
     text: str
     group: str | None = None
     stream: str | None = None
     prefix: str | None = None
+    raised: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

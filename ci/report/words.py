@@ -14,6 +14,7 @@ from ci.metrics.model import (
 )
 from ci.metrics.steps import failure_text
 from ci.metrics.words import describe_change, format_number
+from ci.report.driver import is_drivers_reason
 from ci.report.model import ParameterValue, Report, State
 from ci.sagemaker.model import ApprovalStatus, StepSnapshot
 
@@ -201,10 +202,18 @@ def step_notes(step: StepSnapshot) -> str:
     return ", ".join(notes)
 
 
+def why_failed(report: Report, step: StepSnapshot) -> str | None:
+    """The exception that the step's log ends in; else the service's reason, if it gives one."""
+    raised = (log.raised for log in report.logs if log.step == step.name)
+    return next(raised, None) or failure_text(step)
+
+
 def untold_reason(report: Report, step: StepSnapshot) -> str | None:
     """Why the step failed, where the headline does not say it whole: a reader needs it once."""
     told = headline(report)
     reason = failure_text(step)
+    if reason is not None and is_drivers_reason(reason) and why_failed(report, step) != reason:
+        return None
     if reason is None:
         return None if "gives no reason" in told else "The service gives no reason."
     return None if " ".join(reason.split()).rstrip(".") in told else reason

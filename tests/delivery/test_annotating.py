@@ -59,7 +59,8 @@ def failing(*names: str, reason: str = "out of memory") -> Report:
     report = REPORTS["step-failed"]
     assert report.execution is not None
     steps = tuple(replace(step(name, 1), status="Failed", failure_reason=reason) for name in names)
-    return replace(report, execution=replace(report.execution, steps=steps), problems=())
+    execution = replace(report.execution, steps=steps)
+    return replace(report, execution=execution, problems=(), logs=())
 
 
 @pytest.mark.parametrize(
@@ -80,6 +81,11 @@ def test_a_failed_step_where_the_source_names_it(
     [remark] = annotate(failing(name), project.pipelines["abalone"], texts)
     assert (remark.path, remark.line, remark.level) == (path, line, Level.FAILURE)
     assert "out of memory" in remark.message
+
+
+def test_what_the_script_raised_is_said_of_its_step(project: Project, texts: Texts) -> None:
+    [remark] = annotate(REPORTS["step-failed"], project.pipelines["abalone"], texts)
+    assert remark.message == "ValueError: could not convert string to float: 'M'"
 
 
 def test_gates_stand_where_the_project_file_has_them(project: Project, texts: Texts) -> None:

@@ -90,6 +90,13 @@ def test_json_follows_its_published_schema(name: str) -> None:
     jsonschema.Draft202012Validator(closed).validate(document)
 
 
+def test_every_field_of_the_schema_says_what_it_holds() -> None:
+    schema = load_schema()
+    kinds = {"the report": schema, **schema["$defs"]}
+    fields = [(kind, *field) for kind in kinds for field in kinds[kind]["properties"].items()]
+    assert not [f"{kind}: {name}" for kind, name, said in fields if not said.get("description")]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_rendering_is_stable(name: str) -> None:
     assert renderings(REPORTS[name]) == renderings(REPORTS[name])

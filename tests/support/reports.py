@@ -13,6 +13,7 @@ from ci.metrics.model import ChangeUnit, Gate, Goal
 from ci.metrics.trend import Trend, TrendPoint
 from ci.metrics.verdict import decide_verdict
 from ci.report.document import report_to_json
+from ci.report.driver import raised_at_last
 from ci.report.html import render_html
 from ci.report.markdown import render_comment
 from ci.report.model import (
@@ -185,8 +186,15 @@ def _step_failed() -> Report:
         gates=(),
         package=None,
         endpoint=None,
+        raised=raised_at_last(log.splitlines()),
     )
-    tail = LogTail(step="Train", text=log, group="/aws/sagemaker/TrainingJobs", prefix="train-1/")
+    tail = LogTail(
+        step="Train",
+        text=log,
+        group="/aws/sagemaker/TrainingJobs",
+        prefix="train-1/",
+        raised=facts.raised,
+    )
     return report(facts, logs=(tail,))
 
 
