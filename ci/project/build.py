@@ -1,5 +1,6 @@
 """A document that the schema accepts, as a Project; and what the schema cannot say against it."""
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -38,6 +39,8 @@ DEFAULT_ENVIRONMENTS: Mapping[str, Mapping[str, object]] = {
     "main": {"pipeline_name": "{pipeline}", "on_cancel": "detach"},
     "pull_request": {"pipeline_name": "{pipeline}-pr-{pull_request}", "on_cancel": "stop"},
 }
+# Of a tag's key and of its value, as AddTags takes them: Unicode's letters and digits count.
+_TAG = re.compile(r"[\w .:/=+@-]*")
 _ORIGINS = {
     "property_file": Origin.PROPERTY_FILE,
     "model_package": Origin.MODEL_PACKAGE,
@@ -242,6 +245,17 @@ class _Builder:
         names = [*DEFAULT_ENVIRONMENTS, *(name for name in raw if name not in DEFAULT_ENVIRONMENTS)]
         return {name: self._environment(name, raw.get(name, {})) for name in names}
 
+    def _tags(self, path: Place, tags: Mapping[str, str]) -> Mapping[str, str]:
+        """AddTags would refuse what it does not take when the pipeline is deployed already."""
+        for key, value in tags.items():
+            wrong = next((text for text in (key, value) if not _TAG.fullmatch(text)), None)
+            if wrong is not None:
+                what = f"the tag {wrong!r} holds a character that AWS does not take in tags"
+                self._problem(
+                    (*path, "tags", key), what, "letters, digits, spaces and _ . : / = + - @"
+                )
+        return tags
+
     def _parameters(self, path: Place, raw: Values) -> dict[str, str | int | float | bool]:
         """To SageMaker each value is text: a number is the text that was written."""
         given: Values = raw.get("parameters", {})
@@ -266,7 +280,7 @@ class _Builder:
             endpoint=raw.get("endpoint"),
             kwargs=raw.get("kwargs", {}),
             parameters=self._parameters(path, raw),
-            tags=raw.get("tags", {}),
+            tags=self._tags(path, raw.get("tags", {})),
             run=raw.get("run", True),
             require_approval=raw.get("require_approval", False),
             touches_production=raw.get("touches_production", False),

@@ -136,6 +136,17 @@ def test_a_number_that_is_a_parameter_stays_the_text_that_was_written(root: Path
     }
 
 
+@pytest.mark.parametrize(
+    ("tag", "wrong"), [('"k#": v', "k#"), ('"a\\nb": v', r"a\nb"), ("owner: a|b", "a|b")]
+)
+def test_a_tag_that_aws_would_refuse_when_all_is_deployed_is_refused_here(
+    root: Path, tag: str, wrong: str
+) -> None:
+    fine = 'Kostenstelle-Süd: "1 + 2 = 3 _.:/@"'
+    [said] = problems(root, minimal(f"environments: {{main: {{tags: {{{fine}, {tag}}}}}}}\n"))
+    assert f"the tag '{wrong}' holds a character that AWS does not take" in said
+
+
 def test_a_number_that_was_merged_in_gives_way_to_its_own(root: Path) -> None:
     shared = minimal("    parameters: &usual {Version: 1.10, Other: 1.20}\n")
     places = "environments:\n  main:\n    parameters:\n      <<: *usual\n      Version: new\n"
