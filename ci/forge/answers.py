@@ -12,6 +12,9 @@ from ci.forge.model import CommentTooLong, PermissionMissing, UncertainWrite
 
 # The second are the words of older GitHub Enterprise Servers.
 _LIMITED = re.compile(r"rate limit|abuse detection", re.IGNORECASE)
+# What GitHub refuses to everyone, or to every app: a locked conversation, a full one, a repository
+# that was put away.
+_CLOSED = re.compile(r"is locked|more than \d+ comments|was archived", re.IGNORECASE)
 # GitHub's and GitLab's words, and Bitbucket's.
 _TOO_LONG = re.compile(r"too long|at most \d+ characters|less than \d+ characters", re.IGNORECASE)
 
@@ -30,7 +33,7 @@ def refusal(
     status = answer.status_code
     if rate_limited(answer):
         return limit_used_up(purpose, where=where, why=said)
-    if status in {401, 403, 404}:
+    if status in {401, 403, 404} and not (status == 403 and _CLOSED.search(said)):
         if advice is None:
             return _missing(status, where, purpose, said, needs)
         what = f"could not {purpose}: HTTP {status}"

@@ -12,6 +12,7 @@ from ci.errors import ForgeError
 from ci.forge.form import CommentForm, outdated
 from ci.forge.http import Client, Manners
 from ci.forge.model import Comment, CommitStatus, PermissionMissing, PullRequest, StatusState
+from ci.forge.origin import Candidate, origin_of
 from ci.forge.payload import member_in, number_in, text_in
 from ci.report.dialect import without_html
 
@@ -59,7 +60,8 @@ class Bitbucket:
 
     def whoami(self) -> str:
         """The account's UUID. An access token is known as an app user alone: which one it is,
-        Bitbucket does not tell, and it refuses to change what another one wrote."""
+        Bitbucket does not tell, and it refuses to change what another one wrote. A person's token
+        that may not read its account is known by the comment that it posts."""
         if self._login is None:
             try:
                 user = self._client.request("GET", "/user", purpose="read who the token belongs to")
@@ -82,7 +84,9 @@ class Bitbucket:
         path = f"{self._pull_request(pull_request)}/comments"
         purpose = f"post a comment on pull request {pull_request}"
         answer = self._client.request("POST", path, body=_content(body), purpose=purpose)
-        return self._comment(answer, pull_request)
+        made = self._comment(answer, pull_request)
+        self._login = made.author
+        return made
 
     def update_comment(self, comment: Comment, body: str) -> Comment:
         answer = self._client.request(
@@ -114,7 +118,7 @@ class Bitbucket:
         path = f"{self._repository}/commit/{quote(commit, safe='')}/pullrequests?pagelen=100"
         purpose = "find the pull request of a commit"
         try:
-            indexed = [number_in(item, "id") for item in self._pages(path, purpose)]
+            indexed = [_candidate(item) for item in self._pages(path, purpose)]
         except PermissionMissing as error:
             if error.status != 404:
                 raise
@@ -125,7 +129,7 @@ class Bitbucket:
             # Bitbucket tells the first twelve digits.
             if made and commit.startswith(made):
                 return number_in(item, "id")
-        return max((number for number in indexed if number), default=None)
+        return origin_of(indexed)
 
     def pull_request(self, number: int) -> PullRequest:
         purpose = f"read pull request {number}"
@@ -229,7 +233,7 @@ class Bitbucket:
 def open_bitbucket(
     address: str, token: str, repository: str, *, sleep: Callable[[float], None] = time.sleep
 ) -> Bitbucket:
-    """`token` is an access token, or `account:password` with an app password or API token."""
+    """`token` is an access token, or `account:token` with a person's API token."""
     manners, shown = manners_of(token)
     return Bitbucket(Client(address, shown, manners=manners, sleep=sleep), repository)
 
@@ -248,6 +252,13 @@ def _key(context: str) -> str:
 
 def _content(body: str) -> Mapping[str, object]:
     return {"content": {"raw": body}}
+
+
+def _candidate(item: Any) -> Candidate:
+    state = text_in(item, "state")
+    return Candidate(
+        number=number_in(item, "id"), made=False, merged=state == "MERGED", open=state == "OPEN"
+    )
 
 
 def _author(user: Any) -> str:

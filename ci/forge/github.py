@@ -18,6 +18,7 @@ from ci.forge.model import (
     PullRequest,
     UncertainWrite,
 )
+from ci.forge.origin import Candidate, origin_of
 from ci.forge.payload import number_in, text_in
 from ci.trigger.values import moment_of
 
@@ -141,20 +142,22 @@ class GitHub(GitHubMarks):
         return read_pull_request(answer)
 
     def pull_request_of(self, commit: str) -> int | None:
-        """The merged one among several, then the newest: a commit on main can also stand in
-        open pull requests that were branched off later."""
         path = f"{self._repository}/commits/{quote(commit, safe='')}/pulls?per_page=100"
         try:
             pages = self._client.pages(path, purpose="find the pull request of a commit")
-            found = [item for item in pages if isinstance(item, Mapping)]
+            return origin_of(
+                Candidate(
+                    number=number_in(item, "number"),
+                    made=text_in(item, "merge_commit_sha") == commit,
+                    merged=text_in(item, "merged_at") is not None,
+                    open=text_in(item, "state") == "open",
+                )
+                for item in pages
+            )
         except ForgeError as error:
             if "No commit found" in (error.why or ""):
                 return None
             raise
-        made_it = [item for item in found if item.get("merge_commit_sha") == commit]
-        merged = [item for item in found if item.get("merged_at")]
-        numbers = (number_in(item, "number") for item in made_it or merged or found)
-        return max((number for number in numbers if number), default=None)
 
     def pull_request_with_head(self, head: str, commit: str) -> int | None:
         """The open pull request whose head is at `commit`; `head` is `owner:branch`. Finds those

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -11,6 +11,7 @@ from ci.forge.form import CommentForm, outdated
 from ci.forge.http import Client, Manners
 from ci.forge.marks import Label
 from ci.forge.model import Comment, CommitStatus, PermissionMissing, PullRequest, StatusState
+from ci.forge.origin import Candidate, origin_of
 from ci.forge.payload import member_in, number_in, text_in
 from ci.report.dialect import without_quick_actions
 
@@ -31,6 +32,8 @@ _STATES = {
     StatusState.ERROR: "canceled",
 }
 _SAID = {state: told for told, state in _STATES.items()} | {"pending": StatusState.PENDING}
+# The commits that a merge puts on its target.
+_RESULTS = ("merge_commit_sha", "squash_commit_sha")
 # GitLab docs, "Members API": access levels.
 _ROLES = ((50, "admin"), (40, "maintain"), (30, "write"), (20, "triage"), (10, "read"))
 
@@ -108,15 +111,19 @@ class GitLab:
             pages = self._client.pages(
                 f"{path}?per_page=100", purpose="find the merge request of a commit"
             )
-            found = [item for item in pages if isinstance(item, Mapping)]
+            return origin_of(
+                Candidate(
+                    number=number_in(item, "iid"),
+                    made=commit in {text_in(item, key) for key in _RESULTS},
+                    merged=text_in(item, "state") == "merged",
+                    open=text_in(item, "state") == "opened",
+                )
+                for item in pages
+            )
         except PermissionMissing as error:
             if error.status == 404 and "Commit" in (error.why or ""):
                 return None
             raise
-        made_it = [item for item in found if commit in _results(item)]
-        merged = [item for item in found if item.get("state") == "merged"]
-        numbers = (number_in(item, "iid") for item in made_it or merged or found)
-        return max((number for number in numbers if number), default=None)
 
     def pull_request(self, number: int) -> PullRequest:
         purpose = f"read merge request {number}"
@@ -232,8 +239,3 @@ def open_gitlab(
     address: str, token: str, repository: str, *, sleep: Callable[[float], None] = time.sleep
 ) -> GitLab:
     return GitLab(Client(address, token, manners=MANNERS, sleep=sleep), repository)
-
-
-def _results(item: Mapping[str, Any]) -> tuple[object, ...]:
-    """The commits that a merge put on its target."""
-    return tuple(item.get(key) for key in ("merge_commit_sha", "squash_commit_sha"))

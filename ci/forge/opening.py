@@ -125,7 +125,7 @@ def find_access(
 
 
 def _at_hand(kind: ForgeKind, environ: Mapping[str, str]) -> str | None:
-    """The environment's token. Bitbucket's app passwords and API tokens go with an account."""
+    """The environment's token. Bitbucket's API tokens go with an account."""
     held = ((name, environ.get(name, "").strip()) for name in HOSTS[kind].tokens)
     token = next((checked_token(value, name) for name, value in held if value), None)
     account = environ.get("BITBUCKET_USERNAME", "").strip()

@@ -50,6 +50,9 @@ def find_pull_request(forge: GitHub, trigger: Trigger, event: Mapping[str, Any])
     number = trigger.pull_request
     if number is None and owner and trigger.branch:
         number = forge.pull_request_with_head(f"{owner}:{trigger.branch}", trigger.commit)
+    elif number is not None:
+        found = forge.pull_request(number)
+        number = number if found.open and found.head == trigger.commit else None
     if number is None:
         raise ForgeError(
             f"no open pull request has its head at {trigger.commit[:12]}",

@@ -2,10 +2,12 @@
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from support.bitbucket import BOT, pull_request
 from support.forge_benches import NEW, OLD, PR, BitbucketBench, open_bench
+from support.github import Fault
 from support.loopback_forge import BASE
 from support.reports import REPORTS
 
@@ -29,12 +31,23 @@ def bench() -> Iterator[BitbucketBench]:
 
 
 def test_a_person_s_token_finds_that_person_s_comments(bench: BitbucketBench) -> None:
-    bench.fake.tokens["me:app-password"] = "{me}"
-    forge = bench.forge("me:app-password")
+    bench.fake.tokens["me@example.com:api-token"] = "{me}"
+    forge = bench.forge("me@example.com:api-token")
     assert forge.whoami() == "{me}"
     bench.add(BOT, "the bot's")
     bench.add("{me}", "mine")
     assert [each.author for each in forge.comments(PR)] == [BOT, "{me}"]
+
+
+def test_a_person_s_token_that_may_not_read_the_account_posts_once(bench: BitbucketBench) -> None:
+    bench.fake.tokens["me@example.com:api-token"] = "{me}"
+    bench.fake.faults = [Fault("GET", "/user$", 403, count=9)]
+    for text in ("first", "second"):
+        report = replace(REPORTS["success"], notes=(text,))
+        forge = bench.forge("me@example.com:api-token")
+        post_comment(forge, PR, lambda limit, made=report: render_comment(made, limit=limit))
+    [posted] = bench.bodies()
+    assert "second" in posted
 
 
 def test_an_access_token_knows_itself_as_an_app_user(bench: BitbucketBench) -> None:

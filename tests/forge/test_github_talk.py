@@ -71,6 +71,22 @@ def test_rate_limits_are_waited_for(bench: Bench, fault: Fault, wait: float) -> 
     assert bench.waits == [wait]
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Unable to create comment because issue is locked.",
+        "Commenting is disabled on issues with more than 2500 comments",
+        "Repository was archived so is read-only.",
+    ],
+)
+def test_what_nobody_may_do_is_no_missing_permission(bench: Bench, said: str) -> None:
+    bench.github.faults = [Fault("POST", "comments$", 403, body={"message": said})]
+    result = post_comment(bench.forge(), PR, lambda _: body())
+    assert not isinstance(result.refused, PermissionMissing)
+    assert said in (result.problem or "")
+    assert "permission" not in (result.problem or "")
+
+
 def test_a_limit_without_an_end_is_waited_for_ever_longer(bench: Bench) -> None:
     """Whoever goes on asking may be shut out."""
     bench.github.faults = [Fault("POST", "comments$", 429, count=99)]

@@ -70,6 +70,7 @@ def test_references_to_other_merge_requests_are_broken_and_links_are_whole(
         ([merge_request(9), merge_request(7, "merged", squash_commit_sha=NEW)], 7),
         ([merge_request(9), merge_request(7, "merged"), merge_request(4)], 7),
         ([merge_request(5), merge_request(6)], 6),
+        ([merge_request(5), merge_request(6, "closed")], 5),
     ],
 )
 def test_the_merge_request_of_a_commit(

@@ -70,6 +70,11 @@ def test_what_the_forge_tells_comes_first(github: FakeGitHub) -> None:
     assert number(github, replace(PUSH, pull_request=5)) == (5, [])
 
 
+def test_an_open_one_goes_before_a_newer_one_that_was_closed(github: FakeGitHub) -> None:
+    github.pulls[MERGE] = [{"number": 9, "state": "closed"}, {"number": 8, "state": "open"}]
+    assert number(github, PUSH) == (8, [])
+
+
 def test_a_forge_that_does_not_answer_is_told(github: FakeGitHub) -> None:
     github.faults = [Fault("GET", "/pulls$", 503, count=99)]
     found, told = number(github, replace(PUSH, subject="Deeper trees (#7)"))

@@ -11,11 +11,13 @@ from ci.errors import ForgeError
 from ci.forge.github import PERMISSIONS, GitHub
 from ci.forge.http import Client
 from ci.posting.forging import Comments
-from ci.posting.posting import post_file
+from ci.posting.posting import find_pull_request, post_file
 from ci.report.markdown import render_comment
 from ci.report.marker import parse_marker
 from ci.report.model import PlanSection
 from ci.text.redact import Redactor
+
+COMMIT = "a" * 40
 
 
 @pytest.mark.parametrize("before", ["", "\n", "  \n\n"])
@@ -45,6 +47,26 @@ def test_a_report_of_a_run_is_no_plan(tmp_path: Path) -> None:
         with pytest.raises(ForgeError, match="is not a plan"):
             post_file(forge, 42, file, commit=report.trigger.commit)
         assert github.bodies() == []
+
+
+@pytest.mark.parametrize(
+    ("state", "head", "posts"),
+    [("open", COMMIT, True), ("closed", COMMIT, False), ("open", "b" * 40, False)],
+)
+def test_the_pull_request_that_the_event_names_is_open_and_still_there(
+    state: str, head: str, *, posts: bool
+) -> None:
+    """Dependabot's, whose branches are the repository's own."""
+    trigger = replace(REPORTS["planned"].trigger, pull_request=7, commit=COMMIT)
+    with serve_github() as github:
+        github.add_pull(7, head, author="dependabot[bot]")
+        github.requested[7]["state"] = state
+        forge = GitHub(Client(github.address, "t0ken", permissions=PERMISSIONS), REPOSITORY)
+        if posts:
+            assert find_pull_request(forge, trigger, {}) == 7
+            return
+        with pytest.raises(ForgeError, match="no open pull request has its head at aaaaaaaaaaaa"):
+            find_pull_request(forge, trigger, {})
 
 
 def test_a_run_that_was_picked_up_keeps_the_plan_named() -> None:
