@@ -38,8 +38,9 @@ def choose_action(
     """
     if named:
         find_environment(project, named)
-    if trigger.event in _SILENT:
-        return _nothing(_SILENT[trigger.event])
+    silent = _silence(trigger, named)
+    if silent is not None:
+        return _nothing(silent)
     if trigger.event in _ANSWERED:
         action, reason = _ANSWERED[trigger.event]
         return Choice(action=action, reason=reason, environment=named)
@@ -57,9 +58,19 @@ _ANSWERED = {
     Event.APPROVAL: (Action.APPROVALS, "the approval of a model package changed"),
 }
 _SILENT = {
+    Event.DELETION: "a branch or a tag was deleted",
     Event.MERGE_GROUP: "a merge queue: the pull request was run, and the push will deploy",
     Event.WORKFLOW_RUN: "another workflow ended; `command: post` posts the comment it left",
 }
+
+
+def _silence(trigger: Trigger, named: str | None) -> str | None:
+    """Why nothing is done, whatever the project says; None where something may be."""
+    if trigger.event is Event.OTHER and not named:
+        return "no environment follows from an event of this kind; name one to run in it"
+    if trigger.event is Event.COMMENT and trigger.pull_request is None:
+        return "a comment on an issue, which is no pull request"
+    return _SILENT.get(trigger.event)
 
 
 def _on_pull_request(project: Project, trigger: Trigger, environment: str) -> Choice:

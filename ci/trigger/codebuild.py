@@ -164,6 +164,8 @@ def _event(environ: Mapping[str, str], webhook: str, number: int | None) -> Even
         return Event.PULL_REQUEST
     if webhook == "PUSH":
         return Event.PUSH
+    if webhook:  # RELEASED, WORKFLOW_JOB_QUEUED, ...
+        return Event.OTHER
     scheduled = environ.get("CODEBUILD_INITIATOR", "").startswith("rule/")
     return Event.SCHEDULE if scheduled else Event.MANUAL
 

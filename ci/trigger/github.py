@@ -19,9 +19,9 @@ _QUEUE = re.compile(r"gh-readonly-queue/.+/pr-([0-9]+)-[0-9a-f]+")
 def parse_github(environ: Mapping[str, str], event: Payload) -> Trigger:
     """The trigger of a workflow run.
 
-    `event` is the payload of GITHUB_EVENT_PATH. An event without one of its own reading
-    (`release`, another `repository_dispatch` than DISPATCH, ...) counts as manual, on GITHUB_SHA.
-    TriggerError for a payload without what it must have, and for the push that deletes a branch.
+    `event` is the payload of GITHUB_EVENT_PATH. Another event of a pull request (a review, ...) is
+    read as one of its opening; the rest (`release`, `issues`, ...) is on GITHUB_SHA.
+    TriggerError for a payload without what it must have.
     """
     name = environ.get("GITHUB_EVENT_NAME", "")
     return _READERS.get(name, _plain)(environ, event)
@@ -76,7 +76,8 @@ def _run_url(environ: Mapping[str, str]) -> str | None:
 
 
 def _pull_request(environ: Mapping[str, str], event: Payload) -> Trigger:
-    closed = _text(event, "action") == "closed"
+    # A label or a review may come later on: nothing is made again for what is closed.
+    closed = "closed" in (_text(event, "action"), _text(event, "pull_request", "state"))
     return _trigger(
         environ,
         event,
@@ -102,10 +103,7 @@ def _is_foreign(environ: Mapping[str, str], event: Payload) -> bool:
 
 def _push(environ: Mapping[str, str], event: Payload) -> Trigger:
     if _get(event, "deleted") is True:
-        raise TriggerError(
-            f"{_text(event, 'ref') or 'a branch'} was deleted: there is no commit to work on",
-            fix="run on pushes of branches that stay:\non:\n  push:\n    branches: [main]",
-        )
+        return _elsewhere(environ, event, Event.DELETION)
     return _trigger(
         environ,
         event,
@@ -129,10 +127,7 @@ def _first_line(text: str | None) -> str | None:
 
 def _comment(environ: Mapping[str, str], event: Payload) -> Trigger:
     if not isinstance(_get(event, "issue", "pull_request"), Mapping):
-        raise TriggerError(
-            "the comment is on an issue, not on a pull request",
-            fix="jobs:\n  chat:\n    if: github.event.issue.pull_request",
-        )
+        return _elsewhere(environ, event, Event.COMMENT)
     return _trigger(
         environ,
         event,
@@ -191,8 +186,6 @@ def _merge_group(environ: Mapping[str, str], event: Payload) -> Trigger:
 
 def _workflow_run(environ: Mapping[str, str], event: Payload) -> Trigger:
     run = _get(event, "workflow_run") or {}
-    pulls = run.get("pull_requests") if isinstance(run, Mapping) else None
-    number = _get(pulls[0], "number") if isinstance(pulls, list) and pulls else None
     head, own = (
         _get(event, "workflow_run", "head_repository", "id"),
         _get(event, "repository", "id"),
@@ -206,14 +199,33 @@ def _workflow_run(environ: Mapping[str, str], event: Payload) -> Trigger:
         commit=checked_commit(_get(event, "workflow_run", "head_sha"), "workflow_run.head_sha"),
         branch=where["branch"],
         is_default_branch=where["is_default_branch"] and not foreign,
-        pull_request=number if isinstance(number, int) else None,
+        pull_request=_named_pull(event, own),
         from_fork=foreign,
         subject=_text(run, "display_title"),
     )
 
 
+def _named_pull(event: Payload, own: object) -> int | None:
+    """GitHub names every pull request that the branch is the head of, those of other repositories
+    in the network as well."""
+    pulls = _get(event, "workflow_run", "pull_requests")
+    for pull in pulls if isinstance(pulls, list) else ():
+        number = _get(pull, "number")
+        if _get(pull, "base", "repo", "id") in (own, None) and isinstance(number, int):
+            return number
+    return None
+
+
+def _elsewhere(environ: Mapping[str, str], event: Payload, kind: Event) -> Trigger:
+    """An event that is about no commit: GITHUB_SHA is the default branch's."""
+    commit = checked_commit(environ.get("GITHUB_SHA"), "GITHUB_SHA")
+    return _trigger(environ, event, event=kind, commit=commit)
+
+
 def _plain(environ: Mapping[str, str], event: Payload) -> Trigger:
-    kind = Event.SCHEDULE if environ.get("GITHUB_EVENT_NAME") == "schedule" else Event.MANUAL
+    if isinstance(_get(event, "pull_request"), Mapping):
+        return _pull_request(environ, event)
+    kind = _PLAIN.get(environ.get("GITHUB_EVENT_NAME", ""), Event.OTHER)
     where = _where(environ, event, None)
     if kind is Event.SCHEDULE or not _text(event, "repository", "default_branch"):
         # A schedule runs on the default branch alone, and its payload may name no repository.
@@ -227,6 +239,11 @@ def _plain(environ: Mapping[str, str], event: Payload) -> Trigger:
     )
 
 
+_PLAIN: Mapping[str, Event] = {
+    "schedule": Event.SCHEDULE,
+    "workflow_dispatch": Event.MANUAL,
+    "repository_dispatch": Event.MANUAL,
+}
 _READERS: Mapping[str, Callable[[Mapping[str, str], Payload], Trigger]] = {
     "pull_request": _pull_request,
     "pull_request_target": _pull_request,

@@ -21,7 +21,9 @@ class Event(StrEnum):
     MERGE_GROUP = "merge_group"
     WORKFLOW_RUN = "workflow_run"
     APPROVAL = "approval"
+    DELETION = "deletion"
     MANUAL = "manual"
+    OTHER = "other_event"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

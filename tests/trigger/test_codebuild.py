@@ -83,6 +83,20 @@ def test_a_push_to_the_default_branch() -> None:
 
 
 @pytest.mark.parametrize(
+    ("event", "about"), [("PUSH", "tag/v1"), ("RELEASED", "release/v1"), ("PRERELEASED", "x")]
+)
+def test_a_tag_and_a_release_are_of_no_branch(event: str, about: str) -> None:
+    variables = environ(
+        CODEBUILD_WEBHOOK_EVENT=event,
+        CODEBUILD_WEBHOOK_TRIGGER=about,
+        CODEBUILD_SOURCE_VERSION="refs/tags/v1^{" + HEAD + "}",
+    )
+    trigger = parse_codebuild(variables, default_branch="main")
+    assert trigger.event is (Event.PUSH if event == "PUSH" else Event.OTHER)
+    assert (trigger.branch, trigger.is_default_branch) == (None, False)
+
+
+@pytest.mark.parametrize(
     ("version", "branch"),
     [("main", "main"), ("refs/heads/a/b", "a/b"), ("refs/tags/v1", None), (HEAD, None)],
 )

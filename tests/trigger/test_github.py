@@ -107,10 +107,11 @@ def test_a_push_of_a_new_branch_has_no_base() -> None:
     assert parse_github(environ("push"), event).base is None
 
 
-def test_a_deleted_branch_is_refused() -> None:
-    event = {"ref": "refs/heads/x", "deleted": True, "after": "0" * 40}
-    with pytest.raises(TriggerError, match="refs/heads/x was deleted"):
-        parse_github(environ("push"), event)
+def test_a_deleted_branch_is_about_no_commit() -> None:
+    event = {"ref": "refs/heads/x", "deleted": True, "after": "0" * 40, "repository": REPOSITORY}
+    trigger = parse_github(environ("push"), event)
+    assert (trigger.event, trigger.commit, trigger.branch) == (Event.DELETION, MERGE, None)
+    assert not trigger.is_default_branch
 
 
 def comment(action: str = "created", **more: object) -> dict[str, Any]:
@@ -139,8 +140,8 @@ def test_a_comment_is_not_trusted_until_the_forge_was_asked() -> None:
     assert trigger.comment.written == datetime(2026, 3, 2, 9, 25, tzinfo=UTC)
     assert not trigger.comment.automated
     del event["issue"]["pull_request"]
-    with pytest.raises(TriggerError, match="on an issue"):
-        parse_github(environ("issue_comment"), event)
+    on_issue = parse_github(environ("issue_comment"), event)
+    assert (on_issue.pull_request, on_issue.comment) == (None, None)
 
 
 @pytest.mark.parametrize("action", ["edited", "deleted", "", None])
@@ -203,9 +204,18 @@ def test_a_merge_group_knows_its_pull_request() -> None:
     assert (trigger.event, trigger.pull_request, trigger.commit) == (Event.MERGE_GROUP, 7, HEAD)
 
 
+OURS = {"number": 3, "base": {"repo": {"id": 1}}}
+
+
 @pytest.mark.parametrize(
     ("head_id", "pulls", "foreign", "number"),
-    [(1, [{"number": 3}], False, 3), (2, [], True, None), (None, [], True, None)],
+    [
+        (1, [{"number": 3}], False, 3),
+        (1, [{"number": 8, "base": {"repo": {"id": 9}}}], False, None),
+        (1, [{"number": 8, "base": {"repo": {"id": 9}}}, OURS], False, 3),
+        (2, [], True, None),
+        (None, [], True, None),
+    ],
 )
 def test_a_workflow_run(head_id: int | None, pulls: list[Any], foreign: bool, number: int) -> None:
     event = {
@@ -233,6 +243,18 @@ def test_by_hand_by_the_clock_and_by_dispatch() -> None:
     assert (clock.event, clock.is_default_branch) == (Event.SCHEDULE, True)
     dispatch = parse_github(environ("repository_dispatch", **on_main), {"client_payload": {}})
     assert (dispatch.event, dispatch.is_default_branch) == (Event.MANUAL, False)
+    issue = parse_github(environ("issues", **on_main), {"repository": REPOSITORY})
+    assert (issue.event, issue.is_default_branch) == (Event.OTHER, True)
+
+
+@pytest.mark.parametrize("name", ["pull_request_review", "pull_request_review_comment"])
+def test_a_review_is_of_the_pull_request_and_of_its_fork(name: str) -> None:
+    event = pull_request("submitted", repo={"id": 999})
+    trigger = parse_github(environ(name), event)
+    assert (trigger.event, trigger.commit) == (Event.PULL_REQUEST, HEAD)
+    assert trigger.from_fork
+    event["pull_request"]["state"] = "closed"
+    assert parse_github(environ(name), event).event is Event.PULL_REQUEST_CLOSED
 
 
 @pytest.mark.parametrize(
