@@ -258,6 +258,21 @@ def test_what_raises_is_placed_in_the_users_own_files(compiled: Compile, tmp_pat
     assert "JSONDecodeError" in caught.value.what
 
 
+def test_a_variable_that_the_child_does_not_have_is_told_with_the_way_to_pass_it(
+    compiled: Compile,
+) -> None:
+    asks = "import os\ndef get_pipeline():\n    return Pipeline([os.environ['TEAM']])"
+    with pytest.raises(CompileError) as caught:
+        compiled(asks, environ={"TEAM": "rings"})
+    assert str(caught.value.fix).endswith("\npass_environment: [TEAM]")
+    assert steps_of(compiled(asks, environ={"TEAM": "rings"}, pass_environment=("TEAM",))) == [
+        "rings"
+    ]
+    with pytest.raises(CompileError) as caught:
+        compiled("def get_pipeline():\n    return {}['TEAM']")
+    assert caught.value.fix is None
+
+
 def test_unknown_kwargs_are_named_with_those_there_are(compiled: Compile) -> None:
     with pytest.raises(CompileError, match="does not take rol, zone") as caught:
         compiled(

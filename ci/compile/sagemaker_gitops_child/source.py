@@ -154,8 +154,17 @@ def describe_error(error: BaseException, root: str) -> dict[str, Any]:
         "type": type(error).__name__,
         "message": str(error),
         "module": getattr(error, "name", None),
+        "variable": _variable(error),
         "frames": frames,
     }
+
+
+def _variable(error: BaseException) -> str | None:
+    """The environment variable that was asked for and is not there."""
+    innermost = traceback.extract_tb(error.__traceback__)[-1:]
+    asked = [frame.filename in (os.__file__, "<frozen os>") for frame in innermost]
+    missing = isinstance(error, KeyError) and asked == [True] and error.args
+    return str(error.args[0]) if missing else None
 
 
 def _is_own(file: str, root: str) -> bool:
