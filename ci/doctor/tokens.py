@@ -20,7 +20,7 @@ _WRITES = ("push", "maintain", "admin")
 _SCOPES = frozenset({"repo", "public_repo"})
 _DEVELOPER = 30  # GitLab docs, "Members API": access levels
 _SOON = timedelta(days=14)
-# Of access tokens and app passwords, and of API tokens (Bitbucket Cloud, "API token permissions").
+# Of access tokens, and of API tokens (Bitbucket Cloud, "API token permissions").
 _BITBUCKET = frozenset({"pullrequest:write", "write:pullrequest:bitbucket"})
 
 

@@ -131,7 +131,7 @@ def test_bitbucket() -> None:
         assert (state, "may not comment" in said) == (State.FAIL, True)
         bitbucket.scopes = None
         assert "does not say what" in told(place)[1]
-        # An app password goes with its account.
+        # A token of a person goes with its account.
         bitbucket.tokens = {"jane:t0ken": BOT}
         assert told(place) == (State.FAIL, "the token is not valid")
         named = here("acme/mlops", "bitbucket.org", {**environ, "BITBUCKET_USERNAME": "jane"})
