@@ -90,7 +90,7 @@ def make_report(account: Account, *, generated: datetime) -> Report:
         attach=_attach(account, execution) if execution else None,
         approvers=account.settings.approvers,
         problems=verdict.problems if verdict else (),
-        notes=(*account.notes, *_judged_elsewhere(job)),
+        notes=(*account.notes, *([job.judged_by] if job.judged_by else [])),
         trends=account.background.trends,
         cost=account.background.cost,
     )
@@ -135,17 +135,6 @@ def _parameters(account: Account) -> Iterable[ParameterValue]:
     main = account.main_parameters or {}
     for name, value in values.items():
         yield ParameterValue(name=name, value=value, main=main.get(name))
-
-
-def _judged_elsewhere(job: Job) -> Iterable[str]:
-    """What is picked up is judged by the project file that is here, and may have had other gates
-    when it ran."""
-    pipeline = job.target.pipeline
-    if job.checkout is not None and (pipeline.metrics or pipeline.gates):
-        yield (
-            "Metrics and gates are those of the project file that is checked out"
-            f" ({job.checkout}); the commit that ran may have had others."
-        )
 
 
 def _attach(account: Account, execution: ExecutionSnapshot) -> str | None:

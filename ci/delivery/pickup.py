@@ -11,8 +11,8 @@ from ci.definition.canonical import canonical_bytes
 from ci.definition.parse import parse_definition
 from ci.errors import UsageError
 from ci.execution.find import find_executions, record_of
-from ci.execution.identity import ExecutionRecord, Identity
-from ci.project.model import Target
+from ci.execution.identity import ExecutionRecord, Identity, name_checks
+from ci.project.model import Pipeline, Target
 from ci.project.target import in_region
 from ci.sagemaker.adapter import SageMaker
 from ci.sagemaker.arn import pipeline_of, region_of
@@ -57,7 +57,7 @@ def pick_up(session: Session, adapter: SageMaker, arn: str) -> tuple[Session, Jo
             where=arn,
             why="neither its description nor the label of its pipeline's version names one",
         )
-    checkout = _other_checkout(session.trigger, record)
+    here = session.trigger
     session = _as_recorded(session, record, region_of(arn))
     target = _explain(session, pipeline_of(arn), arn)
     body = adapter.executions.definition(arn)
@@ -80,16 +80,29 @@ def pick_up(session: Session, adapter: SageMaker, arn: str) -> tuple[Session, Jo
             digest=record.digest,
             parameters=parameters,
         ),
-        checkout=checkout,
+        judged_by=judged_by(here, record, target.pipeline),
     )
     return session, job
 
 
-def _other_checkout(trigger: Trigger, record: ExecutionRecord) -> str | None:
-    """What is checked out, where the project file may not be the one that the execution ran by."""
-    if trigger.commit == record.commit and not trigger.dirty:
+def judged_by(here: Trigger, record: ExecutionRecord, pipeline: Pipeline) -> str | None:
+    """Whose metrics and gates those of `pipeline` are, which was read `here`; None where the
+    execution was started with the same."""
+    checkout = f"commit {here.commit[:12]}" + (" and changes to it" if here.dirty else "")
+    if record.checks is not None:
+        if record.checks == name_checks(pipeline.metrics, pipeline.gates):
+            return None
+        return (
+            "The execution was started with other metrics or gates than those of the project file that is"
+            f" checked out ({checkout}), which judge it here."
+        )
+    same = here.commit == record.commit and not here.dirty
+    if same or not (pipeline.metrics or pipeline.gates):
         return None
-    return f"commit {trigger.commit[:12]}" + (" and changes to it" if trigger.dirty else "")
+    return (
+        f"Metrics and gates are those of the project file that is checked out ({checkout});"
+        " the execution does not tell which it was started with."
+    )
 
 
 def _as_recorded(session: Session, record: ExecutionRecord, region: str | None) -> Session:

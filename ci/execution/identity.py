@@ -7,8 +7,10 @@ name and the description, each within the limits of the API.
 import hashlib
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+
+from ci.metrics.model import Gate, MetricSource
 
 NAME_LIMIT = 82  # [a-zA-Z0-9](-*[a-zA-Z0-9]){0,81}: hyphens do not count, but stay below anyway
 DESCRIPTION_LIMIT = 3072
@@ -38,7 +40,8 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionRecord:
-    """What an execution's description says of where it comes from."""
+    """What an execution's description says of where it comes from. `checks` names the metrics and
+    gates that it was to be judged by (`name_checks`); executions of older versions tell none."""
 
     commit: str
     environment: str
@@ -48,6 +51,7 @@ class ExecutionRecord:
     pull_request: int | None = None
     repository: str | None = None
     run_url: str | None = None
+    checks: str | None = None
 
 
 def parameter_text(value: ParameterValue) -> str:
@@ -80,6 +84,21 @@ def execution_token(identity: Identity) -> str:
 def derived_token(purpose: str, *parts: str) -> str:
     """A token for another idempotent call about the same thing (`stop`, ARN)."""
     return hashlib.sha256(json.dumps([purpose, *parts]).encode()).hexdigest()
+
+
+def name_checks(metrics: Sequence[MetricSource], gates: Sequence[Gate]) -> str:
+    """16 hex digits, equal for equal metrics and gates. What is left at its default does not count,
+    so that fields may be added."""
+    checks: list[MetricSource | Gate] = [*metrics, *gates]
+    told = [
+        {
+            field.name: getattr(each, field.name)
+            for field in fields(each)
+            if getattr(each, field.name) != field.default
+        }
+        for each in checks
+    ]
+    return hashlib.sha256(json.dumps(told, separators=(",", ":")).encode()).hexdigest()[:16]
 
 
 def display_name(*, commit: str, branch: str | None, pull_request: int | None) -> str:
@@ -129,6 +148,7 @@ def parse_description(text: str | None) -> ExecutionRecord | None:
         pull_request=number if isinstance(number, int) and not isinstance(number, bool) else None,
         repository=_text(found.get("repository")),
         run_url=_text(found.get("run_url")),
+        checks=_text(found.get("checks")),
     )
 
 
@@ -142,6 +162,7 @@ def _dump(record: ExecutionRecord) -> str:
         "digest": record.digest,
         "repository": record.repository,
         "run_url": record.run_url,
+        "checks": record.checks,
         "token": record.token,
     }
     present = {name: value for name, value in fields.items() if value is not None}

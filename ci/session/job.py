@@ -17,6 +17,7 @@ from ci.execution.identity import (
     display_name,
     execution_parameters,
     execution_token,
+    name_checks,
 )
 from ci.project.model import CompileMode, Target
 from ci.project.names import OWN
@@ -33,15 +34,15 @@ _PROBLEMS_SHOWN = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """`checkout` says in words what was checked out, where metrics and gates need not be those of
-    the job's own commit."""
+    """`judged_by` says whose metrics and gates judge it, where they are not, or need not be, those
+    that it was started with."""
 
     target: Target
     trigger: Trigger
     bundle: Bundle
     definition: Definition
     identity: Identity
-    checkout: str | None = None
+    judged_by: str | None = None
 
     @property
     def name(self) -> str:
@@ -62,6 +63,7 @@ class Job:
             pull_request=trigger.pull_request,
             repository=trigger.repository,
             run_url=trigger.run_url,
+            checks=name_checks(target.pipeline.metrics, target.pipeline.gates),
         )
         tags = ownership_tags(
             project=target.tags[f"{OWN}project"],

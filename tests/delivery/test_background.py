@@ -167,9 +167,12 @@ def test_a_report_is_shown_again(scratch: Scratch, history: Result, tmp_path: Pa
     assert again.code == 0, again.err
     for told in ("verdict", "execution", "model_package", "trends", "cost", "parameters"):
         assert again.report[told] == history.report[told]
-    # The checkout has moved on since: its gates judged what ran before.
-    assert any(note.startswith("Metrics and gates are") for note in again.report["notes"])
-    assert not any(note.startswith("Metrics and gates are") for note in history.report["notes"])
+    # The checkout has moved on since, but its gates are still those that the execution ran by.
+    assert again.report["notes"] == history.report["notes"]
+    scratch.write("sagemaker-gitops.yaml", PROJECT.replace("maximum: 3.0", "maximum: 1.0"))
+    stricter = scratch.run("report", arn, "--local", "--json").report
+    assert any("started with other metrics or gates" in note for note in stricter["notes"])
+    assert stricter["verdict"]["outcome"] == "gate_failed"
     held = tmp_path / "report.json"
     held.write_text(history.out)
     for form, begins in (("markdown", "<!-- sagemaker-gitops:"), ("html", "<!doctype html>")):

@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,8 +14,10 @@ from ci.execution.identity import (
     display_name,
     execution_parameters,
     execution_token,
+    name_checks,
     parse_description,
 )
+from ci.metrics.model import Gate, Goal, MetricSource, Origin
 
 TEXT = st.text(max_size=400)
 IDENTITIES = st.builds(
@@ -36,6 +39,7 @@ RECORDS = st.builds(
     pull_request=st.none() | st.integers(1, 10**9),
     repository=st.none() | st.text(max_size=3000),
     run_url=st.none() | st.text(max_size=3000),
+    checks=st.none() | st.text("0123456789abcdef", min_size=16, max_size=16),
 )
 
 
@@ -97,6 +101,27 @@ def test_a_description_fits_and_keeps_what_counts(record: ExecutionRecord) -> No
     )
     for name in ("branch", "repository", "run_url"):
         assert getattr(found, name) in {None, getattr(record, name)}
+
+
+METRIC = MetricSource(name="rmse", origin=Origin.S3, path="$.rmse")
+GATE = Gate(metric="rmse", maximum=3.0)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        name_checks([METRIC], []),
+        name_checks([METRIC, METRIC], [GATE]),
+        name_checks([replace(METRIC, path="$.mae")], [GATE]),
+        name_checks([METRIC], [replace(GATE, maximum=3.5)]),
+        name_checks([METRIC], [replace(GATE, required=False)]),
+        name_checks([METRIC], [replace(GATE, improve_by=0)]),
+    ],
+)
+def test_other_metrics_or_gates_have_another_name(other: str) -> None:
+    name = name_checks([METRIC], [GATE])
+    assert re.fullmatch("[0-9a-f]{16}", name)
+    assert name == name_checks([replace(METRIC, goal=Goal.MINIMIZE)], [replace(GATE)]) != other
 
 
 @given(st.none() | st.text() | st.builds("[{}]".format, st.text()))
