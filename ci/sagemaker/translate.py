@@ -130,6 +130,13 @@ def _explain(
             "Too many calls at once on this account and region.",
             "Run fewer jobs at a time, or ask for a higher quota in Service Quotas.",
         )
+    if code == "400":
+        return (
+            "The answer to a HEAD gives no reason: most often the credentials have expired, or the"
+            " bucket is in another region.",
+            "Renew the credentials (aws sso login, or the job's role), look at `region:`, and run"
+            " again.",
+        )
     if code in UNREACHABLE:
         return (
             "The endpoint cannot be reached: name resolution, proxy, VPC endpoint or region.",

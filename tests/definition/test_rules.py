@@ -12,7 +12,10 @@ import pytest
 from support.definitions import parsed, small_pipeline
 
 from ci.definition.rules import Rule
+from ci.definition.rules_document import STEP_TYPES
+from ci.definition.shapes import service_shapes
 from ci.definition.validate import find_problems
+from ci.sagemaker.read import parse_step
 
 Document = dict[str, Any]
 Break = Callable[[Document], None]
@@ -308,6 +311,13 @@ def test_what_the_sdk_writes_is_accepted(file: Path) -> None:
     from ci.definition.parse import parse_definition
 
     assert find_problems(parse_definition(file.read_bytes())) == ()
+
+
+def test_step_types_are_those_that_the_service_tells_of() -> None:
+    """What ListPipelineExecutionSteps has a member for: a botocore that knows another is noticed."""
+    told = service_shapes("sagemaker")["PipelineExecutionStepMetadata"]["members"]
+    kinds = {parse_step({"Metadata": {member: {}}}).kind for member in told}
+    assert kinds == STEP_TYPES
 
 
 def test_the_near_name_is_offered() -> None:

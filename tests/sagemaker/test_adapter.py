@@ -63,6 +63,18 @@ def test_a_missing_bucket_is_told_with_the_command_that_makes_it(
     assert caught.value.fix == "aws s3 mb s3://no-such-bucket-here --region us-east-1"
 
 
+def test_a_head_that_is_refused_without_a_reason_is_told_with_the_likely_ones(
+    address: str, tmp_path: Path
+) -> None:
+    with faulty_proxy(address) as faults:
+        faults.judge = lambda operation, _: (400, "", "") if operation == "s3:HEAD" else None
+        with pytest.raises(AwsError) as caught:
+            adapter(faults.address).artifacts.upload(make_bundle(b"{}", tmp_path, {"a": b"a"}))
+    assert caught.value.what.startswith("HeadBucket was refused: 400")
+    assert "credentials have expired" in str(caught.value.why)
+    assert "region" in str(caught.value.fix)
+
+
 def test_listings_are_read_to_the_last_page(aws: SageMaker, tmp_path: Path) -> None:
     bundle = make_bundle(condition_definition(), tmp_path)
     deploy(aws, bundle, make_run(bundle, name="pages"))
