@@ -94,6 +94,8 @@ def test_the_reason_says_what_was_compared() -> None:
     assert result.reason == "4.1 % better (asked: 5.0 % better)"
     (result,) = evaluate_gates([replace(gate, improve_by=4)], [metric()], package(12))
     assert result.reason == "2.05 is at most 2.5; 4.1 % better (asked: 4.0 % better)"
+    (result,) = evaluate_gates([replace(gate, maximum=None)], [metric(2.0, 2.0)], package(12))
+    assert result.reason == "no change (asked: 5.0 % better)"
     close = Gate(metric="rmse", maximum=2.0)
     (result,) = evaluate_gates([close], [metric(2.0000001, None)], None)
     assert result.reason == "2.0000001 is above the maximum 2"

@@ -126,7 +126,7 @@ def test_a_stage_of_codepipeline(branch: str, default: str | None, is_default: b
     trigger = parse_codepipeline(variables, default_branch=default)
     assert (trigger.door, trigger.event, trigger.commit) == (Door.CODEPIPELINE, Event.PUSH, HEAD)
     assert (trigger.branch, trigger.is_default_branch) == (branch or None, is_default)
-    assert trigger.repository == "acme/mlops"
+    assert (trigger.repository, trigger.run_url) == ("acme/mlops", "https://console/build/1")
 
 
 def test_a_stage_without_a_repository_as_its_source_is_told_how_to_get_one() -> None:
