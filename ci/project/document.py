@@ -282,7 +282,9 @@ def _syntax_problem(error: yaml.YAMLError) -> Problem:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     place = Mark(mark.line + 1, mark.column + 1) if mark else Mark(1, 1)
     said = getattr(error, "problem", None) or str(error).splitlines()[0]
-    context = getattr(error, "context", None)
+    context, begun = getattr(error, "context", None), getattr(error, "context_mark", None)
+    if context and begun and begun.line + 1 < place.line:
+        context += f" that begins in line {begun.line + 1}"
     fix = None
     if "tab" in said or "\\t" in said:
         fix = "indent with spaces"

@@ -40,7 +40,11 @@ def find_project(start: Path) -> Path:
             return folder / FILE_NAME
         kind = irregular(folder / FILE_NAME)
         if kind is not None:
-            raise ProjectError(f"{FILE_NAME} is {kind}", where=str(folder / FILE_NAME))
+            raise ProjectError(
+                f"{FILE_NAME} is {kind}",
+                where=str(folder / FILE_NAME),
+                fix="remove it or move it, then: sagemaker-gitops init",
+            )
         for other in _OTHER_NAMES:
             if (folder / other).is_file():
                 raise ProjectError(
@@ -99,10 +103,18 @@ def _read(file: Path) -> str:
     try:
         return file.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
-        raise ProjectError("there is no such project file", where=str(file)) from None
-    except UnicodeDecodeError as error:
         raise ProjectError(
-            f"the project file is not UTF-8 (byte {error.start})", where=str(file)
+            "there is no such project file",
+            where=str(file),
+            fix="--project-file FILE, a path from this folder; or leave it out:"
+            f" the nearest {FILE_NAME} is taken",
+        ) from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ProjectError(
+            f"the project file is not UTF-8 (byte {error.start})",
+            where=f"{file}:{line}",
+            fix=f"iconv -f latin1 -t utf-8 {file.name}   # from what it was saved as",
         ) from None
     except OSError as error:
         raise ProjectError(

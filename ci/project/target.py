@@ -8,12 +8,11 @@ from typing import TypeVar, cast
 from ci.errors import ProjectError, UsageError
 from ci.project.model import Environment, Pipeline, Project, Target
 from ci.project.names import OWN, fill_template, template_fields
-from ci.project.validate import nearest
+from ci.project.validate import has_form, nearest
 from ci.trigger.model import Event, Trigger
 
 _T = TypeVar("_T")
 _PARAMETER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,255}")
-_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]+")
 _TAG_VALUE = re.compile(r"[^\w\s.:/=+\-@]")
 
 
@@ -22,7 +21,7 @@ def in_region(project: Project, region: str | None) -> Project:
     before what the file says. UsageError for a text that is none."""
     if not region:
         return project
-    if not _REGION.fullmatch(region):
+    if not has_form("region", region):
         raise UsageError(f"{region!r} is no AWS region", where="--region", fix="--region us-east-1")
     places = {name: replace(place, region=None) for name, place in project.environments.items()}
     return replace(project, region=region, environments=places)

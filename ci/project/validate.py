@@ -3,6 +3,7 @@
 import difflib
 import json
 import pathlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -32,6 +33,11 @@ def project_schema() -> Schema:
     """The published schema of the project file."""
     schema: Schema = json.loads(pathlib.Path(__file__).with_name("schema.json").read_bytes())
     return schema
+
+
+def has_form(kind: str, text: str) -> bool:
+    """Whether the file may say `text` where a `region` or a `role` stands."""
+    return re.fullmatch(project_schema()["$defs"][kind]["pattern"], text) is not None
 
 
 def check_schema(document: Document) -> list[Problem]:
@@ -97,7 +103,7 @@ def _told(error: _Error, path: Path, document: Document) -> Iterator[Problem]:
         case "required":
             yield from _missing_keys(error, path, document)
         case "oneOf" | "anyOf":
-            yield _alternatives(error, path, document)
+            yield from _alternatives(error, path, document)
         case _:
             where = document.values.get(path) or document.at(path)
             yield Problem(where, f"{_subject(path)} {_complaint(error)}", _example(error, path))
@@ -110,7 +116,7 @@ def _unknown_keys(error: _Error, path: Path, document: Document) -> Iterator[Pro
         if key in known:
             continue
         mark = document.at((*path, key))
-        guess = nearest(key, [name for name in known if name not in present])
+        guess = _guess(key, error)
         what = f"{_inside(path)}there is no key `{_short(key)}`"
         if guess:
             yield Problem(mark, f"{what}; did you mean `{guess}`?", f"{guess}: …")
@@ -133,21 +139,32 @@ def _name_rule(error: _Error) -> str:
     return f"does not match {error.expected}"
 
 
+def _guess(key: str, error: _Error) -> str | None:
+    """The key that was most likely meant by one that there is not."""
+    return nearest(key, [name for name in error.properties if name not in error.value])
+
+
+def _mistyped(keys: Sequence[str], error: _Error) -> bool:
+    """Whether one of `keys` is there under another name, which is told by itself."""
+    return any(_guess(each, error) in keys for each in error.value if each not in error.properties)
+
+
 def _missing_keys(error: _Error, path: Path, document: Document) -> Iterator[Problem]:
     for key in error.expected:
-        if key not in error.value:
+        if key not in error.value and not _mistyped([key], error):
             what = f"{_inside(path)}`{key}` is missing"
             yield Problem(document.at(path), what, _line(key, error.properties.get(key, {})))
 
 
-def _alternatives(error: _Error, path: Path, document: Document) -> Problem:
+def _alternatives(error: _Error, path: Path, document: Document) -> Iterator[Problem]:
     keys = [name for branch in error.expected for name in branch["required"]]
     present = [name for name in keys if name in error.value]
     if present:
         what = f"{_inside(path)}{' and '.join(f'`{key}`' for key in present)} exclude each other"
-        return Problem(document.at((*path, present[-1])), what, f"keep one of: {', '.join(keys)}")
-    what = f"{_inside(path)}one of {', '.join(f'`{key}`' for key in keys)} is needed"
-    return Problem(document.at(path), what, _line(keys[0], error.properties[keys[0]]))
+        yield Problem(document.at((*path, present[-1])), what, f"keep one of: {', '.join(keys)}")
+    elif not _mistyped(keys, error):
+        what = f"{_inside(path)}one of {', '.join(f'`{key}`' for key in keys)} is needed"
+        yield Problem(document.at(path), what, _line(keys[0], error.properties[keys[0]]))
 
 
 def _complaint(error: _Error) -> str:

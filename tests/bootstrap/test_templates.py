@@ -312,8 +312,9 @@ def test_a_name_that_others_could_have_is_granted_to_nobody(
 
 
 def test_a_project_that_no_role_can_hold_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ProjectError, match="and IAM takes 10"):
+    with pytest.raises(ProjectError, match="and IAM attaches 10 to a role") as caught:
         CONCERNS["github-oidc"].build(setup(many(100), tmp_path))
+    assert "--project-file and a --name of its own" in (caught.value.fix or "")
 
 
 @pytest.mark.parametrize(("count", "most"), [(1, 1), (20, 4), (50, 9)])

@@ -73,6 +73,13 @@ def test_the_templates_layout_needs_no_edit(repository: Path) -> None:
     assert json.loads((repository / schema).read_text())["title"] == "sagemaker-gitops.yaml"
 
 
+def test_a_folder_without_git_is_told(repository: Path) -> None:
+    assert "git init" not in run(repository, "--no-workflows")[2]
+    (repository / ".git").rename(repository / "git")
+    code, _, err = run(repository, "--no-workflows")
+    assert (code, "is in no git repository" in err, "git init" in err) == (0, True, True)
+
+
 def test_a_second_run_changes_nothing(repository: Path) -> None:
     assert run(repository)[0] == 0
     before = contents(repository)

@@ -350,11 +350,13 @@ def test_what_the_file_may_not_say_is_told(root: Path, rest: str, said: str) -> 
 
 
 def test_unreadable_files_are_told(tmp_path: Path) -> None:
-    with pytest.raises(ProjectError, match="no such project file"):
+    with pytest.raises(ProjectError, match="no such project file") as caught:
         load_project(tmp_path / FILE_NAME)
-    (tmp_path / FILE_NAME).write_bytes(b"version: \xff")
-    with pytest.raises(ProjectError, match="not UTF-8"):
+    assert "--project-file" in (caught.value.fix or "")
+    (tmp_path / FILE_NAME).write_bytes(b"version: 1\n# \xff")
+    with pytest.raises(ProjectError, match="not UTF-8") as caught:
         load_project(tmp_path / FILE_NAME)
+    assert caught.value.where == f"{tmp_path / FILE_NAME}:2"
     (tmp_path / "folder").mkdir()
     with pytest.raises(ProjectError, match="cannot be read"):
         load_project(tmp_path / "folder")

@@ -87,12 +87,13 @@ def _setup(arguments: argparse.Namespace, shell: Shell) -> "Setup":
     project = shell.load_project()
     repository, branch = _repository(arguments, shell, project.root)
     environ = shell.environ
+    told = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
     return plan_setup(
         project,
         repository=repository,
         default_branch=branch,
         name=arguments.name,
-        region=arguments.region or project.region or environ.get("AWS_REGION"),
+        region=arguments.region or project.region or told,
     )
 
 

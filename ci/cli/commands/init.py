@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 
 _FOLDER = ".sagemaker-gitops"
 _SHOWN = 5
+_EXAMPLE = "your-org/sagemaker-gitops@COMMIT"
 _REFERENCE = re.compile(r"[\w.-]+/[\w./-]+@[\w./-]+(?: # .*)?|\./[\w./-]*")
-_ROLE = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+")
-_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +82,8 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
             _write(root / draft.path, draft.new)
         _show(draft, shell, written=draft in written)
     _tell_next(found, drafts, shell, yes=arguments.yes)
+    if not (root / ".git").exists():
+        shell.warn(f"warning: {root} is in no git repository; all but validate needs one: git init")
     shell.emit(
         {
             "root": str(root),
@@ -147,10 +148,10 @@ def _drafts(
     )
     from ci.project.requirements import sdk_requirements
 
-    region = arguments.region or shell.environ.get("AWS_REGION") or None
-    _check(arguments.role, _ROLE, "--role", "arn:aws:iam::123456789012:role/NAME")
-    _check(region, _REGION, "--region", "us-east-1")
-    _check(arguments.action, _REFERENCE, "--action", "your-org/sagemaker-gitops@COMMIT")
+    environ = shell.environ
+    region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or None
+    region = region if arguments.region is None else arguments.region
+    _check(arguments, region)
     texts = {
         FILE_NAME: render_project(
             found,
@@ -177,9 +178,17 @@ def _drafts(
     ]
 
 
-def _check(value: str | None, form: re.Pattern[str], option: str, example: str) -> None:
-    if value is not None and not form.fullmatch(value):
-        raise UsageError(f"{value!r} does not have the right form", fix=f"{option} {example}")
+def _check(arguments: argparse.Namespace, region: str | None) -> None:
+    from ci.project.validate import has_form
+
+    role, action = arguments.role, arguments.action
+    for value, fits, example in (
+        (role, lambda: has_form("role", role), "--role arn:aws:iam::123456789012:role/NAME"),
+        (region, lambda: has_form("region", region or ""), "--region us-east-1"),
+        (action, lambda: _REFERENCE.fullmatch(action), f"--action {_EXAMPLE}"),
+    ):
+        if value is not None and not fits():
+            raise UsageError(f"{value!r} does not have the right form", fix=example)
 
 
 def _read(root: Path, path: str) -> str | None:

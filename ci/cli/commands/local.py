@@ -9,7 +9,6 @@ from ci.cli.shell import Shell
 from ci.errors import ExitCode, LocalError, UsageError
 
 _HOME = Path(".sagemaker-gitops") / "local"
-_REGION = "us-east-1"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,6 +56,7 @@ def _image(text: str) -> tuple[str, Path]:
 
 def _up(arguments: argparse.Namespace, shell: Shell) -> int:
     from ci.local.lifecycle import up
+    from ci.session.session import LOCAL_REGION
 
     project = shell.load_project()
     given = [(pattern, _environment(shell.cwd / folder)) for pattern, folder in arguments.image]
@@ -64,7 +64,7 @@ def _up(arguments: argparse.Namespace, shell: Shell) -> int:
         project.root / _HOME,
         port=arguments.port,
         images=(*given, *project.local.images),
-        region=project.region or _REGION,
+        region=project.region or LOCAL_REGION,
         environ=shell.environ,
     )
     shell.show(
