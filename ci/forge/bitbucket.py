@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ci.errors import ForgeError
-from ci.forge.form import CommentForm, outdated
+from ci.forge.form import CommentForm
 from ci.forge.http import Client, Manners
 from ci.forge.model import Comment, CommitStatus, PermissionMissing, PullRequest, StatusState
 from ci.forge.origin import Candidate, origin_of
@@ -100,12 +100,6 @@ class Bitbucket:
         except PermissionMissing as error:
             if error.status != 404:
                 raise
-
-    def minimise_comment(self, comment: Comment) -> None:
-        """Bitbucket hides no comments and has no folds: what it says is cut to its headline."""
-        cut = outdated(comment.body, html=False)
-        if cut != comment.body:
-            self.update_comment(comment, cut)
 
     def commit_order(self, pull_request: int) -> tuple[str, ...]:
         path = f"{self._pull_request(pull_request)}/commits?pagelen=100"

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any
 
 from ci.errors import AwsError, ForgeError
-from ci.forge.form import CommentForm, outdated
+from ci.forge.form import CommentForm
 from ci.forge.model import (
     Comment,
     CommentTooLong,
@@ -99,11 +99,6 @@ class CodeCommit:
         except ForgeError as error:
             if not _caused_by(error, _GONE):
                 raise
-
-    def minimise_comment(self, comment: Comment) -> None:
-        cut = outdated(comment.body, html=False)
-        if cut != comment.body:
-            self.update_comment(comment, cut)
 
     def commit_order(self, pull_request: int) -> tuple[str, ...]:
         """The heads that the pull request had, in the order of their pushes: what was built and

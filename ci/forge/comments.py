@@ -12,13 +12,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ci.errors import ForgeError
-from ci.forge.form import form_of
+from ci.forge.form import form_of, outdated
 from ci.forge.model import (
     Comment,
     CommentAction,
     CommentResult,
     CommentTooLong,
     Forge,
+    Hiding,
     PermissionMissing,
     UncertainWrite,
 )
@@ -75,7 +76,7 @@ def _amend(forge: Forge, pull_request: int, body: str, policy: CommentPolicy) ->
         return CommentResult(action=CommentAction.KEPT_NEWER)
     result = _settle(forge, mine, body)
     if policy is CommentPolicy.HIDE_AND_NEW and result.action is CommentAction.UPDATED:
-        forge.minimise_comment(replace(mine[0], body=body))
+        _fold(forge, replace(mine[0], body=body))
     return result
 
 
@@ -206,18 +207,18 @@ def _retire(
     newer: Marker,
 ) -> None:
     """What becomes of the comments of older commits. One that says so already was retired."""
-    form = form_of(forge)
     refused: PermissionMissing | None = None
     for comment, found in old:
         if policy is CommentPolicy.DELETE_AND_NEW:
             forge.delete_comment(comment)
-        elif policy is CommentPolicy.HIDE_AND_NEW and not form.hides:
-            forge.minimise_comment(comment)
+        elif policy is CommentPolicy.HIDE_AND_NEW and not isinstance(forge, Hiding):
+            _fold(forge, comment)
         elif found.state is not State.SUPERSEDED:
             if policy is CommentPolicy.HIDE_AND_NEW:
                 refused = _hide(forge, comment) or refused
             note = f"_Superseded: commit `{newer.commit[:12]}` has a report of its own._"
             body = restate(comment.body, State.SUPERSEDED, note=note)
+            form = form_of(forge)
             if size(body) > min(form.limits[0], form.largest):
                 body = restate(body.partition("\n")[0], State.SUPERSEDED, note=note)
             forge.update_comment(comment, body)
@@ -229,10 +230,19 @@ def _hide(forge: Forge, comment: Comment) -> PermissionMissing | None:
     """Before its text says that it is retired, so that a run that ends in between leaves it to the
     next. Who may not is told that, once the text stands in for it."""
     try:
-        forge.minimise_comment(comment)
+        _fold(forge, comment)
     except PermissionMissing as error:
         return error
     return None
+
+
+def _fold(forge: Forge, comment: Comment) -> None:
+    if isinstance(forge, Hiding):
+        forge.minimise_comment(comment)
+        return
+    folded = outdated(comment.body, form_of(forge))
+    if folded != comment.body:
+        forge.update_comment(comment, folded)
 
 
 def same_body(left: str, right: str) -> bool:

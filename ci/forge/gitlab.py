@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from ci.errors import ForgeError
-from ci.forge.form import CommentForm, outdated
+from ci.forge.form import CommentForm
 from ci.forge.http import Client, Manners
 from ci.forge.marks import Label
 from ci.forge.model import Comment, CommitStatus, PermissionMissing, PullRequest, StatusState
@@ -22,7 +22,9 @@ MANNERS = Manners(
     advice="a project access token with the role Developer and the scope `api`, as GITLAB_TOKEN"
 )
 # A note holds 1,000,000 characters (GitLab docs, "Notes API"); one that long is not read.
-_FORM = CommentForm(limits=(250_000, 65_000), largest=900_000, dress=without_quick_actions)
+_FORM = CommentForm(
+    limits=(250_000, 65_000), largest=900_000, dress=without_quick_actions, folds=True
+)
 
 _STATES = {
     # Not `pending`: there is no way from it to `success` (GitLab docs, "Commits API").
@@ -92,12 +94,6 @@ class GitLab:
         except PermissionMissing as error:
             if error.status != 404:
                 raise
-
-    def minimise_comment(self, comment: Comment) -> None:
-        """GitLab hides no notes: what it says is folded."""
-        folded = outdated(comment.body, html=True)
-        if folded != comment.body:
-            self.update_comment(comment, folded)
 
     def commit_order(self, pull_request: int) -> tuple[str, ...]:
         path = f"{self._merge_request(pull_request)}/commits?per_page=100"

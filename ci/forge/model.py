@@ -101,9 +101,6 @@ class Forge(Protocol):
     def delete_comment(self, comment: Comment) -> None:
         """Done as well where it is gone already."""
 
-    def minimise_comment(self, comment: Comment) -> None:
-        """Fold the comment away as outdated."""
-
     def commit_order(self, pull_request: int) -> tuple[str, ...]:
         """The commits of the pull request, oldest first."""
 
@@ -111,6 +108,14 @@ class Forge(Protocol):
         """The pull request a commit on a branch came from, merged in whatever way."""
 
     def pull_request(self, number: int) -> PullRequest: ...
+
+
+@runtime_checkable
+class Hiding(Protocol):
+    """A forge that folds comments away without a word in them."""
+
+    def minimise_comment(self, comment: Comment) -> None:
+        """As outdated. ForgeError where the forge refuses."""
 
 
 @runtime_checkable

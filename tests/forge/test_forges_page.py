@@ -12,7 +12,7 @@ from support.loopback_forge import serve_forge
 from ci.forge.codecommit import CodeCommit
 from ci.forge.form import form_of
 from ci.forge.marks import CheckRuns, Deployments, Labels
-from ci.forge.model import Conversation, Forge, Members, Statuses
+from ci.forge.model import Conversation, Forge, Hiding, Members, Statuses
 from ci.forge.opening import HOSTS
 from ci.project.model import ForgeKind
 
@@ -38,7 +38,7 @@ def column(kind: str) -> dict[str, str]:
         "longest comment": f"{min(form.limits[0], form.largest):,} characters",
         "comment is written in": "Markdown and HTML" if html else "Markdown alone",
         "marker is": "an HTML comment" if html else "the definition of a link",
-        "`hide-and-new`": "hides the old comment" if form.hides else hides[0],
+        "`hide-and-new`": "hides the old comment" if isinstance(forge, Hiding) else hides[0],
         "mark beside the commit": mark(forge),
         "deployments": told(isinstance(forge, Deployments)),
         "labels": told(isinstance(forge, Labels)),
@@ -74,7 +74,6 @@ def policy() -> str:
         forge: CodeCommit = bench.forge()
         made = forge.create_comment(PR, "x")
         forge.update_comment(made, "y")
-        forge.minimise_comment(forge.comments(PR)[0])
         forge.delete_comment(forge.comments(PR)[0])
         forge.commit_order(PR)
         fake.pulls[3] = pull_request(3, "CLOSED", merge=NEW)
