@@ -6,7 +6,7 @@ done twice.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from ci.approval.calling import Call, deploying_step, make_call
@@ -18,7 +18,7 @@ from ci.delivery.evidence import Waiting, settled_endpoint
 from ci.errors import AwsError, ExitCode, GitOpsError, UsageError
 from ci.execution.ownership import PULL_REQUEST, owner_tags, same_owner
 from ci.metrics.facts import EndpointFact
-from ci.registry.decisions import read_decision
+from ci.registry.decisions import BY_COMMAND, read_decision
 from ci.registry.elsewhere import ELSEWHERE
 from ci.registry.packages import MOST_APPROVED
 from ci.sagemaker.arn import resource_name
@@ -61,20 +61,23 @@ def follow_up(subject: Subject, *, waiting: Waiting, tell: Callable[[str], None]
     return Aftermath(
         package=held,
         notes=(*_notes(held, endpoint), *_remarks(consequence)),
-        error=_missing(subject, consequence, endpoint),
+        error=_missing(subject, consequence, endpoint, answer=pursuit.answer),
     )
 
 
 @dataclass(slots=True, kw_only=True)
 class _Pursuit:
     """Decides, acts, and decides again, until what was decided on is what is held. `package` and
-    `endpoint` are as they were read last."""
+    `endpoint` are as they were read last, `answer` is the function's last one, `awaited` says that
+    the wait was told of."""
 
     subject: Subject
     waiting: Waiting
     tell: Callable[[str], None]
     package: ModelPackage = field(init=False)
     endpoint: EndpointFact | None = None
+    answer: str = ""
+    awaited: bool = False
 
     def __post_init__(self) -> None:
         self.package = self.subject.package
@@ -143,7 +146,11 @@ class _Pursuit:
         _refuse_others_function(self.subject, call)
         if self._endpoint_now() != self.endpoint or not self._still_wanted(wanted):
             return False
-        self.tell(f"Calling {call.function} as step {call.step} would, for {_name(wanted)}")
+        served = _served(self.endpoint)
+        self.tell(
+            f"Calling {resource_name(call.function)} as step {call.step} would, for {_name(wanted)}"
+            + (f" in place of {served}" if served else "")
+        )
         self._invoke(call, wanted)
         return True
 
@@ -153,7 +160,7 @@ class _Pursuit:
         endpoint busy."""
         functions = self.subject.adapter.functions
         try:
-            self.tell(f"It answers: {functions.invoke(call.function, call.inputs)[:500]}")
+            self.answer = functions.invoke(call.function, call.inputs)
         except AwsError as error:
             self.endpoint = self._settled()
             if self.endpoint is None or not serves(self.endpoint, wanted):
@@ -186,7 +193,13 @@ class _Pursuit:
         return self.subject.adapter.packages.describe(package.arn)
 
     def _settled(self) -> EndpointFact | None:
-        return self._endpoint(self.waiting)
+        return self._endpoint(replace(self.waiting, sleep=self._pause))
+
+    def _pause(self, seconds: float) -> None:
+        if not self.awaited:
+            self.tell(f"Waiting for the endpoint {self.subject.job.target.pipeline.endpoint}")
+        self.awaited = True
+        self.waiting.sleep(seconds)
 
     def _endpoint_now(self) -> EndpointFact | None:
         return self._endpoint(Waiting(sleep=self.waiting.sleep, left=lambda: 0.0))
@@ -232,15 +245,22 @@ def _again(subject: Subject, package: ModelPackage) -> str:
 
 
 def _missing(
-    subject: Subject, consequence: Consequence, endpoint: EndpointFact | None
+    subject: Subject, consequence: Consequence, endpoint: EndpointFact | None, *, answer: str
 ) -> GitOpsError | None:
     wanted = consequence.package
-    if consequence.missed:
+    if consequence.missed and endpoint is None:
         return UsageError(consequence.reason)
+    if consequence.missed:
+        return NotServed(
+            consequence.reason,
+            fix="Approve a model that is to serve in its place, or delete the endpoint.",
+        )
     if wanted is None or (endpoint is not None and serves(endpoint, wanted)):
         return None
     shown = "missing" if endpoint is None else endpoint.status
     why = endpoint.failure_reason if endpoint is not None else None
+    if why is None and answer:
+        why = f"The function was called, and answered: {answer[:500]}"
     return NotServed(
         f"The endpoint does not serve {_name(wanted)}: it is {shown}",
         where=None if endpoint is None else endpoint.name,
@@ -263,15 +283,21 @@ def _notes(package: ModelPackage, endpoint: EndpointFact | None) -> tuple[str, .
     decided = read_decision(package)
     if decided is None:
         return ()
-    place = "in SageMaker" if decided.place == ELSEWHERE else f"on {decided.place}"
+    how = {ELSEWHERE: "in", BY_COMMAND: "with"}.get(decided.place or "", "on")
+    place = f"{how} {decided.place}"
     text = f"{package.approval} by {decided.actor} {place}, {decided.at}"
     if endpoint is None:
         return (f"{text}.",)
     if package.approval is ApprovalStatus.APPROVED and serves(endpoint, package):
         return (f"{text}; deployed to the endpoint {endpoint.name}.",)
-    served = endpoint.package or "no model package"
-    version = served.rpartition(":model-package/")[2].replace("/", " v")
-    return (f"{text}; the endpoint {endpoint.name} serves {version}.",)
+    served = _served(endpoint) or "no model package"
+    return (f"{text}; the endpoint {endpoint.name} serves {served}.",)
+
+
+def _served(endpoint: EndpointFact | None) -> str:
+    """`quality v3`; empty where it serves nothing of the registry."""
+    arn = endpoint.package if endpoint is not None else None
+    return (arn or "").rpartition(":model-package/")[2].replace("/", " v")
 
 
 def _told(error: GitOpsError) -> str:

@@ -4,6 +4,7 @@
 import argparse
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ci.cli.options import settle_deadline
@@ -11,11 +12,11 @@ from ci.cli.shell import Shell
 from ci.errors import ExitCode, GitOpsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from ci.approval.approvals import Aftermath
     from ci.approval.subject import Foreign, Subject
     from ci.cli.reporting import Reporter
+    from ci.delivery.evidence import Waiting
     from ci.delivery.stage import Ended
     from ci.registry.decisions import Decision
     from ci.report.model import Report
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 # How long an endpoint is waited for where neither option nor environment says so.
 _PATIENCE = 1800.0
-# How often it is reported anew because someone decided otherwise while it was reported.
-_MOST_TURNS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +48,12 @@ def carry_out(
     session: "Session",
     decision: "Decision",
     *,
-    ask: "Callable[[Sequence[str]], None]" = lambda _: None,
+    ask: "Callable[[Iterable[str]], None]" = lambda _: None,
 ) -> int:
     """Decide, then do what follows: the environment's policy, the report, the comment. Nothing is
     written to a package that is not this project's. `ask` is shown what will be done, a line each,
     and may raise."""
+    from ci.approval.announcing import announce
     from ci.approval.subject import Foreign
     from ci.registry.decisions import decide
 
@@ -63,28 +63,10 @@ def carry_out(
     package = decide(
         subject.adapter.packages,
         decision,
-        confirm=lambda held: ask(_doing(replace(subject, package=held), decision.approval)),
+        confirm=lambda held: ask(announce(replace(subject, package=held), decision.approval)),
     )
-    shell.say(f"{package.group} v{package.version}: {package.approval_description}")
     settled = settle_subject(arguments, shell, replace(subject, package=package))
     return conclude_one(shell, overtaken(settled, decision.approval))
-
-
-def _doing(subject: "Subject", approval: "ApprovalStatus") -> list[str]:
-    """What a decision does to the package, and what follows."""
-    from ci.approval.consequence import describe_expected
-
-    held, target = subject.package, subject.job.target
-    changes = f"will be {approval}; it is {held.approval}"
-    if held.approval is approval:
-        changes = f"is {approval} already"
-    place = f"{target.pipeline.name} in {target.environment.name}"
-    commit = subject.job.identity.commit[:12]
-    wanted = replace(held, approval=approval)
-    return [
-        f"{held.group} v{held.version} of {place} (commit {commit}) {changes}",
-        describe_expected(target.environment, wanted, target.pipeline.endpoint),
-    ]
 
 
 def own_subject(session: "Session", package: str) -> "Subject | Foreign":
@@ -120,28 +102,32 @@ def settle_subject(
     arguments: argparse.Namespace, shell: Shell, subject: "Subject", *, again: bool = True
 ) -> Settled:
     """The same for a package that was found to be this project's."""
-    from ci.registry.decisions import is_settled, keep_decision, mark_settled
+    from ci.approval.settling import Means, kept, settle
+    from ci.cli.reporting import Reporter
+    from ci.registry.decisions import is_settled
 
-    packages = subject.adapter.packages
     now = datetime.fromtimestamp(shell.clock(), UTC)
-    held = keep_decision(packages, subject.package, now=now)
-    subject = replace(subject, package=held)
+    subject = kept(subject, now=now)
+    held = subject.package
     if not again and is_settled(held):
         shell.say(f"{held.group} v{held.version} is {held.approval}, and nothing is left to do")
         return Settled(document=_document(held), error=_answer_codepipeline(shell, subject))
-    shell.say(f"{held.group} v{held.version} is {held.approval}")
-    subject, ended, reporter, after = _report_last(arguments, shell, subject, now=now)
-    held = subject.package
-    answered = _answer_codepipeline(shell, subject)
-    errors = [each for each in (after.error, ended.error, answered) if each is not None]
-    for each in errors[1:]:
+    reporter = Reporter(arguments, shell, subject.session, several=False)
+    waiting = _waiting(arguments, shell, subject)
+    means = Means(
+        waiting=waiting,
+        report=partial(_report, arguments, shell, reporter, waiting),
+        answer=partial(_answer_codepipeline, shell),
+        now=now,
+        tell=shell.say,
+    )
+    done = settle(subject, means)
+    for each in done.errors[1:]:
         shell.warn(f"error: {each}")
-    if not errors and _same(after.package, held):
-        mark_settled(packages, held)
     return Settled(
-        document=_document(held),
-        reports=ended.reports,
-        error=errors[0] if errors else None,
+        document=_document(done.package),
+        reports=done.reports,
+        error=next(iter(done.errors), None),
         reporter=reporter,
     )
 
@@ -204,55 +190,37 @@ def _answer_codepipeline(shell: Shell, subject: "Subject") -> GitOpsError | None
     return None
 
 
-def _report_last(
-    arguments: argparse.Namespace, shell: Shell, subject: "Subject", *, now: datetime
-) -> "tuple[Subject, Ended, Reporter, Aftermath]":
-    """Report until what stands there is what the package is: of two who decide at the same moment
-    either one may write the comment last, and each reads the package after that."""
-    from ci.cli.reporting import Reporter
-    from ci.registry.decisions import keep_decision
-
-    packages = subject.adapter.packages
-    reporter = Reporter(arguments, shell, subject.session, several=False)
-    for turn in range(1, _MOST_TURNS + 1):
-        ended, after = _report(arguments, shell, subject, reporter)
-        reporter.wait()
-        held = keep_decision(packages, packages.describe(subject.package.arn), now=now)
-        subject = replace(subject, package=held)
-        shown = [each.package for each in ended.reports if each.package is not None]
-        if turn == _MOST_TURNS or ended.error or all(_same(each, held) for each in shown):
-            break
-        shell.say(f"Meanwhile it became {held.approval}: reported anew")
-    return subject, ended, reporter, after
-
-
-def _same(one: "ModelPackage", other: "ModelPackage") -> bool:
-    """Whether both are as one decision left them."""
-    return (one.approval, one.approval_description) == (other.approval, other.approval_description)
-
-
-def _report(
-    arguments: argparse.Namespace, shell: Shell, subject: "Subject", reporter: "Reporter"
-) -> "tuple[Ended, Aftermath]":
+def _waiting(arguments: argparse.Namespace, shell: Shell, subject: "Subject") -> "Waiting":
+    """For all that follows from one decision together."""
     import time
 
-    from ci.approval.approvals import follow_up
-    from ci.cli.following import make_stage
-    from ci.delivery.deploy import attach
     from ci.delivery.evidence import Waiting
 
     deadline = settle_deadline(arguments.deadline) or subject.job.target.environment.deadline
     ends = time.monotonic() + (deadline or _PATIENCE)
-    waiting = Waiting(
+    return Waiting(
         sleep=lambda seconds: shell.sleep(min(seconds, arguments.poll or seconds)),
         left=lambda: max(0.0, ends - time.monotonic()),
     )
-    after = follow_up(subject, waiting=waiting, tell=shell.say)
-    with make_stage(arguments, shell, reporter, title=subject.job.name) as stage:
+
+
+def _report(
+    arguments: argparse.Namespace,
+    shell: Shell,
+    reporter: "Reporter",
+    waiting: "Waiting",
+    subject: "Subject",
+    notes: "Sequence[str]",
+) -> "Ended":
+    from ci.cli.following import make_stage
+    from ci.delivery.deploy import attach
+
+    with make_stage(arguments, shell, reporter, title=None) as stage:
         left = max(1.0, waiting.left() or 0.0)
         jobs = {subject.execution: subject.job}
-        ended = attach(subject.session, jobs, left, stage, notes=after.notes)
-    return ended, after
+        ended = attach(subject.session, jobs, left, stage, notes=notes)
+    reporter.wait()
+    return ended
 
 
 def conclude_one(shell: Shell, settled: Settled) -> int:
@@ -265,5 +233,7 @@ def conclude_one(shell: Shell, settled: Settled) -> int:
             return tell_error(settled.error, shell, **settled.document, reports=[])
         shell.emit({**settled.document, "reports": []})
         return int(ExitCode.OK)
-    unwritten = settled.reporter.conclude(settled.reports, settled.error, beside=settled.document)
+    unwritten = settled.reporter.conclude(
+        settled.reports, settled.error, beside=settled.document, brief=True
+    )
     return int(settled.code) or int(unwritten)

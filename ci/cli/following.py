@@ -33,15 +33,22 @@ class MaskedStream:
 
 @contextmanager
 def make_stage(
-    arguments: argparse.Namespace, shell: Shell, reporter: Reporter, *, title: str
+    arguments: argparse.Namespace, shell: Shell, reporter: Reporter, *, title: str | None
 ) -> "Iterator[Stage]":
-    """A stage whose display is open while the context is."""
+    """A stage whose display is open while the context is. Without a title it shows only what
+    happens from now on."""
     from ci.delivery.stage import Stage
     from ci.execution.follow import Surroundings
-    from ci.execution.show import LiveShow, open_show
+    from ci.execution.show import LateShow, LiveShow, open_show
+
+    def now() -> datetime:
+        return datetime.fromtimestamp(shell.clock(), UTC)
 
     out = MaskedStream(shell.stderr if shell.json else shell.stdout, reporter.mask)
-    with open_show(out, shell.environ, title=title) as show:
+    opened = (
+        LateShow(out, since=now()) if title is None else open_show(out, shell.environ, title=title)
+    )
+    with opened as show:
         above = show.say if isinstance(show, LiveShow) else None
         yield Stage(
             # What is written past a table that is drawn anew spoils it.
@@ -52,7 +59,7 @@ def make_stage(
             hurry=reporter.hurry,
             queue=arguments.queue or None,
             logs=arguments.logs,
-            now=lambda: datetime.fromtimestamp(shell.clock(), UTC),
+            now=now,
             surroundings=Surroundings(
                 clock=time.monotonic,
                 wall=shell.clock,

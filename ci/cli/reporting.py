@@ -110,9 +110,11 @@ class Reporter:
         error: GitOpsError | None = None,
         *,
         beside: "Mapping[str, object] | None" = None,
+        brief: bool = False,
     ) -> ExitCode:
         """What a command shows at its end; `error` is what ended it early, `beside` what its JSON
-        tells besides. The code says whether all of it could be written."""
+        tells besides; `brief` leaves out how the execution went. The code says whether all of it
+        could be written."""
         from ci.report.document import report_to_json
         from ci.report.terminal import list_outcomes, render_terminal
 
@@ -123,6 +125,7 @@ class Reporter:
                 width=self._shell.columns,
                 color=self._shell.color,
                 redactor=self._redactor,
+                brief=brief,
             )
             self._shell.show(("\n" if index else "") + shown.rstrip("\n"))
         if len(reports) > 1:

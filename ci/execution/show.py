@@ -102,6 +102,21 @@ class PlainShow:
         self._out.flush()
 
 
+class LateShow(PlainShow):
+    """Lines for what happens from now on: of an execution that has ended, most likely nothing."""
+
+    def __init__(self, out: Output, *, since: datetime) -> None:
+        super().__init__(out, title="", groups=False)
+        self._since = since
+
+    def __enter__(self) -> "LateShow":
+        return self
+
+    def change(self, change: Change) -> None:
+        if change.at is None or change.at >= self._since:
+            super().change(change)
+
+
 class LiveShow:
     """One table on a terminal: a row for each step, with its status and how long it takes. It goes
     when the show ends: the report that follows has the same table, and more."""

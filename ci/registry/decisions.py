@@ -26,7 +26,7 @@ from ci.registry.elsewhere import (
     moment,
     text_digest,
 )
-from ci.registry.packages import Provenance, read_provenance, safe_metadata
+from ci.registry.packages import Provenance, keep_metadata, read_provenance, with_room
 from ci.sagemaker.arn import pipeline_of
 from ci.sagemaker.model import ApprovalStatus, ModelPackage
 from ci.sagemaker.packages import Packages
@@ -36,6 +36,7 @@ from ci.text.clean import clean
 _MOST_NEWER = 100
 _COMMIT = f"{OWN}decided-commit"
 _SETTLED = f"{OWN}settled"
+BY_COMMAND = "a command"  # the place of a decision that was made on no pull request
 _LONGEST_TEXT = 1024  # of ApprovalDescription
 
 
@@ -94,7 +95,7 @@ def decide(
         held.arn,
         approval=decision.approval,
         description=text,
-        metadata=safe_metadata(_decision_metadata(held, decision, text)),
+        metadata=with_room(held, _decision_metadata(held, decision, text)),
     )
     after = packages.describe(held.arn)
     if after.approval is not decision.approval:
@@ -118,9 +119,8 @@ def keep_decision(packages: Packages, package: ModelPackage, *, now: datetime) -
     """Keep who approved or rejected it elsewhere, as SageMaker names whoever changed it last; the
     package as read back. Nothing where that is kept, or nobody has decided."""
     found = decided_elsewhere(package, now=now)
-    if not found:
+    if not found or not keep_metadata(packages, package, found):
         return package
-    packages.update(package.arn, metadata=safe_metadata(found))
     return packages.describe(package.arn)
 
 
@@ -133,7 +133,7 @@ def is_settled(package: ModelPackage) -> bool:
 
 def mark_settled(packages: Packages, package: ModelPackage) -> None:
     if not is_settled(package):
-        packages.update(package.arn, metadata={_SETTLED: _settled_text(package)})
+        keep_metadata(packages, package, {_SETTLED: _settled_text(package)})
 
 
 def _settled_text(package: ModelPackage) -> str:
@@ -240,7 +240,7 @@ def _decision_metadata(held: ModelPackage, decision: Decision, text: str) -> dic
         DECIDED: decision.approval.value,
         BY: decision.actor,
         AT: moment(decision.at),
-        ON: "a command" if number is None else f"pull request {number}",
+        ON: BY_COMMAND if number is None else f"pull request {number}",
         TEXT: text_digest(text),
         _COMMIT: decision.commit or (provenance.commit if provenance else ""),
         _SETTLED: "no",

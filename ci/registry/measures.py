@@ -10,11 +10,14 @@ import re
 from collections.abc import Iterable, Mapping
 
 from ci.project.names import OWN
+from ci.registry.packages import keep_metadata
 from ci.sagemaker.model import ModelPackage
 from ci.sagemaker.packages import Packages
 
 PREFIX = f"{OWN}metric-"
 MOST = 20
+# Entries of this program that come before: where a package comes from, and who decided on it.
+_OTHERS = 15
 _LONGEST = 128 - len(PREFIX)
 _UNSAFE = re.compile(r"[^\w .:/=+\-@]")
 
@@ -48,9 +51,8 @@ def read_measures(metadata: Mapping[str, str], metrics: Iterable[str]) -> dict[s
 
 
 def stamp_measures(packages: Packages, package: ModelPackage, values: Mapping[str, float]) -> bool:
-    """Write the values into the package; False where it says so already. Raises AwsError."""
+    """Write the values into the package, as far as it has room for them; False where nothing was
+    written. Raises AwsError."""
     wanted = measures_metadata(values)
     missing = {key: value for key, value in wanted.items() if package.metadata.get(key) != value}
-    if missing:
-        packages.update(package.arn, metadata=missing)
-    return bool(missing)
+    return keep_metadata(packages, package, missing, spare=_OTHERS)

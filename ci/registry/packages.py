@@ -13,6 +13,8 @@ from ci.sagemaker.packages import Packages
 
 # How many approved packages of a group are looked at; each takes a call.
 MOST_APPROVED = 100
+# What CustomerMetadataProperties holds, as the service's model says.
+_MOST_ENTRIES = 50
 _MAIN, _PULL_REQUEST = "main", "pull_request"
 _VALUE_LIMIT = 256
 _UNSAFE = re.compile(r"[^\w .:/=+\-@]", re.UNICODE)
@@ -37,9 +39,9 @@ def stamp_package(packages: Packages, package: str, provenance: Provenance) -> b
     wanted = safe_metadata(_provenance_metadata(provenance))
     held = packages.describe(package)
     missing = {key: value for key, value in wanted.items() if held.metadata.get(key) != value}
-    if missing:
-        packages.update(package, metadata=missing | safe_metadata(decided_elsewhere(held)))
-    return bool(missing)
+    if not missing:
+        return False
+    return keep_metadata(packages, held, missing | decided_elsewhere(held))
 
 
 def read_provenance(package: ModelPackage) -> Provenance | None:
@@ -119,6 +121,26 @@ def _provenance_metadata(provenance: Provenance) -> dict[str, str]:
         "run-url": provenance.run_url,
     }
     return {f"{OWN}{name}": value for name, value in found.items() if value}
+
+
+def keep_metadata(
+    packages: Packages, held: ModelPackage, wanted: Mapping[str, str], *, spare: int = 0
+) -> bool:
+    """Write of these entries what the package has room for; False where that is nothing."""
+    found = with_room(held, wanted, spare=spare)
+    if found:
+        packages.update(held.arn, metadata=found)
+    return bool(found)
+
+
+def with_room(held: ModelPackage, wanted: Mapping[str, str], *, spare: int = 0) -> dict[str, str]:
+    """These entries in the form that is stored, as many as the package has room for, the first
+    first: it holds 50, and the team's own are among them. `spare` is how many are left free."""
+    room = _MOST_ENTRIES - spare - len(held.metadata)
+    safe = safe_metadata(wanted)
+    new = [key for key in safe if key not in held.metadata]
+    left_out = set(new[max(0, room) :])
+    return {key: value for key, value in safe.items() if key not in left_out}
 
 
 def safe_metadata(metadata: Mapping[str, str]) -> dict[str, str]:

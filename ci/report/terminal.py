@@ -38,8 +38,10 @@ def render_terminal(
     width: int | None = None,
     color: bool = False,
     redactor: Redactor | None = None,
+    brief: bool = False,
 ) -> str:
-    """Lines wrapped at `width` columns (40 at least; None: not at all). What is copied from here,
+    """Lines wrapped at `width` columns (40 at least; None: not at all); `brief` without how the
+    execution went: for who has seen that, and decides on its model. What is copied from here,
     commands, ARNs and addresses, and logs stay whole lines. Foreign text can neither style the
     terminal nor give the CI runner a command."""
     from rich.console import Console
@@ -59,12 +61,14 @@ def render_terminal(
     )
     _head(console, shown)
     _metrics(console, shown)
-    _steps(console, shown)
+    if not brief:
+        _steps(console, shown)
     _failure(console, shown)
     _package(console, shown)
-    _plan(console, shown)
-    _parameters(console, shown)
-    _cost(console, shown)
+    if not brief:
+        _plan(console, shown)
+        _parameters(console, shown)
+        _cost(console, shown)
     _foot(console, shown)
     lines = (line.rstrip() for line in buffer.getvalue().split("\n"))
     return inert_output("\n".join(lines))

@@ -12,7 +12,7 @@ from ci.compile.bundle import Function
 from ci.errors import AwsError
 from ci.project.names import OWN
 from ci.sagemaker.clients import Clients
-from ci.sagemaker.retry import Patience, is_gone
+from ci.sagemaker.retry import THROTTLED, Patience, is_gone, persist
 from ci.sagemaker.translate import translated
 
 _SERVICE = "lambda"
@@ -99,14 +99,19 @@ class Functions:
         )
 
     def invoke(self, name: str, inputs: Mapping[str, object]) -> str:
-        """Call it, once, and wait for its answer: JSON. AwsError where the function failed, with
-        what it says of that."""
-        lasting = self._clients.lasting(_LONGEST_CALL)
-        with translated(_SERVICE, "Invoke", name):
-            answer = lasting.client(_SERVICE).invoke(
-                FunctionName=name, Payload=json.dumps(inputs, default=str).encode()
-            )
-            payload: bytes = answer["Payload"].read()
+        """Call it, once, and wait for its answer: JSON. What was throttled has not run, and is
+        called again. AwsError where the function failed, with what it says of that."""
+        client = self._clients.lasting(_LONGEST_CALL).client(_SERVICE)
+        body = json.dumps(inputs, default=str).encode()
+
+        def call() -> tuple[dict[str, Any], bytes]:
+            with translated(_SERVICE, "Invoke", name):
+                answer = client.invoke(FunctionName=name, Payload=body)
+                return answer, answer["Payload"].read()
+
+        answer, payload = persist(
+            call, sleep=self._clients.sleep, codes=THROTTLED, faults=frozenset()
+        )
         text = payload.decode("utf-8", "replace")
         if answer.get("FunctionError"):
             raise AwsError(

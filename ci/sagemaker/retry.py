@@ -136,8 +136,10 @@ def persist(
     *,
     sleep: Callable[[float], None],
     codes: frozenset[str],
+    faults: frozenset[str] = BODY_FAULTS,
 ) -> T:
-    """`call()`, again while it ends in a body fault or in one of `codes`.
+    """`call()`, again while it ends in one of `faults` or `codes`; without `faults` for what may
+    be done once.
 
     Raises the last AwsError when `_PATIENCE` is at its end, any other at once.
     """
@@ -145,7 +147,7 @@ def persist(
         try:
             return call()
         except AwsError as error:
-            if error.code not in BODY_FAULTS | codes:
+            if error.code not in faults | codes:
                 raise
         sleep(_PATIENCE.pause(attempt))
     return call()

@@ -1,16 +1,23 @@
 """Deployments and rollbacks follow what is held at the moment of the call, and nobody else's."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from support.registering import Registry
 
+from ci.approval.announcing import announce
 from ci.approval.approvals import Aftermath, follow_up
+from ci.approval.settling import Means, settle
 from ci.approval.subject import Subject
 from ci.delivery.evidence import Waiting
+from ci.delivery.stage import Ended
+from ci.errors import ExitCode
+from ci.metrics.model import MetricSource, Origin
 from ci.project.model import Environment, OnApproved, OnRejected
+from ci.registry.measures import measures_metadata
 from ci.sagemaker.model import ApprovalStatus
 
 MAIN = Environment(
@@ -20,6 +27,9 @@ MAIN = Environment(
     on_rejected=OnRejected.ROLLBACK,
 )
 APPROVED, REJECTED = ApprovalStatus.APPROVED, ApprovalStatus.REJECTED
+PENDING = ApprovalStatus.PENDING
+RMSE = MetricSource(name="rmse", origin=Origin.PROPERTY_FILE, path="$.rmse")
+NOW = datetime(2026, 3, 2, 9, 25, 7, tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -27,6 +37,16 @@ class Followed:
     after: Aftermath
     said: list[str]
     slept: int
+
+
+def subject_of(registry: Registry, arn: str) -> Subject:
+    pipeline = SimpleNamespace(endpoint="e", name="alpha", metrics=(RMSE,))
+    target = SimpleNamespace(environment=MAIN, region="", tags={}, pipeline=pipeline)
+    session: Any = SimpleNamespace(adapter=lambda region: registry, reach=())
+    job: Any = SimpleNamespace(target=target, identity=SimpleNamespace(commit="c" * 40))
+    return Subject(
+        session=session, job=job, package=registry.held[arn], execution=registry.execution(arn)
+    )
 
 
 def follow(registry: Registry, arn: str, *, sleep: Any = None, left: float = 60.0) -> Followed:
@@ -38,14 +58,7 @@ def follow(registry: Registry, arn: str, *, sleep: Any = None, left: float = 60.
         if sleep is not None:
             sleep()
 
-    target = SimpleNamespace(
-        environment=MAIN, region="", tags={}, pipeline=SimpleNamespace(endpoint="e")
-    )
-    session: Any = SimpleNamespace(adapter=lambda region: registry, reach=())
-    job: Any = SimpleNamespace(target=target)
-    subject = Subject(
-        session=session, job=job, package=registry.held[arn], execution=registry.execution(arn)
-    )
+    subject = subject_of(registry, arn)
     waiting = Waiting(sleep=pause, left=lambda: left)
     after = follow_up(subject, waiting=waiting, tell=said.append)
     return Followed(after=after, said=said, slept=len(slept))
@@ -109,7 +122,10 @@ def test_a_package_that_is_rejected_while_the_endpoint_settles_is_not_deployed()
     assert registry.calls == []
     assert (registry.serves, done.after.error) == (fourth, None)
     assert done.after.package.approval is REJECTED
-    assert done.said == ["models v5 is Rejected: nothing, the endpoint e does not serve it"]
+    assert done.said == [
+        "Waiting for the endpoint e",
+        "models v5 is Rejected: nothing, the endpoint e does not serve it",
+    ]
 
 
 def test_a_package_that_is_rejected_right_before_the_call_is_not_deployed() -> None:
@@ -187,3 +203,71 @@ def test_what_changes_again_and_again_is_given_up_with_words() -> None:
     done = follow(registry, fifth)
     assert len(registry.calls) == 5
     assert "again and again" in str(done.after.error)
+
+
+def test_one_deadline_holds_however_often_it_is_decided_anew() -> None:
+    registry = Registry(statuses=["Updating"] * 10_000)
+    registry.serves = registry.add(4)
+    fifth = registry.add(5)
+    slept: list[float] = []
+
+    def report(subject: Subject, notes: Any) -> Any:
+        """Someone decides anew while it is reported: each report is of what was."""
+        shown = registry.held[fifth]
+        registry.turn(fifth, APPROVED, approval_description=f"reason {len(slept)}")
+        reports: Any = (SimpleNamespace(package=shown),)
+        return Ended(reports=reports, code=ExitCode.OK)
+
+    means = Means(
+        waiting=Waiting(sleep=slept.append, left=lambda: max(0.0, 60.0 - sum(slept))),
+        report=report,
+        answer=lambda subject: None,
+        now=NOW,
+        tell=lambda text: None,
+    )
+    done = settle(subject_of(registry, fifth), means)
+    assert "still Updating" in done.errors[0].what
+    assert sum(slept) == 60.0
+
+
+def test_who_decides_is_told_what_is_replaced_and_how_the_two_measured() -> None:
+    registry = Registry()
+    fourth = registry.serves = registry.add(4)
+    fifth = registry.add(5, PENDING)
+    for arn, rmse in ((fourth, 2.0), (fifth, 1.9)):
+        registry.update(arn, metadata=measures_metadata({"rmse": rmse}))
+    told = list(announce(subject_of(registry, fifth), APPROVED))
+    assert told == [
+        (
+            "models v5 of alpha in main (commit cccccccccccc) will be Approved; it is"
+            " PendingManualApproval"
+        ),
+        "the endpoint e will serve it (on_approved: deploy), unless a newer one is approved",
+        "the endpoint e is InService, and serves models v4",
+        "rmse 1.9, 5.0 % better than models v4",
+    ]
+    [*_, last] = announce(subject_of(registry, fourth), REJECTED)
+    assert last == "the endpoint e is InService, and serves it"
+
+
+def test_a_function_that_deployed_nothing_is_quoted() -> None:
+    registry = Registry()
+    registry.serves = fourth = registry.add(4)
+    fifth = registry.add(5)
+
+    def undo() -> None:
+        registry.serves = fourth
+
+    registry.during_call = undo
+    done = follow(registry, fifth)
+    assert done.after.error is not None
+    assert done.after.error.why == "The function was called, and answered: {}"
+
+
+def test_a_rejected_model_that_nothing_can_replace_is_a_failure_with_a_way_out() -> None:
+    registry = Registry()
+    registry.serves = first = registry.add(1, REJECTED)
+    error = follow(registry, first).after.error
+    assert error is not None
+    assert error.exit_code is ExitCode.FAILED
+    assert "delete the endpoint" in (error.fix or "")

@@ -9,9 +9,12 @@ from ci.registry.decisions import (
     ApprovalError,
     Decision,
     decide,
+    is_settled,
     keep_decision,
+    mark_settled,
     read_decision,
 )
+from ci.registry.measures import stamp_measures
 from ci.registry.packages import Provenance, read_provenance, stamp_package
 from ci.sagemaker.adapter import SageMaker
 from ci.sagemaker.model import ApprovalStatus
@@ -165,3 +168,28 @@ def test_hostile_names_and_reasons_are_kept_as_text(aws: SageMaker) -> None:
     done = decide(aws.packages, approval(package, actor=actor, reason=reason, commit=None))
     assert len(done.approval_description or "") <= 1024
     assert done.metadata["sagemaker-gitops:decided-by"] == "evil-bot---b----x--"
+
+
+@pytest.mark.parametrize("own", [50, 48, 40, 30])
+def test_a_package_that_is_full_of_the_teams_own_metadata_is_decided_on_all_the_same(
+    aws: SageMaker, own: int
+) -> None:
+    [package] = packages(aws, f"full-{own}", 1)
+    theirs = {f"team-{number}": "x" for number in range(own)}
+    aws.packages.update(package, metadata=theirs)
+    stamped = stamp_package(aws.packages, package, provenance())
+    assert stamped is (own < 50)
+    held = aws.packages.describe(package)
+    stamp_measures(aws.packages, held, {f"metric {number}": 1.0 for number in range(20)})
+    done = decide(aws.packages, approval(package, commit=None))
+    kept = keep_decision(aws.packages, done, now=NOW)
+    mark_settled(aws.packages, kept)
+    after = aws.packages.describe(package)
+    assert after.approval is ApprovalStatus.APPROVED
+    assert (after.approval_description or "").startswith("Approved by anna on pull request 7")
+    assert len(after.metadata) <= 50
+    assert theirs.items() <= after.metadata.items()
+    # Where it comes from goes before its metrics, and so does who decided.
+    assert (read_provenance(after) is not None) is (own <= 40)
+    assert (read_decision(after) is not None) is (own <= 40)
+    assert is_settled(after) is (own == 30)

@@ -6,9 +6,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from support.executing import adapter
+from support.faults import Fault, Rule, faulty_proxy
 
 from ci.compile.bundle import Artifact, Bundle, Function
-from ci.errors import DefinitionError
+from ci.errors import AwsError, DefinitionError
 from ci.execution.ownership import claim, owner_tags
 from ci.execution.upsert import Run, deploy
 from ci.sagemaker.adapter import SageMaker
@@ -129,3 +131,24 @@ def test_a_refused_pull_request_leaves_nothing_behind(aws: SageMaker, tmp_path: 
     assert aws.functions.equal(held)
     buckets = aws.clients.client("s3").list_buckets()["Buckets"]
     assert "refused" not in {each["Name"] for each in buckets}
+
+
+@pytest.mark.parametrize(
+    ("fault", "calls"), [(Fault.THROTTLE, 3), (Fault.RESET_AFTER, 1), (Fault.TRUNCATED, 1)]
+)
+def test_a_throttled_function_is_called_again_and_no_other(
+    aws: SageMaker, fault: Fault, calls: int
+) -> None:
+    """What was throttled has not run; of an answer that was lost nobody knows."""
+    aws.functions.put(*function("called", 7))
+    address = aws.clients.endpoint
+    assert address is not None
+    with faulty_proxy(address) as faults:
+        faults.rules = [Rule(fault=fault, operation="lambda:POST", times=2)]
+        through = adapter(faults.address)
+        if calls > 1:
+            assert through.functions.invoke("called", {}) == "7"
+        else:
+            with pytest.raises(AwsError):
+                through.functions.invoke("called", {})
+        assert faults.count("lambda:POST") == calls

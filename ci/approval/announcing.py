@@ -1,0 +1,61 @@
+"""Says what a decision will do before it is made: to the package, and to the endpoint."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+
+from ci.approval.consequence import asks_for_more, describe_expected
+from ci.approval.subject import Subject
+from ci.errors import AwsError
+from ci.metrics.model import MetricValue
+from ci.metrics.words import describe_metric
+from ci.registry.measures import read_measures
+from ci.sagemaker.model import ApprovalStatus, ModelPackage
+
+
+def announce(subject: Subject, approval: ApprovalStatus) -> Iterator[str]:
+    """Lines. What the endpoint serves is read for them, where the decision may change it."""
+    held, target = subject.package, subject.job.target
+    changes = f"will be {approval}; it is {held.approval}"
+    if held.approval is approval:
+        changes = f"is {approval} already"
+    place = f"{target.pipeline.name} in {target.environment.name}"
+    commit = subject.job.identity.commit[:12]
+    yield f"{held.group} v{held.version} of {place} (commit {commit}) {changes}"
+    wanted = replace(held, approval=approval)
+    yield describe_expected(target.environment, wanted, target.pipeline.endpoint)
+    if asks_for_more(target.environment, wanted):
+        with suppress(AwsError):
+            yield from _served(subject)
+
+
+def _served(subject: Subject) -> Iterator[str]:
+    """The model that the endpoint serves, and what the package measured against it."""
+    name, packages = subject.job.target.pipeline.endpoint, subject.adapter.packages
+    endpoint = None if name is None else packages.endpoint(name)
+    if name is None:
+        return
+    if endpoint is None:
+        yield f"there is no endpoint {name} yet"
+    elif endpoint.model_package is None:
+        yield f"the endpoint {name} is {endpoint.status}, and serves no model package"
+    elif endpoint.model_package == subject.package.arn:
+        yield f"the endpoint {name} is {endpoint.status}, and serves it"
+    else:
+        served = packages.describe(endpoint.model_package)
+        other = f"{served.group} v{served.version}"
+        yield f"the endpoint {name} is {endpoint.status}, and serves {other}"
+        yield from _compared(subject, served, other)
+
+
+def _compared(subject: Subject, served: ModelPackage, other: str) -> Iterator[str]:
+    sources = subject.job.target.pipeline.metrics
+    names = [source.name for source in sources]
+    own = read_measures(subject.package.metadata, names)
+    theirs = read_measures(served.metadata, names)
+    for source in sources:
+        if source.name in own:
+            value = MetricValue(
+                source=source, value=own[source.name], champion=theirs.get(source.name)
+            )
+            yield describe_metric(value, other)
