@@ -1,16 +1,15 @@
 """Writes reports to files: the comment as it is posted, and the whole report."""
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ci.errors import UsageError
 from ci.report.document import report_to_json
 from ci.report.html import render_html
 from ci.report.junit import render_junit
 from ci.report.markdown import render_comment
 from ci.report.model import Report
+from ci.session.writing import write_whole
 from ci.text.redact import Redactor
 
 
@@ -35,25 +34,12 @@ class ReportFiles:
             ".html": render_html(report, redactor=self.redactor),
             ".junit.xml": render_junit(report, redactor=self.redactor),
         }
-        try:
-            base.parent.mkdir(parents=True, exist_ok=True)
-            for suffix, text in texts.items():
-                _replace(base.with_name(base.name + suffix), text)
-        except OSError as error:
-            raise UsageError(
-                f"the report cannot be written: {error.strerror}",
-                where=str(base.parent),
-                fix="Name a folder that can be written: --report build/report",
-            ) from error
+        fix = "Name a folder that can be written: --report build/report"
+        for suffix, text in texts.items():
+            file = base.with_name(base.name + suffix)
+            write_whole(file, text, what="the report", fix=fix)
         return base.with_name(base.name + ".md")
 
 
 def default_base(root: Path, environment: str) -> Path:
     return root / ".sagemaker-gitops" / "reports" / environment
-
-
-def _replace(file: Path, text: str) -> None:
-    """Write a file whole or not at all: a reader never meets half a report."""
-    partial = file.with_name(f".{file.name}.{os.getpid()}")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(file)

@@ -12,7 +12,7 @@ from ci.cli.options import (
     settle_session,
 )
 from ci.cli.shell import Shell
-from ci.errors import ExitCode, UsageError
+from ci.errors import ExitCode
 
 if TYPE_CHECKING:
     from ci.delivery.planning import Planned
@@ -49,6 +49,7 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
     from ci.plan.terminal import render_terminal
     from ci.session.preparing import prepare_jobs
     from ci.session.session import parse_overrides
+    from ci.session.writing import write_whole
 
     session = planned_session(settle_session(arguments, shell))
     names = settle_pipelines(arguments, session.project)
@@ -84,7 +85,7 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
             )
             for planned in plans
         ]
-        _write(shell.cwd / arguments.markdown, "\n".join(texts))
+        write_whole(shell.cwd / arguments.markdown, "\n".join(texts), what="the plan")
     documents = [
         {**plan_to_json(planned.plan), **subject_to_json(session, planned.target)}
         for planned in plans
@@ -134,14 +135,6 @@ def _make_folder(folder: Path) -> None:
     """A folder that git does not see: a plan in the work tree is no change of it. One that holds
     something is left as it is."""
     if not folder.is_dir() or not any(folder.iterdir()):
-        _write(folder / ".gitignore", "*\n")
+        from ci.session.writing import write_whole
 
-
-def _write(file: Path, text: str) -> None:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(
-            f"the plan cannot be written: {error.strerror}", where=str(file)
-        ) from error
+        write_whole(folder / ".gitignore", "*\n", what="the plan")

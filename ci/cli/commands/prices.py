@@ -39,6 +39,7 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
     from ci.cost.listing import price_file
     from ci.session.preparing import prepare_jobs
     from ci.session.session import parse_overrides
+    from ci.session.writing import write_whole
 
     if arguments.local:
         raise UsageError("prices are AWS's: there are none on the local endpoint")
@@ -63,11 +64,11 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
             fix="Write the file by hand: docs/report.md, Cost",
         )
     today = datetime.fromtimestamp(shell.clock(), UTC).date()
-    file = _write(out, price_file(listings, as_of=today, before=before))
+    write_whole(out, price_file(listings, as_of=today, before=before), what="the prices")
     found = sum(len(listing.hourly) for listing in listings.values())
-    shell.show(f"{file}: {found} prices as of {today}")
+    shell.show(f"{out}: {found} prices as of {today}")
     missing = {region: list(listing.missing) for region, listing in listings.items()}
-    shell.emit({"file": str(file), "prices": found, "missing": missing})
+    shell.emit({"file": str(out), "prices": found, "missing": missing})
     return int(ExitCode.OK)
 
 
@@ -129,13 +130,3 @@ def _listings(
         clients = open_clients(price_list_region(region), session.environ)
         found[region] = list_prices(instances, fetch_products(clients, region))
     return found
-
-
-def _write(file: Path, text: str) -> Path:
-    try:
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(
-            f"the prices cannot be written: {error.strerror}", where=str(file)
-        ) from error
-    return file

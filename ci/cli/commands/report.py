@@ -3,7 +3,6 @@
 import argparse
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ci.cli.options import add_place_options
@@ -33,13 +32,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, shell: Shell) -> int:
     from ci.report.document import report_to_json
+    from ci.session.writing import write_whole
 
     named = arguments.execution or ""
     held = named.endswith(".json") and not named.startswith("arn:")
     report, redactor = _held(shell, named) if held else _looked_up(arguments, shell)
     text = _rendered(report, arguments.format, shell, redactor)
     if arguments.out:
-        _write(shell.cwd / arguments.out, text)
+        write_whole(shell.cwd / arguments.out, text, what="the report")
     else:
         shell.show(text.rstrip("\n"))
     shell.emit({"reports": [report_to_json(report, redactor=redactor)]})
@@ -112,12 +112,3 @@ def _rendered(report: "Report", form: str, shell: Shell, redactor: "Redactor") -
             return render_terminal(
                 report, width=shell.columns, color=shell.color, redactor=redactor
             )
-
-
-def _write(file: Path, text: str) -> None:
-    try:
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(
-            f"the report cannot be written: {error.strerror}", where=str(file)
-        ) from error
