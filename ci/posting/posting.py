@@ -42,23 +42,18 @@ def comment_files(places: list[Path]) -> list[Path]:
     return found
 
 
-def find_pull_request(forge: GitHub, trigger: Trigger, event: Mapping[str, Any]) -> int:
+def find_pull_request(forge: GitHub, trigger: Trigger, event: Mapping[str, Any]) -> int | None:
     """The pull request of the workflow run; GitHub names it in the event for its own branches
-    alone. ForgeError where it is closed or has moved on: then nothing is posted."""
+    alone. None where it is closed, or has moved on: then the newer commit's own run posts."""
     run = event.get("workflow_run") or {}
     owner = ((run.get("head_repository") or {}).get("owner") or {}).get("login")
     number = trigger.pull_request
-    if number is None and owner and trigger.branch:
-        number = forge.pull_request_with_head(f"{owner}:{trigger.branch}", trigger.commit)
-    elif number is not None:
+    if number is not None:
         found = forge.pull_request(number)
-        number = number if found.open and found.head == trigger.commit else None
-    if number is None:
-        raise ForgeError(
-            f"no open pull request has its head at {trigger.commit[:12]}",
-            why="it was closed, or a newer commit was pushed: its own run posts",
-        )
-    return number
+        return number if found.open and found.head == trigger.commit else None
+    if owner and trigger.branch:
+        return forge.pull_request_with_head(f"{owner}:{trigger.branch}", trigger.commit)
+    return None
 
 
 def post_file(forge: GitHub, number: int, file: Path, *, commit: str) -> CommentResult:

@@ -32,14 +32,21 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
         raise UsageError("there is no token to post with", fix="github-token: ${{ github.token }}")
     files = comment_files([shell.cwd / place for place in arguments.places])
     if not files:
-        shell.show("Nothing to post: the other workflow left no plan")
-        shell.emit({"pull_request": None, "comments": []})
-        return int(ExitCode.OK)
+        return _nothing(shell, "the other workflow left no plan")
     number = find_pull_request(forge, trigger, read_event(shell.environ))
+    if number is None:
+        told = f"no open pull request has its head at {trigger.commit[:12]}"
+        return _nothing(shell, f"{told}; a newer commit's own run posts")
     results = []
     for file in files:
         result = post_file(forge, number, file, commit=trigger.commit)
         shell.show(f"{file.name}: {result.action} on pull request {number} {result.url or ''}")
         results.append({"file": file.name, "action": result.action.value, "url": result.url})
     shell.emit({"pull_request": number, "comments": results})
+    return int(ExitCode.OK)
+
+
+def _nothing(shell: Shell, why: str) -> int:
+    shell.show(f"Nothing to post: {why}")
+    shell.emit({"pull_request": None, "comments": []})
     return int(ExitCode.OK)
