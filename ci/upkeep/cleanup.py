@@ -45,14 +45,16 @@ def clean_up(
     `confirm` is shown what that is, a line each, before anything is, and may raise.
 
     UsageError where the environment is not a pull request's own. DeadlineReached while an
-    execution is still stopping; nothing of its pipeline is deleted then.
+    execution is still stopping; nothing of its pipeline is deleted then, and all of those whose
+    executions had ended.
     """
     work = _Work(session, adapter, waiting, tell)
     pipelines = tuple(work.pipelines())
     if doing := tuple(work.describe(pipelines)):
         confirm(doing)
-    work.stop(pipelines)
-    for pipeline in pipelines:
+    running = {pipeline.name: work.stop(pipeline) for pipeline in pipelines}
+    for pipeline in sorted(pipelines, key=lambda each: len(running[each.name])):
+        work.wait(running[pipeline.name])
         work.clean(pipeline)
     work.delete_endpoints()
     work.delete_groups()
@@ -120,18 +122,21 @@ class _Work:
         if self._aws.pipelines.delete(pipeline.name, token=token):
             self._deleted(f"pipeline {pipeline.name}")
 
-    def stop(self, pipelines: Sequence[DeployedPipeline]) -> None:
-        """Stop all that runs, then wait until it has stopped: a step may register until then."""
+    def stop(self, pipeline: DeployedPipeline) -> list[str]:
+        """Have all that runs of it stopped; the ARNs."""
         executions = self._aws.executions
         running = [
             each.arn
-            for pipeline in pipelines
             for each in executions.summaries(pipeline.name)
             if not each.status.terminal and not executions.snapshot(each.arn).status.terminal
         ]
         for arn in running:
             self._tell(f"Stopping {arn}")
             executions.stop(arn, token=uuid.uuid4().hex)
+        return running
+
+    def wait(self, running: Sequence[str]) -> None:
+        """Until they have stopped: a step may register until then."""
         for arn in running:
             self._wait(arn)
             self.done.stopped.append(arn)

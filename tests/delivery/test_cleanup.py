@@ -89,7 +89,7 @@ def test_a_running_execution_is_stopped_first(scratch: Scratch) -> None:
     assert "quality-pr-32" not in names(scratch)
 
 
-def test_a_deadline_deletes_nothing_and_all_has_been_told_to_stop(
+def test_a_deadline_deletes_nothing_that_still_stops_and_all_has_been_told_to_stop(
     scratch: Scratch, tmp_path: Path
 ) -> None:
     deaf = tmp_path / "deaf"
@@ -106,6 +106,15 @@ def test_a_deadline_deletes_nothing_and_all_has_been_told_to_stop(
         for more in ((), ("--again",))
     ]
     scratch.git("checkout", "-q", "main")
+    sagemaker = aws(scratch, "sagemaker")
+    held = sagemaker.describe_pipeline(PipelineName="quality-pr-33")
+    sagemaker.create_pipeline(
+        PipelineName="rested-pr-33",
+        PipelineDefinition=held["PipelineDefinition"],
+        RoleArn=held["RoleArn"],
+        ClientRequestToken="r" * 32,
+        Tags=sagemaker.list_tags(ResourceArn=held["PipelineArn"])["Tags"],
+    )
     # A step that is told to end before it ignores that, ends.
     wait_for_files(deaf, 2)
     project = load_project(scratch.root / "sagemaker-gitops.yaml")
@@ -118,7 +127,7 @@ def test_a_deadline_deletes_nothing_and_all_has_been_told_to_stop(
     with pytest.raises(DeadlineReached, match="still stopping"):
         clean_up(session, session.adapter("us-east-1"), waiting, tell=lambda _line: None)
     assert "quality-pr-33" in names(scratch)
-    sagemaker = aws(scratch, "sagemaker")
+    assert "rested-pr-33" not in names(scratch)
     for arn in started:
         held = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
         assert held["PipelineExecutionStatus"] == "Stopping"
