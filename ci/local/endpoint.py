@@ -12,8 +12,8 @@ import signal
 import socket
 import sqlite3
 import time
-from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from ci.errors import LocalError
@@ -28,7 +28,7 @@ from ci.local.events import TELLERS
 from ci.local.proxy import Proxy
 from ci.local.publisher import Publisher
 from ci.local.role import make_role
-from ci.local.server import Invocation, Server, health_document
+from ci.local.server import Server, health_document
 from ci.local.service import sagemaker
 from ci.local.settings import BIND, LOCK_NAME, RECORD_NAME, STATE_NAME, Settings, last_port
 from ci.local.store import Store
@@ -74,7 +74,7 @@ class Endpoint:
         self._server = Server(
             dispatcher=dispatcher,
             proxy=Proxy(emulator, default_key=_default_key(settings.region)),
-            invoke=self._invoke,
+            invoke=partial(invoke, self._context),
             health=self._health,
         )
 
@@ -103,19 +103,6 @@ class Endpoint:
         except Exception:  # noqa: BLE001 - the endpoint answers all the same, and its log tells
             _LOG.exception("bug: what was cut off could not be taken up again")
         self._ready = True
-
-    def _invoke(self, asked: Invocation) -> tuple[int, Mapping[str, str], bytes]:
-        headers = asked.headers
-        return invoke(
-            self._context,
-            asked.endpoint,
-            asked.body,
-            headers.get("content-type"),
-            headers.get("accept"),
-            custom_attributes=headers.get("x-amzn-sagemaker-custom-attributes"),
-            target_variant=headers.get("x-amzn-sagemaker-target-variant"),
-            inference_id=headers.get("x-amzn-sagemaker-inference-id"),
-        )
 
     def _health(self) -> dict[str, object]:
         return health_document(

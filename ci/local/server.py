@@ -13,11 +13,11 @@ import socket
 import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 from aiohttp import web
 
 from ci import __version__
+from ci.local.api.invoke import Invocation, Response
 from ci.local.context import ApiError
 from ci.local.dispatch import Dispatcher
 from ci.local.proxy import Proxy
@@ -37,18 +37,6 @@ _LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost"})
 _MOST_HEADER = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Invocation:
-    """What an endpoint is asked: `headers` by their lower-case names."""
-
-    endpoint: str
-    headers: Mapping[str, str]
-    body: bytes
-
-
-Invoke = Callable[[Invocation], tuple[int, Mapping[str, str], bytes]]
-
-
 class Server:
     """Serves on one loopback socket until closed."""
 
@@ -57,7 +45,7 @@ class Server:
         *,
         dispatcher: Dispatcher,
         proxy: Proxy,
-        invoke: Invoke,
+        invoke: Callable[[Invocation], Response],
         health: Callable[[], Mapping[str, object]],
     ) -> None:
         self._dispatcher = dispatcher

@@ -11,7 +11,7 @@ from support.hosting import ECHO, IMAGE, Hosting, refused
 from support.loopback_s3 import LoopbackS3
 
 from ci.local.api import hosting
-from ci.local.api.invoke import invoke
+from ci.local.api.invoke import Invocation, invoke
 from ci.local.api.launching import launcher
 from ci.local.serving.fleet import fleet_at
 
@@ -25,7 +25,9 @@ def test_an_endpoint_serves_the_model_and_says_what_it_serves(api: Hosting) -> N
     body = api.settle()
     assert body["EndpointStatus"] == "InService"
     assert body["ProductionVariants"][0]["DeployedImages"][0]["SpecifiedImage"] == IMAGE
-    status, headers, answer = invoke(api.context, "e", b'"hi"', custom_attributes="trace=1")
+    told = {"x-amzn-sagemaker-custom-attributes": "trace=1"}
+    asked = Invocation(endpoint="e", headers=told, body=b'"hi"')
+    status, headers, answer = invoke(api.context, asked)
     assert (status, json.loads(answer)["said"]) == (200, "hi")
     assert headers["x-Amzn-Invoked-Production-Variant"] == "v-one"
     assert headers["X-Amzn-SageMaker-Custom-Attributes"] == "trace=1"
@@ -152,7 +154,7 @@ def test_missing_model_data_and_a_model_that_hangs_fail(api: Hosting) -> None:
 def test_errors_of_the_model_are_model_errors(api: Hosting) -> None:
     api.model("one")
     api.create("one")
-    status, answer = api.ask("x", content_type="text/plain")
+    status, answer = api.ask("x", {"content-type": "text/plain"})
     assert status == 424
     assert answer["ErrorCode"] == "ModelError"
     assert answer["OriginalStatusCode"] == 500
@@ -172,8 +174,10 @@ def test_variants_share_the_traffic_by_weight(api: Hosting) -> None:
     points = [0.0, 0.74, 0.76, 0.99]
     answers = [api.ask(1, chance=lambda point=point: point)[1]["name"] for point in points]
     assert answers == ["a", "a", "b", "b"]
-    assert api.ask(1, target_variant="v-b")[1]["name"] == "b"
-    assert api.ask(1, target_variant="v-x")[1]["ErrorCode"] == "ValidationError"
+    assert api.ask(1, {"x-amzn-sagemaker-target-variant": "v-b"})[1]["name"] == "b"
+    assert (
+        api.ask(1, {"x-amzn-sagemaker-target-variant": "v-x"})[1]["ErrorCode"] == "ValidationError"
+    )
 
 
 def test_containers_answer_one_after_the_other(api: Hosting, s3: LoopbackS3) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ci.local.api import hosting, registry
-from ci.local.api.invoke import invoke
+from ci.local.api.invoke import Invocation, invoke
 from ci.local.context import ApiError
 from support.archives import model_archive
 from support.local_api import Api
@@ -86,8 +86,11 @@ class Hosting(Api):
         self("CreateEndpoint", EndpointName=endpoint, EndpointConfigName=config)
         return self.settle(endpoint)
 
-    def ask(self, data: object, **more: Any) -> tuple[int, dict[str, Any]]:
-        status, _, body = invoke(self.context, "e", json.dumps(data).encode(), **more)
+    def ask(
+        self, data: object, headers: dict[str, str] | None = None, **more: Any
+    ) -> tuple[int, dict[str, Any]]:
+        asked = Invocation(endpoint="e", headers=headers or {}, body=json.dumps(data).encode())
+        status, _, body = invoke(self.context, asked, **more)
         return status, json.loads(body)
 
 

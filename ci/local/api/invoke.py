@@ -18,61 +18,54 @@ TIMEOUT = 60.0
 _MESSAGE_LIMIT = 2048
 
 _CUSTOM = "X-Amzn-SageMaker-Custom-Attributes"
+_TARGET_VARIANT = "x-amzn-sagemaker-target-variant"
+# What a container is told of the request's headers.
+_TOLD = ("Accept", _CUSTOM, "X-Amzn-SageMaker-Inference-Id")
 
 Response = tuple[int, dict[str, str], bytes]
 
 
-def invoke(  # noqa: PLR0913 - one argument for each header that InvokeEndpoint documents
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invocation:
+    """What an endpoint is asked: `headers` by their lower-case names."""
+
+    endpoint: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def invoke(
     context: Context,
-    endpoint_name: str,
-    body: bytes,
-    content_type: str | None = None,
-    accept: str | None = None,
+    asked: Invocation,
     *,
-    custom_attributes: str | None = None,
-    target_variant: str | None = None,
-    inference_id: str | None = None,
     timeout: float = TIMEOUT,
     chance: Callable[[], float] = random.random,
 ) -> Response:
     """`(status, headers, body)` to answer with, errors included. Blocks for up to `timeout`."""
-    given = {
-        "Accept": accept,
-        _CUSTOM: custom_attributes,
-        "X-Amzn-SageMaker-Inference-Id": inference_id,
-    }
-    headers = {"Content-Type": content_type or "application/json"}
-    headers |= {name: value for name, value in given.items() if value is not None}
-    question = _Question(endpoint_name, body, headers, target_variant, timeout)
     try:
-        _check_size(body)
+        _check_size(asked.body)
         try:
-            return _ask(context, question, chance)
+            return _ask(context, asked, timeout, chance)
         except ConnectionRefusedError:
             # A process died between the look at it and the call, and was asked nothing.
-            return _ask(context, question, chance)
+            return _ask(context, asked, timeout, chance)
     except ConnectionRefusedError as error:
         return _error(503, "ServiceUnavailable", f"The model's process keeps ending: {error}")
     except ApiError as error:
         return _error(error.status, error.code, error.message)
 
 
-@dataclass(frozen=True, slots=True)
-class _Question:
-    endpoint: str
-    body: bytes
-    headers: Mapping[str, str]
-    variant: str | None
-    timeout: float
-
-
-def _ask(context: Context, question: _Question, chance: Callable[[], float]) -> Response:
-    with _asking(context, question.endpoint, question.variant, chance) as (variant, processes):
-        status, headers, body = _through(context, question, variant, processes)
+def _ask(
+    context: Context, asked: Invocation, timeout: float, chance: Callable[[], float]
+) -> Response:
+    target = asked.headers.get(_TARGET_VARIANT)
+    with _asking(context, asked.endpoint, target, chance) as (variant, processes):
+        status, headers, body = _through(
+            context, asked, list(zip(variant.containers, processes, strict=True)), timeout
+        )
     headers["x-Amzn-Invoked-Production-Variant"] = variant.name
-    if _CUSTOM in question.headers:
-        headers[_CUSTOM] = question.headers[_CUSTOM]
-    return status, headers, body
+    custom = asked.headers.get(_CUSTOM.lower())
+    return status, headers if custom is None else {**headers, _CUSTOM: custom}, body
 
 
 @contextlib.contextmanager
@@ -134,21 +127,25 @@ def _choose(deployment: Deployment, target: str | None, chance: Callable[[], flo
 
 
 def _through(
-    context: Context, question: _Question, variant: Variant, processes: list[ServingProcess]
+    context: Context,
+    asked: Invocation,
+    serving: list[tuple[Container, ServingProcess]],
+    timeout: float,
 ) -> Response:
     """One container after the other; what one answers is what the next is asked."""
-    headers = dict(question.headers)
-    answer = Answer(status=200, content_type=headers["Content-Type"], body=question.body)
-    for container, process in zip(variant.containers, processes, strict=True):
-        headers["Content-Type"] = answer.content_type
+    told = {name: asked.headers[name.lower()] for name in _TOLD if name.lower() in asked.headers}
+    kind = asked.headers.get("content-type") or "application/json"
+    answer = Answer(status=200, content_type=kind, body=asked.body)
+    for container, process in serving:
+        headers = {**told, "Content-Type": answer.content_type}
         try:
-            answer = process.invoke(answer.body, headers, question.timeout)
+            answer = process.invoke(answer.body, headers, timeout)
         except ConnectionRefusedError:
             raise
         except OSError as error:
-            answer = _no_answer(container, error, question.timeout)
+            answer = _no_answer(container, error, timeout)
         if not 200 <= answer.status < 300:
-            return _model_error(context, question.endpoint, container, answer)
+            return _model_error(context, asked.endpoint, container, answer)
     return 200, {"Content-Type": answer.content_type}, answer.body
 
 
