@@ -109,7 +109,7 @@ def _install(
     uv: str, folder: Path, runtime: str, architecture: Architecture, environ: Mapping[str, str]
 ) -> None:
     """The locked packages for the runtime's own platform, whatever this machine is."""
-    command = [uv, "pip", "install", "--quiet", "--no-config", "--target", str(folder)]
+    command = [uv, "pip", "install", "--quiet", "--target", str(folder)]
     command += ["--python-platform", _PLATFORMS[architecture]]
     command += ["--python-version", runtime.removeprefix("python")]
     command += ["--require-hashes", "--no-deps", "--only-binary", ":all:"]

@@ -174,7 +174,7 @@ def test_a_container_without_bash_is_told_by_the_step_itself(tmp_path: Path) -> 
 
 
 def test_an_old_python_is_told_with_its_version(tmp_path: Path) -> None:
-    path = only(tmp_path, "git", "bash")
+    path = only(tmp_path, "git", "bash", "mkdir")
     script = "import sys; sys.version_info = (3, 9, 18, 'final', 0); exec(sys.argv[1])"
     old = Path(path) / "python3"
     old.write_text(

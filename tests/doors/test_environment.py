@@ -5,8 +5,11 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -77,9 +80,16 @@ def check(made: "subprocess.CompletedProcess[str]", action: Path) -> Path:
 def test_odd_paths_few_tools_and_settings_of_the_job(action: Path, tmp_path: Path) -> None:
     (tmp_path / "uv.toml").write_text("not = [toml")
     path = tools(tmp_path / "bin", *TOOLS, "uv")
+    # A version manager's Python, which fails where the repository asks for one that is not there.
+    (tmp_path / ".python-version").write_text("3.99")
+    shim = tmp_path / "bin" / "python3"
+    shim.unlink()
+    shim.write_text(f'#!/bin/bash\n[ ! -e .python-version ] && exec "{sys.executable}" "$@"\n')
+    shim.chmod(0o755)
     environ = {
         "PATH": path, "VIRTUAL_ENV": "/nonsense", "UV_EXCLUDE_NEWER": "2001-01-01",
         "UV_MANAGED_PYTHON": "1", "UV_BUILD_CONSTRAINT": "/nonsense", "UV_WORKING_DIR": "/nonsense",
+        "UV_NO_VERIFY_HASHES": "1", "UV_NO_BUILD_PACKAGE": "x", "UV_PYTHON_PREFERENCE": "nonsense",
     }  # fmt: skip
     folder = tmp_path / "ordner mit ünïcode $(touch pwned)"
     first = make(action, folder, tmp_path / "cache", environ)
@@ -95,9 +105,10 @@ def test_without_a_uv_that_runs_it_is_brought_and_work_beside_downloads_is_short
     action: Path, tmp_path: Path
 ) -> None:
     path = tools(tmp_path / "bin", *TOOLS)
-    broken = tmp_path / "bin" / "uv"
-    broken.write_text("#!/bin/bash\nexit 127\n")
-    broken.chmod(0o755)
+    # As uv 0.4, which does not know the options.
+    old = tmp_path / "bin" / "uv"
+    old.write_text('#!/bin/bash\n[ "$1" = --version ] && echo uv 0.4.0 && exit 0\nexit 2\n')
+    old.chmod(0o755)
     environ = {"PATH": path, "PIP_USER": "1", "PIP_TARGET": str(tmp_path / "elsewhere")}
     begun = time.monotonic()
     check(make(action, tmp_path / "first", tmp_path / "cache", environ), action)
@@ -118,6 +129,44 @@ def test_a_cache_in_the_way_is_left_alone(action: Path, tmp_path: Path) -> None:
     check(made, action)
     assert "is not used" in made.stderr
     assert cache.read_text() == "a file"
+
+
+@contextmanager
+def index() -> Iterator[tuple[str, list[str]]]:
+    """An index of packages that has none: its address, and what it was asked for."""
+    asked: list[str] = []
+
+    class Empty(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(404)
+
+        def log_message(self, *_: object) -> None:
+            """Says nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Empty) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/company", asked
+        server.shutdown()
+
+
+@pytest.mark.parametrize("told", ["UV_INDEX_URL", "PIP_INDEX_URL", "pip.conf"])
+def test_packages_come_from_the_index_that_uv_or_pip_is_told(
+    action: Path, tmp_path: Path, told: str
+) -> None:
+    with index() as (address, asked):
+        settings = tmp_path / "pip.conf"
+        settings.write_text(f"[global]\nindex-url = {address}\n" if told == "pip.conf" else "")
+        # The machine's own Python: an environment may have no pip to ask.
+        python = str(Path(sys.executable).resolve())
+        environ = {"PIP_CONFIG_FILE": str(settings), "SAGEMAKER_GITOPS_RUNTIME": python}
+        if told != "pip.conf":
+            environ[told] = address
+        made = make(action, tmp_path / "tools", tmp_path / "cache", environ)
+    assert made.returncode == 2
+    assert "An index of your own is named by UV_INDEX_URL" in made.stderr
+    assert asked
+    assert all(path.startswith("/company/") for path in asked)
 
 
 @pytest.mark.parametrize(
