@@ -24,6 +24,7 @@ from ci.report.ran import (
 
 _FEW = 30
 _OPEN_PLAN = 60  # lines
+_COMMAND = re.compile(r": (sagemaker-gitops [^ ].*)\Z")
 
 
 def sections(report: Report) -> tuple[Section, ...]:
@@ -115,5 +116,14 @@ def _parameter_row(parameter: ParameterValue, limit: int) -> list[str]:
 def _notes(report: Report) -> Section | None:
     if not report.notes:
         return None
-    lines = [f"- {text(note)}" for note in dict.fromkeys(report.notes)]
+    lines = [f"- {_note(note)}" for note in dict.fromkeys(report.notes)]
     return make_section("notes", (20, "\n".join(lines[:20])))
+
+
+def _note(note: str) -> str:
+    """A command at its end is there to be copied: text is broken up by characters that nobody
+    sees."""
+    found = _COMMAND.search(note)
+    if found is None:
+        return text(note)
+    return f"{text(note[: found.start()])}: {code(found[1], limit=400)}"

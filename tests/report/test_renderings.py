@@ -137,6 +137,12 @@ def test_commands_stay_whole_lines(width: int | None) -> None:
     assert all(f"  {command.label}: {command.line}" in lines for command in report.commands)
 
 
+def test_a_command_in_a_note_can_be_copied() -> None:
+    command = "sagemaker-gitops attach arn:aws:sagemaker:us-east-1:000000000000:pipeline/p"
+    report = replace(REPORTS["running"], notes=(f"It runs on. To go on: {command}",))
+    assert f"It runs on. To go on: `{command}`" in render_comment(report)
+
+
 def test_where_nothing_is_known_of_main_there_is_no_column_for_it() -> None:
     here = replace(REPORTS["success"], parameters=(ParameterValue(name="Depth", value="5"),))
     there = replace(here, parameters=(ParameterValue(name="Depth", value="5", main="5"),))
