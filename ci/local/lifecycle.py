@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 from ci import __version__
@@ -196,6 +197,11 @@ def _command(home: Path, port: int, images: tuple[tuple[str, Path], ...], region
 def _spawn(command: list[str], home: Path, environ: Mapping[str, str]) -> "subprocess.Popen[bytes]":
     """A process of its own session, that outlives this one. Steps run as its user and can read
     its environment: so it inherits what it needs by name, and no secret of a CI job."""
+    if find_spec("aiohttp") is None:
+        raise LocalError(
+            "The packages of the local endpoint are not installed",
+            fix="pip install 'sagemaker-gitops[local]'",
+        )
     kept = {
         name: value
         for name, value in environ.items()

@@ -93,7 +93,18 @@ def test_odd_paths_few_tools_and_settings_of_the_job(action: Path, tmp_path: Pat
     }  # fmt: skip
     folder = tmp_path / "ordner mit ünïcode $(touch pwned)"
     first = make(action, folder, tmp_path / "cache", environ)
-    check(first, action)
+    python = check(first, action)
+    (tmp_path / "sagemaker-gitops.yaml").write_text(
+        "version: 1\npipelines:\n  a: {source: a.py:a}\n"
+    )
+    (tmp_path / "a.py").touch()
+    local = subprocess.run(
+        [python, "-I", "-m", "ci", "local", "up"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert local.returncode == 6
+    assert "sagemaker-gitops[local]" in local.stderr
+    assert "Traceback" not in local.stderr
     begun = time.monotonic()
     again = make(action, folder, tmp_path / "cache", environ)
     assert again.stdout == first.stdout
