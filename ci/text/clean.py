@@ -7,10 +7,11 @@ what a reader sees. A line that begins with `::`, or holds `##[`, is a command t
 
 import re
 
-_TERMINAL_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
+TERMINAL_ESCAPE = r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])"
+_TERMINAL_ESCAPE = re.compile(TERMINAL_ESCAPE)
 _LINE_END = re.compile(r"\r\n|[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-_INVISIBLE = (
+INVISIBLE = (
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f"
     "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff]"
 )
@@ -31,7 +32,7 @@ def clean(value: str, *, lines: bool = False) -> str:
     value = _CONTROL.sub(_REPLACEMENT, value.replace("\t", "    "))
     if not value.isascii():
         # Compiled when first needed, by `re`'s cache: ranges so far up cost 10 ms of every start.
-        value = re.sub(_INVISIBLE, "", value)
+        value = re.sub(INVISIBLE, "", value)
     return value if lines else " ".join(value.split())
 
 

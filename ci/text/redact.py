@@ -9,10 +9,12 @@ import dataclasses
 import html
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from typing import Any, TypeVar, cast
 from urllib.parse import quote
+
+from ci.text.seen import as_seen, unseen_of
 
 _MASK = "[redacted]"
 _SHORTEST = 4
@@ -65,8 +67,21 @@ _NAMED = re.compile(
 _URL_PASSWORD = re.compile(
     r"(\b[a-z][a-z0-9+.-]{0,20}://[^\s/:@]{0,200}:)([^\s/@]{1,500})(@)", re.IGNORECASE
 )
-_ACCOUNT = re.compile(r"(?<![0-9A-Za-z])\d{12}(?![0-9A-Za-z])")
+# Where a text was cut within a token that its issuer's prefix gives away.
+_CUT = re.compile(
+    r"\b(?:AKIA|ASIA|gh[pousr]_|github_pat_|gl[a-z]{2,5}-|xox[abeoprs]-|xapp-|AT[AC]TT3|ATBB|hf_"
+    r"|npm_|pypi-|sk-|AIza|eyJ)[A-Za-z0-9_.=-]{4,400}(?=…)"
+)
+_ELLIPSIS = "…"
+_SHORTEST_CUT = 6
+# Also after what a URL writes for a colon or a slash, once or twice encoded.
+_ACCOUNT = re.compile(
+    r"(?:(?<![0-9A-Za-z])|(?<=[%$][0-9A-Fa-f]{2})|(?<=[%$]25[0-9A-Fa-f]{2}))"
+    r"\d{12}(?![0-9A-Za-z])"
+)
 ACCOUNT_MASK = "x" * 12
+# What goes of each: all of it, or the part behind a name.
+_GROUPS = (*((pattern, 0) for pattern in (*_PATTERNS, _CUT)), (_NAMED, 2), (_URL_PASSWORD, 2))
 # Half a character, which no file and no request could carry.
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -93,21 +108,54 @@ class Redactor:
         self._forms |= {form for secret in secrets for form in _forms(secret)}
         longest_first = sorted(self._forms, key=lambda form: (-len(form), form))
         joined = "|".join(_pattern(form) for form in longest_first)
-        self._secrets = re.compile(joined) if joined else None
+        # From each place on, so that of secrets that overlap none is left in part.
+        self._secrets = re.compile(f"(?=({joined}))") if joined else None
 
     def __repr__(self) -> str:
         return "Redactor(...)"
 
     def text(self, value: str) -> str:
-        """`value` with every secret replaced by `[redacted]`; doing it twice changes nothing."""
-        value = _SURROGATE.sub("\ufffd", value)
+        """`value` with every secret replaced by `[redacted]`; doing it twice changes nothing.
+
+        Looked for is what a reader sees; colours and the like within a secret are left.
+        """
+        seen = as_seen(_SURROGATE.sub("\ufffd", value))
+        found = sorted((*seen.place(*span), mask) for *span, mask in self._spans(seen.text))
+        shown, at = [], 0
+        for start, end, mask in found:
+            if start >= at:
+                shown += [seen.raw[at:start], mask]
+            if end > at:
+                shown += unseen_of(seen.raw[max(at, start) : end])
+                at = end
+        return "".join([*shown, seen.raw[at:]])
+
+    def _spans(self, text: str) -> Iterator[tuple[int, int, str]]:
+        """Where secrets stand, and what is shown in their place."""
         if self._secrets is not None:
-            value = self._secrets.sub(_MASK, value)
-        for pattern in _PATTERNS:
-            value = pattern.sub(_MASK, value)
-        value = _NAMED.sub(rf"\1{_MASK}", value)
-        value = _URL_PASSWORD.sub(rf"\1{_MASK}\3", value)
-        return _ACCOUNT.sub(ACCOUNT_MASK, value) if self._mask_accounts else value
+            yield from ((*found.span(1), _MASK) for found in self._secrets.finditer(text))
+        for pattern, group in _GROUPS:
+            yield from ((*found.span(group), _MASK) for found in pattern.finditer(text))
+        if _ELLIPSIS in text:
+            yield from ((*span, _MASK) for span in self._cut(text))
+        if self._mask_accounts:
+            yield from ((*found.span(), ACCOUNT_MASK) for found in _ACCOUNT.finditer(text))
+
+    def _cut(self, text: str) -> Iterator[tuple[int, int]]:
+        """What is left of secrets that an ellipsis cuts short: a text may be cut before it is known
+        what is secret in it."""
+        longest = max(map(len, self._forms), default=0)
+        begin = 0
+        for found in re.finditer(_ELLIPSIS, text):
+            begin, end = max(begin, found.start() - longest), found.start()
+            for form in self._forms if end - begin >= _SHORTEST_CUT else ():
+                start = text.find(form[:_SHORTEST_CUT], begin, end)
+                while start >= 0:
+                    if form.startswith(text[start:end]):
+                        yield start, end
+                        break
+                    start = text.find(form[:_SHORTEST_CUT], start + 1, end)
+            begin = found.end()
 
     def value(self, value: _T) -> _T:
         """The same value with every text in it redacted: dataclasses, mappings, sequences."""
@@ -147,7 +195,9 @@ def _forms(secret: str) -> set[str]:
         found |= {html.escape(form), html.escape(form, quote=False), raw.hex()}
         found |= {quote(raw, safe=safe) for safe in ("", "/")}
         found |= _base64_forms(raw)
-    return found | {_LOWER_PERCENT.sub(lambda each: each[0].lower(), form) for form in found}
+    found |= {_LOWER_PERCENT.sub(lambda each: each[0].lower(), form) for form in found}
+    seen = {as_seen(_SURROGATE.sub("\ufffd", form)).text for form in found}
+    return {form for form in seen if len(form) >= _SHORTEST}
 
 
 def _base64_forms(raw: bytes) -> set[str]:

@@ -15,7 +15,9 @@ from support.reports import REPORTS, renderings
 
 from ci.report import escape
 from ci.report.model import LogTail
+from ci.text.clean import clean
 from ci.text.redact import Redactor
+from ci.text.seen import as_seen
 
 KEY = """-----BEGIN RSA PRIVATE KEY-----
 MIIEpAIBAAKCAQEA7Z
@@ -160,14 +162,55 @@ def test_no_rendering_shows_a_secret(name: str) -> None:
 @given(st.text(min_size=4, max_size=20), st.text(max_size=40))
 def test_redaction_is_stable(secret: str, value: str) -> None:
     redactor = Redactor([secret])
-    bare = secret.strip()
-    pieces = redactor.text(f"{value}{secret}{value}").split("[redacted]")
+    bare = as_seen(secret.strip()).text
+    shown = redactor.text(f"{value}{secret}{value}")
+    pieces = as_seen(shown).text.split("[redacted]")
     assert len(bare) < 4 or all(bare not in piece for piece in pieces)
+    assert redactor.text(shown) == shown
+
+
+@pytest.mark.parametrize(
+    ("hidden", "shown"),
+    [
+        ("\x1b[36mpassword\x1b[0m=\x1b[35mhunter22\x1b[0m next", "password=[redacted] next"),
+        ("a hunt\x1b[1mer22\x1b[0mlong b", "a [redacted] b"),
+        ("a hunter\u200b22long b", "a [redacted] b"),
+        ("a hunter&#50;&#50;long b", "a [redacted] b"),
+        ("AKIA\u00adIOSFODNN7EXAMPLE", "[redacted]"),
+    ],
+)
+def test_a_secret_is_found_as_it_is_seen(hidden: str, shown: str) -> None:
+    redacted = Redactor(["hunter22long"]).text(hidden)
+    assert clean(redacted) == shown
+    assert redacted.count("\x1b") == hidden.count("\x1b"), "no colour is left open"
+
+
+def test_of_secrets_that_overlap_none_is_left_in_part() -> None:
+    redactor = Redactor(["first-second", "second-third", "cond-thi"])
+    assert redactor.text("a first-second-third b") == "a [redacted] b"
+    assert redactor.text("a first-second second-third b") == "a [redacted] [redacted] b"
+
+
+@pytest.mark.parametrize("length", range(30))
+def test_what_a_cut_leaves_of_a_secret_is_one(length: int) -> None:
+    """A verdict's sentence and a plan's values are cut before anyone knows what is secret."""
+    secret, token = "correct-horse-battery-staple", "ghp_" + "a1B2" * 9
+    shown = Redactor([secret]).text(f"say {secret[:length]}… and {token[:length]}…")
+    assert shown.startswith(f"say {'[redacted]' if length >= 6 else secret[:length]}… and ")
+    assert shown.endswith(f" and {'[redacted]' if length >= 8 else token[:length]}…")
+
+
+def test_accounts_in_an_address() -> None:
+    masked = Redactor(mask_accounts=True)
+    for colon in (":", "%3A", "%3a", "$253A", "%253a", "/", "%2F"):
+        shown = masked.text(f"https://x.example/arn{colon}111122223333{colon}role")
+        assert shown == f"https://x.example/arn{colon}xxxxxxxxxxxx{colon}role"
 
 
 @pytest.mark.parametrize(
     "piece",
     [
+        "…", "\u200b", "&#64;", "some-s…",
         "A" * 64 + "\n", "\n", "a.", "eyJ-", "eyJaaaaaaaa.", "://a:", "password ", "-----END ",
         "-----BEGIN RSA PRIVATE KEY-----\n", "password=", "some-", "s\n", "x-api_key ", "sk-a-",
         "\x1b]", "`", "1", " ", "@", ":a",
