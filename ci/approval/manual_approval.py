@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ci.errors import UsageError
-from ci.registry.decisions import read_decision
+from ci.registry.decisions import decided_because, read_decision
 from ci.sagemaker.codepipeline import ActionRun, WaitingApproval
 from ci.sagemaker.model import ApprovalStatus, ModelPackage
 
@@ -149,5 +149,5 @@ def _told(package: ModelPackage) -> str:
     said = f"{name} is {package.approval.value}"
     if decided is not None:
         said = f"{said}, by {decided.actor}, {decided.at}"
-    reason = package.approval_description
+    reason = decided_because(package)
     return f"{said}: {reason}" if reason else said

@@ -14,6 +14,7 @@ from ci.execution.find import find_executions
 from ci.forge.model import Forge
 from ci.project.target import is_isolated
 from ci.registry.decisions import ApprovalError
+from ci.registry.packages import read_provenance
 from ci.report.marker import Marker, parse_marker, short_project
 from ci.sagemaker.adapter import SageMaker
 from ci.sagemaker.arn import region_of
@@ -125,6 +126,7 @@ def choose_reported(
         raise ApprovalError(
             f"no model package that is reported here is {expected}: nothing was changed",
             why=_told(found) or "No report here names a model package that is there.",
+            fix="\n".join(_otherwise(each, approval) for each in found) or None,
         )
     if len(fitting) > 1:
         raise ApprovalError(
@@ -141,6 +143,18 @@ def choose_reported(
             why="A newer commit has not been reported on yet, or its run has failed.",
         )
     return chosen
+
+
+def _otherwise(each: Reported, approval: ApprovalStatus) -> str:
+    """The command that decides on a package as it is now."""
+    made = read_provenance(each.package)
+    number = None if made is None else made.pull_request
+    verb = "approve" if approval is ApprovalStatus.APPROVED else "reject"
+    of = f" --pull-request {number}" if number is not None else ""
+    return (
+        f"sagemaker-gitops {verb} {each.pipeline} --environment {each.environment}{of}"
+        f" --commit {each.commit[:12]} --from {each.package.approval}"
+    )
 
 
 def _registered(session: Session, execution: str) -> ModelPackage | None:

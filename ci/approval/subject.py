@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from ci.approval.origin import Origin, Unknown, find_origin
 from ci.delivery.pickup import pick_up
 from ci.errors import AwsError, UsageError
+from ci.project.target import is_isolated
+from ci.registry.decisions import ApprovalError
 from ci.registry.packages import read_provenance, safe_metadata, stamp_package
 from ci.sagemaker.adapter import SageMaker
 from ci.sagemaker.arn import region_of
@@ -49,6 +51,23 @@ def find_subject(session: Session, package_arn: str) -> Subject | Foreign:
         return Foreign(package=package_arn, reason="it is gone")
     found = _subject(session, adapter, package)
     return Foreign(package=package_arn, reason=found) if isinstance(found, str) else found
+
+
+def refuse_elsewhere(
+    subject: Subject, *, environment: str | None, pull_request: int | None
+) -> None:
+    """ApprovalError where the package is of another environment or pull request than those that a
+    decision names: it would be kept as something that nobody has meant."""
+    place, made = subject.job.target.environment, subject.session.trigger.pull_request
+    if environment and environment != place.name:
+        of, named = f"environment {place.name}", environment
+    elif is_isolated(place) and None not in {made, pull_request} and made != pull_request:
+        of, named = f"pull request {made}", str(pull_request)
+    else:
+        return
+    raise ApprovalError(
+        f"The package is of {of}, not {named}: nothing was changed", where=subject.package.arn
+    )
 
 
 def _subject(session: Session, adapter: SageMaker, package: ModelPackage) -> Subject | str:

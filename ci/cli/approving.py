@@ -54,12 +54,16 @@ def carry_out(
     written to a package that is not this project's. `ask` is shown what will be done, a line each,
     and may raise."""
     from ci.approval.announcing import announce
-    from ci.approval.subject import Foreign
+    from ci.approval.subject import Foreign, refuse_elsewhere
     from ci.registry.decisions import decide
 
     subject = own_subject(session, decision.package)
     if isinstance(subject, Foreign):
         raise refused(subject)
+    refuse_elsewhere(subject, environment=arguments.environment, pull_request=decision.pull_request)
+    if subject.package.approval is decision.approval:
+        name = f"{subject.package.group} v{subject.package.version}"
+        shell.say(f"{name} was {decision.approval} before: that decision stands")
     package = decide(
         subject.adapter.packages,
         decision,
@@ -144,7 +148,8 @@ def refused(foreign: "Foreign") -> GitOpsError:
     return ApprovalError(
         "The package cannot be followed here: nothing was changed",
         where=foreign.package,
-        why=f"Of it is known: {foreign.reason}.",
+        why=f"{foreign.reason[:1].upper()}{foreign.reason[1:]}.",
+        fix="Name one of this project: sagemaker-gitops status lists what waits.",
     )
 
 

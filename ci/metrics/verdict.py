@@ -22,6 +22,7 @@ from ci.metrics.steps import (
     gate_steps,
 )
 from ci.metrics.words import describe_metric
+from ci.registry.decisions import decided_because
 from ci.sagemaker.model import ApprovalStatus, ExecutionStatus, ModelPackage
 
 _REASON = 300
@@ -183,7 +184,8 @@ def _wrong_package(facts: Facts, package: ModelPackage) -> str | None:
 
 
 def _judge_approval(facts: Facts, package: ModelPackage) -> tuple[Outcome, list[str]]:
-    because = f": {_short(package.approval_description)}" if package.approval_description else ""
+    reason = decided_because(package)
+    because = f": {_short(reason)}" if reason else ""
     match package.approval:
         case ApprovalStatus.PENDING:
             return Outcome.APPROVAL_PENDING, [f"{_name(facts, package)} is awaiting approval"]

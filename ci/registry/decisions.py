@@ -115,6 +115,16 @@ def read_decision(package: ModelPackage) -> Decided | None:
     return Decided(approval=package.approval, actor=held[BY], at=held[AT], place=held.get(ON))
 
 
+def decided_because(package: ModelPackage) -> str:
+    """Why it was decided so: ApprovalDescription, without who and when where this program wrote
+    that before it. Empty where no reason was given."""
+    told, decided = package.approval_description or "", read_decision(package)
+    if decided is None or not told.startswith(f"{package.approval} by "):
+        return told
+    head, found, reason = told.partition(f", {decided.at}")
+    return reason.removeprefix(":").strip() if found else head
+
+
 def keep_decision(packages: Packages, package: ModelPackage, *, now: datetime) -> ModelPackage:
     """Keep who approved or rejected it elsewhere, as SageMaker names whoever changed it last; the
     package as read back. Nothing where that is kept, or nobody has decided."""

@@ -2,6 +2,7 @@
 
 from ci.metrics.model import GateResult, MetricValue
 from ci.metrics.trend import Trend
+from ci.registry.decisions import decided_because
 from ci.report import figures, words
 from ci.report.escape import code, text
 from ci.report.fit import Section, folded, make_section, table
@@ -86,9 +87,10 @@ def package_section(report: Report) -> Section | None:
     if package is None:
         return None
     state = words.approval(package.approval)
+    reason = decided_because(package)
     lines = [
         f"**Model package** {code(f'{package.group} v{package.version}')} — {state}"
-        + (f": {text(package.approval_description)}" if package.approval_description else "")
+        + (f": {text(reason)}" if reason else "")
     ]
     if report.endpoint is not None:
         served = report.endpoint.package == package.arn and report.endpoint.status == "InService"

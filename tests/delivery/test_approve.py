@@ -132,6 +132,27 @@ def test_a_reviewer_of_the_environment_is_who_decided(lab: ApprovalLab) -> None:
     assert any("Approved by carla" in body for body in lab.reports(9))
 
 
+def test_each_thing_is_said_once_and_nothing_is_told_again(lab: ApprovalLab) -> None:
+    lab.github.reviews.clear()
+    lab.merged("sixteen", 16)
+    package = lab.deploy("quality")
+    done = lab.run("reject", package, "--reason", "odd at night", *QUICK)
+    assert done.code == 0, done.err
+    told = " ".join(done.out.split())
+    assert told.count("Rejected by octocat with a command, ") == 1
+    assert told.count("odd at night") == 1
+    assert "v" + package.rpartition("/")[2] + " was rejected: odd at night" in told
+    for replayed in ("Evaluate", "Parameter", "::group::"):
+        assert replayed not in told
+    again = lab.run("reject", package, "--from", "Approved", "--reason", "twice", *QUICK)
+    assert again.code == 0, again.err
+    assert "was Rejected before: that decision stands" in again.out
+    assert "twice" not in description(lab, package)
+    [body] = lab.reports(16)
+    assert body.count("by octocat") == 1
+    assert "Evaluate" in body
+
+
 def test_a_job_that_nobody_let_in_approves_nothing(lab: ApprovalLab) -> None:
     lab.merged("ten", 10)
     package = lab.deploy("quality")
@@ -155,6 +176,28 @@ def test_a_job_that_nobody_let_in_approves_nothing(lab: ApprovalLab) -> None:
     again = lab.run("reject", package, "--from", "Approved", "--json", *QUICK, name="push")
     assert again.code == 0, again.err
     assert "Rejected by octocat" in description(lab, package)
+
+
+def test_what_is_named_beside_the_package_must_be_of_it(lab: ApprovalLab) -> None:
+    lab.merged("seventeen", 17)
+    package = lab.deploy("quality")
+    elsewhere = lab.run("approve", package, "--environment", "pull_request", "--json", *QUICK)
+    assert elsewhere.code == 5
+    told = elsewhere.document["error"]["what"]
+    assert told == "The package is of environment main, not pull_request: nothing was changed"
+    assert held(lab, package)["ModelApprovalStatus"] == "PendingManualApproval"
+    lab.propose(18, "eighteen")
+    theirs = package.partition(":model-package/")[0] + ":model-package/quality-pr-18/1"
+    other = lab.run("approve", theirs, "--pull-request", "7", "--json", *QUICK)
+    assert other.code == 5
+    assert "is of pull request 18, not 7: nothing" in other.document["error"]["what"]
+    assert lab.run("approve", theirs, "--pull-request", "18", *QUICK).code == 0
+    late = lab.run("reject", "quality", "--pull-request", "18", "--json", *QUICK)
+    assert late.code == 5
+    [command] = late.document["error"]["fix"].splitlines()
+    assert command.endswith("--from Approved")
+    assert lab.run(*command.split()[1:], *QUICK).code == 0
+    assert held(lab, theirs)["ModelApprovalStatus"] == "Rejected"
 
 
 @pytest.mark.parametrize(("place", "code"), [("Production", 0), ("staging", 5), (None, 5)])

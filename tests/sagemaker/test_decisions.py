@@ -9,6 +9,7 @@ from ci.registry.decisions import (
     ApprovalError,
     Decision,
     decide,
+    decided_because,
     is_settled,
     keep_decision,
     mark_settled,
@@ -81,6 +82,7 @@ def test_a_decision_carries_who_when_and_on_what_and_is_made_once(aws: SageMaker
     assert held["decided-on"] == "pull request 7"
     assert held["decided-commit"] == COMMIT
     assert read_provenance(done) == provenance()
+    assert decided_because(done) == "good enough"
     again = decide(aws.packages, approval(package, actor="bert"))
     assert again.approval_description == done.approval_description
 
@@ -168,6 +170,21 @@ def test_hostile_names_and_reasons_are_kept_as_text(aws: SageMaker) -> None:
     done = decide(aws.packages, approval(package, actor=actor, reason=reason, commit=None))
     assert len(done.approval_description or "") <= 1024
     assert done.metadata["sagemaker-gitops:decided-by"] == "evil-bot---b----x--"
+    assert set(decided_because(done)) == {"x"}
+
+
+def test_the_reason_is_what_follows_who_and_when_where_this_program_wrote_that(
+    aws: SageMaker,
+) -> None:
+    [package] = packages(aws, "reasons", 1)
+    bare = decide(aws.packages, approval(package, reason="", commit=None))
+    assert decided_because(bare) == ""
+    text = "Rejected by nobody: the text of a person"
+    aws.packages.update(package, approval=ApprovalStatus.REJECTED, description=text)
+    assert (
+        decided_because(keep_decision(aws.packages, aws.packages.describe(package), now=NOW))
+        == text
+    )
 
 
 @pytest.mark.parametrize("own", [50, 48, 40, 30])
