@@ -13,16 +13,11 @@ from typing import Any
 import pytest
 from support.authorizing import ACCOUNT, REGION, resources_in
 from support.endpoint import client
+from support.function_scene import play_function
 from support.recording import Request
-from support.scenes import (
-    Stage,
-    open_stage,
-    play_function,
-    play_main,
-    play_plan,
-    play_pull_request,
-)
+from support.scenes import play_main, play_plan, play_pull_request
 from support.scratch import BUCKET
+from support.stage import Stage, open_stage
 
 from ci.bootstrap.compact import compact
 from ci.bootstrap.documents import policy_document
@@ -85,7 +80,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def calls(stage: Stage) -> Calls:
     return {
         Duty.MAIN: play_main(stage),
-        Duty.PULL_REQUEST: play_pull_request(stage),
+        Duty.PULL_REQUEST: play_pull_request(stage, 31),
         Duty.PLAN: play_plan(stage),
         Duty.FUNCTION: play_function(stage),
     }
