@@ -31,7 +31,8 @@ from ci.session.job import Job
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """All that was learnt of one job so far. `notes` are remarks of this program itself;
+    """All that was learnt of one job so far. `notes` are remarks of this program itself, and
+    `problems` those that a reader must not miss: that nobody follows what still runs;
     `superseded_by` is the newer commit that this run was stopped for, `chat` says that the
     repository obeys comments, `reach` are the options that bring a command to the same place."""
 
@@ -41,6 +42,7 @@ class Account:
     main_parameters: Mapping[str, str] | None = None
     logs: tuple[LogTail, ...] = ()
     notes: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
     background: Background = field(default_factory=Background)
     settings: ReportSettings = field(default_factory=ReportSettings)
     superseded_by: str | None = None
@@ -89,7 +91,7 @@ def make_report(account: Account, *, generated: datetime) -> Report:
         digest=job.bundle.digest,
         attach=_attach(account, execution) if execution else None,
         approvers=account.settings.approvers,
-        problems=verdict.problems if verdict else (),
+        problems=(*account.problems, *(verdict.problems if verdict else ())),
         notes=(*account.notes, *([job.judged_by] if job.judged_by else [])),
         trends=account.background.trends,
         cost=account.background.cost,

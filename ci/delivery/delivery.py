@@ -207,8 +207,8 @@ class Delivery:
             execution = _execution(account) if known else self._latest(arn)
             ours = arn in self._cancellation.stopped
             if ours or not execution.status.terminal:
-                note = self._how_it_goes_on(arn, early)
-                self._learn(arn, facts=Facts(execution=execution), notes=(*account.notes, note))
+                told = (self._how_it_goes_on(arn, early),)
+                self._learn(arn, facts=Facts(execution=execution), problems=told)
             if execution.status.terminal:
                 ended = self._read_in_time(arn, execution) or ended or self._unsettled(arn)
         return ended
@@ -240,8 +240,7 @@ class Delivery:
         came = "A signal" if signalled else "The deadline"
         onwards = attach_command(arn, self._session.reach)
         error = kind(f"{came} came while {state}", where=arn, fix=onwards)
-        note = f"{error.what}. To go on: {self._attach(arn)}"
-        self._learn(arn, notes=(*account.notes, note))
+        self._learn(arn, problems=(f"{error.what}. To go on: {self._attach(arn)}",))
         return error
 
     def _attach(self, arn: str) -> str:

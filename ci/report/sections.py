@@ -53,7 +53,7 @@ def _problems(report: Report) -> Section | None:
         return None
 
     def variant(count: int, limit: int) -> str:
-        shown = [f"> - {text(problem, limit=limit)}" for problem in found[:count]]
+        shown = [f"> - {_remark(problem, limit=limit)}" for problem in found[:count]]
         more = [f"> - and {len(found) - count} more"] if len(found) > count else []
         return "\n".join(["> [!WARNING]", *shown, *more])
 
@@ -116,14 +116,14 @@ def _parameter_row(parameter: ParameterValue, limit: int) -> list[str]:
 def _notes(report: Report) -> Section | None:
     if not report.notes:
         return None
-    lines = [f"- {_note(note)}" for note in dict.fromkeys(report.notes)]
+    lines = [f"- {_remark(note, limit=500)}" for note in dict.fromkeys(report.notes)]
     return make_section("notes", (20, "\n".join(lines[:20])))
 
 
-def _note(note: str) -> str:
+def _remark(remark: str, *, limit: int) -> str:
     """A command at its end is there to be copied: text is broken up by characters that nobody
     sees."""
-    found = _COMMAND.search(note)
+    found = _COMMAND.search(remark)
     if found is None:
-        return text(note)
-    return f"{text(note[: found.start()])}: {code(found[1], limit=400)}"
+        return text(remark, limit=limit)
+    return f"{text(remark[: found.start()], limit=limit)}: {code(found[1], limit=400)}"

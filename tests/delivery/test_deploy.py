@@ -147,7 +147,7 @@ def test_a_deadline_ends_with_4_and_the_execution_runs_on(scratch: Scratch) -> N
     assert done.report["state"] == "running"
     onwards = done.report["attach"]
     assert onwards in done.err
-    assert any(onwards in note for note in done.report["notes"])
+    assert any(onwards in told for told in done.report["problems"])
     assert scratch.run(*shlex.split(onwards)[1:], "--json", "--poll", "0.1").code == 0
 
 

@@ -211,7 +211,7 @@ def test_a_second_pipeline_that_cannot_start_leaves_the_first_one_told(site: Sit
         assert done.code == 6
         [report] = json.loads(done.out)["reports"]
         arn = report["execution"]["arn"]
-        assert any(f"attach {arn}" in note for note in report["notes"])
+        assert any(f"attach {arn}" in told for told in report["problems"])
         assert any(f"attach {arn}" in body for body in site.github.bodies(number))
         site.aws.rules = []
         again = site.deploy(environ)

@@ -101,7 +101,7 @@ def test_a_forge_that_asks_to_wait_does_not_hold_a_job_that_is_ending(site: Site
     assert time.monotonic() - sent < 7.0
     assert done.code == 130, done.err
     assert "this job is ending" in done.err
-    assert any("cancelled" in note for note in done.report["notes"])
+    assert any("cancelled" in told for told in done.report["problems"])
     until(site, arn, "Stopped")
 
 
@@ -136,7 +136,7 @@ def test_an_aws_that_does_not_answer_does_not_hold_the_comment(
         site.aws.hook = site.forge.hook = None
     assert done.code == 130, done.err
     [body] = site.github.bodies(pull_request)
-    assert shown in body
+    assert shown in body.partition("| step |")[0]
     assert f"attach {arn}" in body
     assert "the forge did not answer" not in done.err
     if shown is NO_ANSWER:
@@ -194,7 +194,7 @@ def test_main_is_detached_and_runs_on(site: Site) -> None:
     assert moments == []
     assert site.status(arn) == "Executing"
     assert f"sagemaker-gitops attach {arn}" in done.err
-    assert any("runs on" in note for note in done.report["notes"])
+    assert any("runs on" in told for told in done.report["problems"])
     site.sagemaker.stop_pipeline_execution(PipelineExecutionArn=arn, ClientRequestToken="x" * 40)
 
 

@@ -66,7 +66,7 @@ def test_a_deadline_before_it_serves_is_no_failure(site: Site) -> None:
     assert "still Creating" in done.report["verdict"]["sentence"]
     arn = done.report["execution"]["arn"]
     assert f"sagemaker-gitops attach {arn}" in done.err
-    assert any(f"attach {arn}" in note for note in done.report["notes"])
+    assert any(f"attach {arn}" in told for told in done.report["problems"])
     (site.folder / "gate").touch()
     site.sagemaker.get_waiter("endpoint_in_service").wait(
         EndpointName="quality", WaiterConfig={"Delay": 1, "MaxAttempts": 30}

@@ -139,8 +139,10 @@ def test_commands_stay_whole_lines(width: int | None) -> None:
 
 def test_a_command_in_a_note_can_be_copied() -> None:
     command = "sagemaker-gitops attach arn:aws:sagemaker:us-east-1:000000000000:pipeline/p"
-    report = replace(REPORTS["running"], notes=(f"It runs on. To go on: {command}",))
-    assert f"It runs on. To go on: `{command}`" in render_comment(report)
+    remark = f"It runs on. To go on: {command}"
+    report = replace(REPORTS["running"], notes=(remark,), problems=(remark,))
+    shown = f"- It runs on. To go on: `{command}`\n"
+    assert render_comment(report).count(shown) == 2
 
 
 def test_where_nothing_is_known_of_main_there_is_no_column_for_it() -> None:
