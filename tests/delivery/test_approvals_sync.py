@@ -1,7 +1,10 @@
 """A decision made elsewhere comes home: endpoint, comment, metadata; twice, late, or for others."""
 
 import json
+import os
 import re
+import select
+import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +16,9 @@ import pytest
 import yaml
 from support.approving import DEPLOY, ApprovalLab, open_lab
 from support.endpoint import client
+from support.faults import Phase, faulty_proxy
 from support.forking import warm_process
+from support.github_job import aws_environ
 
 pytestmark = pytest.mark.endpoint
 QUICK = ("--poll", "0.1")
@@ -327,6 +332,39 @@ def test_two_at_the_same_moment_bring_it_home_once(lab: ApprovalLab, tmp_path: P
     assert "approved and deployed" in body
     held = lab.sagemaker.describe_model_package(ModelPackageName=package)
     assert held["CustomerMetadataProperties"]["sagemaker-gitops:settled"].startswith("Approved")
+
+
+@pytest.mark.parametrize("operation", ["UpdateModelPackage", "lambda:POST"])
+def test_what_followed_from_an_approval_that_was_killed_is_made_up_for(
+    lab: ApprovalLab, operation: str
+) -> None:
+    """Killed once the decision stood, and once the function was called: at each of the other
+    calls the next `approvals sync` does the same."""
+    number = 50 + len(operation)
+    lab.merged(f"killed at {operation}", number)
+    package = lab.deploy()
+    running: list[int] = []
+
+    def kill(_number: int, called: str, phase: Phase) -> None:
+        if (called, phase) == (operation, Phase.AFTER):
+            signal.pidfd_send_signal(running[0], signal.SIGKILL)
+            select.select(running, [], [], 10)
+
+    with faulty_proxy(lab.address) as faults:
+        faults.hook = kill
+        environ = aws_environ(faults.address)
+        begun = lab.begun
+        lab.begun = lambda pid: running.append(os.pidfd_open(pid))
+        killed = lab.run("approve", package, *QUICK, environ=environ)
+        lab.begun = begun
+    os.close(running[0])
+    assert killed.code == -signal.SIGKILL
+    done = lab.run("approvals", "sync", "--since", "10m", *QUICK)
+    assert done.code == 0, done.err
+    assert lab.answer() == f"killed at {operation}"
+    [body] = lab.github.bodies(number)
+    assert "approved and deployed" in body
+    assert "Approved by octocat with a command" in body
 
 
 def test_a_call_that_came_second_is_forgiven_where_the_endpoint_serves(lab: ApprovalLab) -> None:

@@ -4,7 +4,7 @@ import io
 import json
 import os
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,6 +93,7 @@ class ApprovalLab:
     forks: Forks
     folder: Path
     extra: dict[str, str] = field(default_factory=dict)
+    begun: Callable[[int], None] = lambda _pid: None
 
     @property
     def sagemaker(self) -> Any:
@@ -179,7 +180,7 @@ class ApprovalLab:
             **self.extra,
             **(environ or {}),
         }
-        return self.forks.run(arguments, cwd=self.scratch.root, environ=settled)
+        return self.forks.run(arguments, cwd=self.scratch.root, environ=settled, begun=self.begun)
 
     def outputs(self) -> dict[str, str]:
         file = self.folder / "outputs"
