@@ -9,7 +9,9 @@ from ci.delivery.account import Account, make_report
 from ci.delivery.costs import read_prices
 from ci.delivery.mainline import main_parameters
 from ci.delivery.onwards import attach_line
+from ci.delivery.progress import Progress
 from ci.delivery.reading import Reading
+from ci.delivery.recompiled import find_started
 from ci.delivery.stage import Ended, Stage
 from ci.delivery.superseding import stop_superseded
 from ci.delivery.watching import open_means
@@ -54,6 +56,7 @@ class Delivery:
         self._ends = None if deadline is None else self._clock() + deadline
         self._calls = Errands(cancellation.left)
         self._accounts: dict[str, Account] = {}
+        self._progress = Progress(self._clock, stage.surroundings.interval)
         self._settings = session.project.report
         self._chat = obeys_comments(find_place(session.project.file, session.environ).root)
         self._reading = Reading(
@@ -94,13 +97,19 @@ class Delivery:
         return arn
 
     def _begin(self, job: Job, *, again: bool, retry: bool) -> tuple[str, Job, list[str]]:
-        executions, stage = self._adapter.executions, self._stage
+        session, adapter, stage = self._session, self._adapter, self._stage
+        executions = adapter.executions
         if again:
             job = job.rerun(next_again(executions, job.identity))
         elif retry:
             job = job.rerun(max(0, next_again(executions, job.identity) - 1))
         notes = stop_superseded(executions, job, stage.commit_order, tell=stage.tell)
-        started = ensure_execution(self._adapter, job.bundle, job.run, tell=stage.tell)
+        kept = None if again or retry else find_started(session, adapter, job, tell=stage.tell)
+        if kept is not None:
+            arn, job, note = kept
+            self._cancellation.watch(arn)
+            return arn, job, [*notes, note]
+        started = ensure_execution(adapter, job.bundle, job.run, tell=stage.tell)
         if retry and not started.created:
             # Before it is watched: a signal that comes meanwhile stops what goes on.
             self._retry(started.arn)
@@ -144,8 +153,6 @@ class Delivery:
         self, arn: str, job: Job, *, plan: PlanSection | None = None, notes: Sequence[str] = ()
     ) -> None:
         """From now on this execution is followed and reported."""
-        if self._session.trigger.dirty:
-            notes = [*notes, "The work tree held changes that are not in the commit."]
         execution, main = self._call(partial(self._first_look, arn, job), where=arn)
         self._accounts[arn] = Account(
             job=job,
@@ -185,7 +192,7 @@ class Delivery:
                 arns,
                 emit=stage.show.change,
                 deadline=self._left(),
-                means=means,
+                means=replace(means, seen=self._see),
                 cancelled=self._cancellation.requested,
                 surroundings=replace(
                     stage.surroundings,
@@ -193,6 +200,13 @@ class Delivery:
                     reach=self._session.reach,
                 ),
             )
+
+    def _see(self, execution: ExecutionSnapshot) -> None:
+        if self._cancellation.requested() or execution.status.terminal:
+            return
+        self._learn(execution.arn, facts=Facts(execution=execution))
+        if self._progress.is_due(execution):
+            self._publish(execution.arn)
 
     def read_back(self, early: GitOpsError | None) -> GitOpsError | None:
         """What a verdict needs; after an early end only how far the executions are. What ended
@@ -291,7 +305,9 @@ class Delivery:
         self._accounts[arn] = replace(self._accounts[arn], **what)
 
     def _publish(self, arn: str) -> Report:
-        report = make_report(self._accounts[arn], generated=self._stage.now())
+        account = self._accounts[arn]
+        self._progress.show(_execution(account))
+        report = make_report(account, generated=self._stage.now())
         self._stage.publish(report)
         return report
 

@@ -26,7 +26,6 @@ _SHORTEST_COMMIT = 7
 _PASTS = 5
 _MOST_LEARNED = 10  # pipelines
 _PAST_SEARCHED = 100  # one page
-
 Found = tuple[ExecutionSummary, ExecutionRecord]
 
 
@@ -110,6 +109,23 @@ def next_again(executions: Executions, identity: Identity) -> int:
     while execution_token(replace(identity, again=again)) in tokens:
         again += 1
     return again
+
+
+def other_compile(executions: Executions, identity: Identity, *, done: bool) -> Found | None:
+    """The newest running execution that was identified as `identity` is but for the definition: of
+    the same commit, environment and parameters, which compiled to something else then. `done`
+    takes one that has succeeded too. None where there is one of this definition as well."""
+    kept = {ExecutionStatus.EXECUTING, ExecutionStatus.UNKNOWN}
+    kept |= {ExecutionStatus.SUCCEEDED} if done else set()
+    newest: Found | None = None
+    for summary, record in _matching(executions, identity.pipeline_name, lambda _record: True):
+        if execution_token(replace(identity, digest=record.digest)) != record.token:
+            continue
+        if record.digest == identity.digest:
+            return None
+        if newest is None and summary.status in kept:
+            newest = summary, record
+    return newest
 
 
 def fetch_history(executions: Executions, pipeline_name: str) -> History | None:
