@@ -115,8 +115,9 @@ def test_a_secret_over_several_lines(width: int, end: str) -> None:
 
 
 def test_lines_of_a_long_secret_count_each() -> None:
-    redactor = Redactor(["first-line-of-it\nsecond-line-of-it"])
+    redactor = Redactor(["first-line-of-it\nsecond-line-of-it\nlast-one\nbrief"])
     assert redactor.text("log: second-line-of-it") == "log: [redacted]"
+    assert redactor.text("log: last-one, brief") == "log: [redacted], brief"
 
 
 def test_half_a_character_is_no_text_to_write() -> None:
@@ -183,6 +184,10 @@ def test_a_secret_is_found_as_it_is_seen(hidden: str, shown: str) -> None:
     redacted = Redactor(["hunter22long"]).text(hidden)
     assert clean(redacted) == shown
     assert redacted.count("\x1b") == hidden.count("\x1b"), "no colour is left open"
+
+
+def test_a_secret_that_looks_like_an_escape_is_found_as_it_stands() -> None:
+    assert "Zm9v" not in Redactor(["Zm9v-secret"]).text("a \x1bZm9v-secret b")
 
 
 def test_of_secrets_that_overlap_none_is_left_in_part() -> None:
