@@ -1,13 +1,13 @@
 """Says what a decision will do before it is made: to the package, and to the endpoint."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
 from ci.approval.consequence import asks_for_more, describe_expected
 from ci.approval.subject import Subject
 from ci.errors import AwsError
-from ci.metrics.model import MetricValue
+from ci.metrics.model import MetricSource, MetricValue
 from ci.metrics.words import describe_metric
 from ci.registry.measures import read_measures
 from ci.sagemaker.model import ApprovalStatus, ModelPackage
@@ -45,17 +45,21 @@ def _served(subject: Subject) -> Iterator[str]:
         served = packages.describe(endpoint.model_package)
         other = f"{served.group} v{served.version}"
         yield f"the endpoint {name} is {endpoint.status}, and serves {other}"
-        yield from _compared(subject, served, other)
+        sources = subject.job.target.pipeline.metrics
+        yield from compare_measures(sources, subject.package, served, name=other)
 
 
-def _compared(subject: Subject, served: ModelPackage, other: str) -> Iterator[str]:
-    sources = subject.job.target.pipeline.metrics
-    names = [source.name for source in sources]
-    own = read_measures(subject.package.metadata, names)
-    theirs = read_measures(served.metadata, names)
+def compare_measures(
+    sources: Sequence[MetricSource], package: ModelPackage, other: ModelPackage, *, name: str
+) -> Iterator[str]:
+    """What a package measured against another one, which is called `name`: as the metadata of both
+    tells, which each run's report has stamped."""
+    own, theirs = (
+        read_measures(each.metadata, [source.name for source in sources])
+        for each in (package, other)
+    )
     for source in sources:
         if source.name in own:
-            value = MetricValue(
-                source=source, value=own[source.name], champion=theirs.get(source.name)
-            )
-            yield describe_metric(value, other)
+            value = own[source.name]
+            metric = MetricValue(source=source, value=value, champion=theirs.get(source.name))
+            yield describe_metric(metric, name)

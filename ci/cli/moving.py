@@ -1,6 +1,7 @@
 """What `promote` and `rollback` share: the arguments, the move, and how it is told."""
 
 import argparse
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from ci.cli.confirming import add_confirmation_option, confirm
@@ -31,6 +32,7 @@ def add_move_arguments(parser: argparse.ArgumentParser) -> None:
 
 def move(arguments: argparse.Namespace, shell: Shell, decide: "Callable[..., Move]") -> int:
     from ci.delivery.planning import MAIN
+    from ci.upkeep.models import compare_models
     from ci.upkeep.versions import move_alias, require_pipeline
 
     arguments.environment = arguments.environment or MAIN
@@ -43,7 +45,9 @@ def move(arguments: argparse.Namespace, shell: Shell, decide: "Callable[..., Mov
     where = f"{deployed.name}: {arguments.alias}"
     if decided.needed:
         came = "it is at none" if old is None else f"it is at {_told(old)}"
-        confirm(arguments, shell, [f"{where} will move to {_told(new)}; {came}"])
+        doing = f"{where} will move to {_told(new)}; {came}"
+        compared = compare_models(adapter, deployed.name, decided, target.pipeline.metrics)
+        confirm(arguments, shell, chain([doing], compared))
     move_alias(adapter, deployed, decided)
     if not decided.needed:
         shell.show(f"{where} is at {_told(new)} already")

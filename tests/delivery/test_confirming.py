@@ -58,6 +58,19 @@ def test_a_yes_does_it_and_what_is_done_already_is_not_asked(two_versions: Scrat
     assert "Go on?" not in shown
 
 
+def test_a_promotion_tells_how_the_models_of_the_two_versions_measured(
+    two_versions: Scratch,
+) -> None:
+    listed = sagemaker(two_versions).list_pipeline_executions(PipelineName="quality")
+    for each in listed["PipelineExecutionSummaries"]:
+        arn = each["PipelineExecutionArn"]
+        assert two_versions.run("attach", arn, "--local", "--poll", "0.1").code == 0
+    assert two_versions.run(*PROMOTE, "1").code == 0
+    code, shown = at_terminal(two_versions, *PROMOTE, "2", answers=("n\n",))
+    assert code == 130
+    assert "rmse 1.9, 5.0 % better than quality v" in shown
+
+
 def test_nobody_is_asked_who_cannot_answer(two_versions: Scratch) -> None:
     """--yes; a terminal in CI; no terminal at all."""
     code, shown = at_terminal(two_versions, *PROMOTE, "1", "--yes")
