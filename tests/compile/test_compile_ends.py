@@ -74,7 +74,7 @@ def test_a_module_that_hangs_up_and_goes_on_is_ended(lab: Lab) -> None:
         )
 
 
-def test_what_detaches_itself_ends_all_the_same(namespaces: Lab, tmp_path: Path) -> None:
+def test_what_detaches_itself_ends_all_the_same(namespaces: Lab) -> None:
     """A session of its own saves no process: the compile's first process takes all with it."""
     marker = "sleep 98765.4321"
     namespaces.steps(

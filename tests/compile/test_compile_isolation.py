@@ -139,7 +139,7 @@ def test_scratch_may_be_written_and_cleaned(lab: Lab) -> None:
     assert told == ["x", "False"]
 
 
-def test_tmp_is_private_and_empty(namespaces: Lab, tmp_path: Path) -> None:
+def test_tmp_is_private_and_empty(namespaces: Lab) -> None:
     shared = Path("/tmp") / f"shared-{os.getpid()}"
     shared.write_text(SECRET)
     try:
@@ -198,7 +198,7 @@ def test_the_token_of_a_checkout_is_taken_out(namespaces: Lab) -> None:
     assert SECRET in config.read_text()
 
 
-def test_a_python_behind_links_in_home_works(namespaces: Lab, tmp_path: Path) -> None:
+def test_a_python_behind_links_in_home_works(namespaces: Lab) -> None:
     """As uv and pyenv lay them out: an environment whose interpreter is a link to a link."""
     environment = namespaces.root / ".venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)

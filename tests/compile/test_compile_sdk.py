@@ -286,7 +286,7 @@ def test_functions_as_steps_are_the_same_in_every_checkout(version: str, tmp_pat
         assert str(tmp_path).encode() not in artifact.path.read_bytes(), artifact.key
 
 
-def test_names_made_of_the_second_collide_without_this(tmp_path: Path) -> None:
+def test_names_made_of_the_second_collide_without_this() -> None:
     """What the mended names are for: the bare SDK v3 gives two steps one name within a second."""
     code = "from sagemaker.core.modules.utils import _get_unique_name as n; print(n('a'), n('a'))"
     names = subprocess.run(

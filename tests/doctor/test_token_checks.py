@@ -74,7 +74,7 @@ def test_what_github_tells(
         assert found.fix == FIX
 
 
-def test_github(tmp_path: Path) -> None:
+def test_github() -> None:
     with serve_github() as github:
         environ = {"GITHUB_TOKEN": "t0ken", "GITHUB_API_URL": github.address}
         for status, state in ((404, State.FAIL), (503, State.WARN)):
@@ -176,7 +176,7 @@ def test_a_token_of_the_project_file_is_read_in_ci_alone(tmp_path: Path) -> None
     assert (found.state, "in CI alone" in found.what) == (State.SKIPPED, True)
 
 
-def test_a_forge_is_only_read(tmp_path: Path) -> None:
+def test_a_forge_is_only_read() -> None:
     """None of the forges' tokens stands in anything that is shown."""
     forges: tuple[tuple[Callable[[], Loopback], str, str, str], ...] = (
         (FakeGitLab, "gitlab.com", "GITLAB", "/api/v4"),

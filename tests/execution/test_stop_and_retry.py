@@ -142,7 +142,7 @@ def test_two_jobs_that_see_one_failure_ask_for_one_retry(
 
 @pytest.mark.parametrize("now", [True, False])
 def test_stopping_twice_and_after_the_end_is_stopping_once(
-    scratch: Scratch, aws: SageMaker, tmp_path: Path, now: bool
+    scratch: Scratch, aws: SageMaker, now: bool
 ) -> None:
     script = "import time\ntime.sleep(60)"
     scratch.define(quality_definition(1.4 + now, script=script))

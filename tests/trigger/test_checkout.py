@@ -169,7 +169,7 @@ def test_the_default_branch_is_what_the_remote_says(work: Path, tmp_path: Path) 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can hand a folder to another user")
 def test_another_users_repository_is_told_with_the_command_that_helps(
-    work: Path, tmp_path: Path
+    work: Path,
 ) -> None:
     commit(work)
     os.chown(work, 12345, 12345)
