@@ -1,6 +1,6 @@
 """Puts a report together from what is known. Reads nothing but what it is handed."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -27,6 +27,7 @@ from ci.report.model import (
 )
 from ci.sagemaker.model import ExecutionSnapshot
 from ci.session.job import Job
+from ci.trigger.model import Trigger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,23 @@ class Account:
         failed = failed_steps(self.facts.execution)[:1]
         raised = [log.raised for log in self.logs for step in failed if log.step == step.name]
         return decide_verdict(replace(self.facts, raised=next(iter(raised), None)))
+
+
+def _checkout_notes(trigger: Trigger) -> Iterator[str]:
+    """Where what was compiled is not the commit that the report is about."""
+    if trigger.dirty:
+        yield "The work tree held changes that are not in the commit."
+    if trigger.checked_out is not None:
+        yield (
+            f"What was compiled is {trigger.checked_out[:12]}, which the job has checked out, as a"
+            " rule the commit's merge with the base branch. For the commit itself give the checkout"
+            " ref: ${{ github.event.pull_request.head.sha }}"
+        )
+
+
+def _judge_notes(job: Job) -> Iterator[str]:
+    if job.judged_by:
+        yield job.judged_by
 
 
 def make_report(account: Account, *, generated: datetime) -> Report:
@@ -92,7 +110,7 @@ def make_report(account: Account, *, generated: datetime) -> Report:
         attach=_attach(account, execution) if execution else None,
         approvers=account.settings.approvers,
         problems=(*account.problems, *(verdict.problems if verdict else ())),
-        notes=(*account.notes, *([job.judged_by] if job.judged_by else [])),
+        notes=(*_checkout_notes(job.trigger), *account.notes, *_judge_notes(job)),
         trends=account.background.trends,
         cost=account.background.cost,
     )

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,21 @@ def detect_trigger(environ: Mapping[str, str], start: Path) -> Trigger:
         trigger = parse_github(environ, read_event(environ))
         if environ.get("GITHUB_EVENT_NAME") == "pull_request_target":
             _refuse_foreign_checkout(trigger, environ, start)
-        return trigger
+        return _with_checkout(trigger, start)
     if environ.get("CODEBUILD_BUILD_ID"):
         return _codebuild(environ, start)
     from ci.trigger.laptop import parse_checkout, read_checkout
 
     return parse_checkout(read_checkout(start))
+
+
+def _with_checkout(trigger: Trigger, start: Path) -> Trigger:
+    if trigger.event is not Event.PULL_REQUEST:
+        return trigger
+    from ci.trigger.laptop import resolve_commit
+
+    held = resolve_commit(start, "HEAD")
+    return trigger if held == trigger.commit else replace(trigger, checked_out=held)
 
 
 def read_event(environ: Mapping[str, str]) -> dict[str, Any]:

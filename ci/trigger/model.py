@@ -46,7 +46,8 @@ class Trigger:
     `branch` is the branch the commit is on (a pull request's head branch), None when detached;
     `default_branch` is the repository's, where the door tells.
     `repository` is `owner/name` on `host` (None: the door's own forge). `dirty` says the work tree
-    differs from the commit (laptop).
+    differs from the commit (laptop), `checked_out` the commit that it holds in place of a pull
+    request's own: the merge with its base, which GitHub checks out unless told otherwise.
     `from_fork` says the pull request's code comes from someone without write access, or that
     nothing shows the contrary. `base` is the commit that the change counts from, where the door
     tells (a pull request's base, what a push replaced). `comment` is one that may give an order;
@@ -69,6 +70,7 @@ class Trigger:
     run_url: str | None = None
     subject: str | None = None
     dirty: bool = False
+    checked_out: str | None = None
     base: str | None = None
     comment: Remark | None = None
     package: str | None = None

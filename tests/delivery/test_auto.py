@@ -101,6 +101,28 @@ def test_only_what_is_touched_is_planned_and_commented_on(
     assert "execution-arn" not in outputs
 
 
+def test_a_merge_that_is_checked_out_in_place_of_the_commit_is_told(
+    scratch: Scratch, github: FakeGitHub
+) -> None:
+    """`refs/pull/2/merge` is what GitHub's checkout takes where it is told nothing."""
+    scratch.write("one/code.py", "x = 1")
+    commit = scratch.commit("one", branch="topic-2")
+    scratch.git("checkout", "-q", "main")
+    scratch.write("notes.txt", "x")
+    base = scratch.commit("notes")
+    github.commits[2] = [commit]
+    scratch.environ |= {"GITHUB_TOKEN": "t0ken", "GITHUB_API_URL": github.address}
+    event = pull_request_event("opened", 2, head=commit, base=base)
+    for checked_out in ("merge", "head"):
+        scratch.git("checkout", "-q", "--detach", commit)
+        if checked_out == "merge":
+            scratch.git("merge", "-q", "--no-ff", "-m", "Merge", base)
+        done, _ = job(scratch, "pull_request", event)
+        assert done.code == 0, done.err
+        [body] = github.bodies(2)
+        assert ("What was compiled is" in body) is (checked_out == "merge")
+
+
 def test_a_shallow_clone_takes_all_and_says_what_to_fetch(scratch: Scratch) -> None:
     base = head(scratch)
     scratch.write("one/code.py", "x = 1")
