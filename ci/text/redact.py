@@ -117,12 +117,14 @@ class Redactor:
     def text(self, value: str) -> str:
         """`value` with every secret replaced by `[redacted]`; doing it twice changes nothing.
 
-        Looked for is what a reader sees; colours and the like within a secret are left.
+        Looked for is also what a reader sees; colours and the like within a secret are left.
         """
         seen = as_seen(_SURROGATE.sub("\ufffd", value))
-        found = sorted((*seen.place(*span), mask) for *span, mask in self._spans(seen.text))
+        found = [(*seen.place(start, end), mask) for start, end, mask in self._spans(seen.text)]
+        if seen.text != seen.raw:
+            found += self._spans(seen.raw)
         shown, at = [], 0
-        for start, end, mask in found:
+        for start, end, mask in sorted(found):
             if start >= at:
                 shown += [seen.raw[at:start], mask]
             if end > at:
