@@ -54,11 +54,13 @@ class Surroundings:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
     """What following can do with beside looking: `histories` are by pipeline name
-    (`ci.execution.pace`), `events` say whom to look at, `tails` shows logs."""
+    (`ci.execution.pace`), `events` say whom to look at, `tails` shows logs, `seen` is handed what
+    each look at one of them gave."""
 
     histories: Mapping[str, History] = field(default_factory=dict)
     events: Events | None = None
     tails: Tails | None = None
+    seen: Callable[[ExecutionSnapshot], None] = lambda _: None
 
 
 def attach_command(arn: str, reach: Sequence[str] = ()) -> str:
@@ -101,6 +103,7 @@ class _Follower:
         self._histories = means.histories
         self._events = means.events
         self._tails = means.tails
+        self._seen = means.seen
         self._problem_told = False
         self._told = 0
         self._begun = around.clock()
@@ -254,6 +257,7 @@ class _Follower:
         self._told += len(changes)
         for change in changes:
             self._emit(change)
+        self._seen(item.snapshot)
 
     def _interval(self, group: Group) -> float:
         """The shortest of what its running executions ask for, but for the room that all of
