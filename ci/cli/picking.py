@@ -1,7 +1,6 @@
 """What `attach` and `stop` share: which execution is named, and following it."""
 
 import argparse
-import re
 from typing import TYPE_CHECKING
 
 from ci.cli.options import (
@@ -16,14 +15,13 @@ from ci.cli.options import (
 )
 from ci.cli.shell import Shell
 from ci.errors import AwsError, UsageError
+from ci.sagemaker.arn import is_execution
 
 if TYPE_CHECKING:
     from ci.cli.reporting import Reporter
     from ci.delivery.stage import Ended
     from ci.session.job import Job
     from ci.session.session import Session
-
-_EXECUTION = re.compile(r"arn:[^:/]+:sagemaker:[^:/]+:[0-9]*:pipeline/[^/:]+/execution/[^/:]+")
 
 
 def add_picking_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,7 +54,7 @@ def tell_ended(shell: Shell, picked: "tuple[Session, str, Job]") -> None:
 
 
 def _refuse_other_arn(named: str | None) -> None:
-    if named is not None and named.startswith("arn:") and not _EXECUTION.fullmatch(named):
+    if named is not None and named.startswith("arn:") and not is_execution(named):
         raise UsageError(
             "this is not the ARN of an execution",
             where=named,

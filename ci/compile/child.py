@@ -10,6 +10,7 @@ from typing import Any
 from ci.compile import failure
 from ci.compile.interpreter import child_environment, find_python, live_environment
 from ci.project.model import CompileMode, ModuleSource, Target
+from ci.text.paths import shown_path
 
 # The child's package is put on its path only until it is imported: no module of `ci` is.
 _START = (
@@ -83,7 +84,7 @@ def plan_child(
             "levels": list(levels),
             "hidden": hidden_folders(environ),
         },
-        source=f"{_relative(source.file, root)}:{source.function}",
+        source=f"{shown_path(source.file, root)}:{source.function}",
         hermetic=hermetic,
         timeout=timeout,
         log=scratch / "log",
@@ -105,7 +106,3 @@ def _is_known(user: int) -> bool:
     except KeyError:
         return False
     return True
-
-
-def _relative(file: Path, root: Path) -> str:
-    return str(file.relative_to(root)) if file.is_relative_to(root) else str(file)

@@ -10,6 +10,7 @@ from typing import Any
 
 from ci.errors import CompileError
 from ci.project.requirements import install_sdk
+from ci.text.paths import shown_path
 
 _RELATIVE = re.compile(r"(?<![\w./-])(?:\.\./)*[\w-]+[./][\w./-]{1,200}")
 _TAIL = 12  # lines of the module's own output that an error shows
@@ -170,7 +171,7 @@ def _working_directory(message: str, place: Place) -> str | None:
             if folder == place.root or not folder.is_relative_to(place.root):
                 break
             if (folder / named).exists():
-                return f"working_directory: {_relative(str(folder), place.root)}   # for {named}"
+                return f"working_directory: {shown_path(folder, place.root)}   # for {named}"
     return None
 
 
@@ -199,19 +200,14 @@ def _listed(items: Sequence[str]) -> str:
 
 
 def _place(frames: Sequence[Sequence[Any]], root: Path) -> str | None:
-    return f"{_relative(frames[-1][0], root)}:{frames[-1][1]}" if frames else None
+    return f"{shown_path(Path(frames[-1][0]), root)}:{frames[-1][1]}" if frames else None
 
 
 def _trace(frames: Sequence[Sequence[Any]], root: Path) -> str:
     return "\n".join(
-        f"{_relative(file, root)}:{line} in {name}: {text.strip()}"
+        f"{shown_path(Path(file), root)}:{line} in {name}: {text.strip()}"
         for file, line, name, text in frames[-6:]
     )
-
-
-def _relative(file: str, root: Path) -> str:
-    path = Path(file)
-    return str(path.relative_to(root)) if path.is_relative_to(root) else file
 
 
 def _with_tail(why: str, log: Path) -> str:

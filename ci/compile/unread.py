@@ -9,6 +9,7 @@ from ci.compile.interpreter import find_python
 from ci.errors import CompileError
 from ci.project.imports import LARGEST_SOURCE
 from ci.project.model import ModuleSource, Pipeline
+from ci.text.paths import shown_path
 
 _PARSE = "import ast, sys; ast.parse(open(sys.argv[1], 'rb').read())"
 _LONGEST = 60.0  # seconds
@@ -34,7 +35,7 @@ def check_unread(
         f"The module has no function {source.function!r}.",
         where=str(source.file),
         why=f"its functions: {', '.join(functions[:10])}" if functions else "it has no function",
-        fix=f"source: {_shown(source.file, root)}:{functions[-1] if functions else 'FUNCTION'}",
+        fix=f"source: {shown_path(source.file, root)}:{functions[-1] if functions else 'FUNCTION'}",
     )
 
 
@@ -90,7 +91,3 @@ def _bound(tree: ast.Module) -> Iterator[str]:
                 yield other or name
             case ast.Name(id=name) | ast.Attribute(attr=name) if name in _DYNAMIC:
                 yield name
-
-
-def _shown(file: Path, root: Path) -> str:
-    return str(file.relative_to(root)) if file.is_relative_to(root) else str(file)

@@ -7,16 +7,15 @@ back as it is. It holds no secret and nothing that cannot be read back by the ne
 import base64
 import json
 import math
-import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ci.errors import UsageError
+from ci.sagemaker.arn import is_execution
 
 LIMIT = 2048
 _VERSION = 1
-_ARN = re.compile(r"arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:[0-9]{12}:pipeline/[^/]+/execution/[^/]+")
 _UNPACKED = 1 << 16
 _LONGEST_ID = "0" * 12
 
@@ -93,7 +92,7 @@ def decode(text: str | None, *, now: float) -> Progress:
         raise _foreign("it cannot be read") from None
     if version != _VERSION:
         raise _foreign(f"it is of version {version!r}")
-    if not all(_ARN.fullmatch(arn) for arn in arns):
+    if not all(map(is_execution, arns)):
         raise _foreign("it names what is no execution of a SageMaker pipeline")
     return Progress(began=began, executions=arns, seen=seen, troubled=troubled, late=late)
 

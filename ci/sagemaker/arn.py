@@ -1,5 +1,13 @@
 """Takes apart the ARNs of pipelines, executions and jobs."""
 
+import re
+
+_EXECUTION = re.compile(r"arn:[^:/]+:sagemaker:[^:/]+:[0-9]{12}:pipeline/[^/:]+/execution/[^/:]+")
+
+
+def is_execution(arn: str) -> bool:
+    return _EXECUTION.fullmatch(arn) is not None
+
 
 def pipeline_of(execution_arn: str) -> str:
     """`…:pipeline/NAME/execution/ID` -> NAME."""

@@ -4,12 +4,12 @@ import argparse
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ci.cli.options import add_python_option, settle_project
 from ci.cli.shell import Shell
 from ci.errors import ExitCode
+from ci.text.paths import shown_path
 from ci.trigger.model import Door, Event, Trigger
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _check(
     """What is wrong with one; its definition is put among `definitions`."""
     from ci.definition.validate import find_problems
 
-    shown = _shown(pipeline.source.file, project.root)
+    shown = shown_path(pipeline.source.file, project.root)
     definition = _definition(project, pipeline, shell, compiles=compiles)
     if definition is None:
         shell.show(f"{pipeline.name}: {shown} is there; --compile checks what it compiles to")
@@ -163,7 +163,7 @@ def _definition(
 
     target = _target(project, pipeline, shell)
     bundle = compile_pipeline(target, environ=shell.environ, root=project.root)
-    return parse_definition(bundle.definition, where=_shown(source.file, project.root))
+    return parse_definition(bundle.definition, where=shown_path(source.file, project.root))
 
 
 def _target(project: "Project", pipeline: "Pipeline", shell: Shell) -> "Target":
@@ -223,7 +223,3 @@ def _tell(problem: "Problem", shown: str, shell: Shell) -> None:
     fix = f"\nfix: {problem.fix}" if problem.fix else ""
     message = f"{problem.path}{step}: {problem.message}{fix}"
     shell.workflow("error", message, file=shown, title=problem.rule)
-
-
-def _shown(file: Path, root: Path) -> str:
-    return str(file.relative_to(root)) if file.is_relative_to(root) else str(file)

@@ -4,13 +4,11 @@ A package is immutable but for its approval, its customer metadata, its life cyc
 its version number is never given out twice.
 """
 
-import hashlib
-import json
-
 from ci.local.api import groups
 from ci.local.api.groups import find_group, identity
 from ci.local.api.listing import page, select
 from ci.local.api.tags import put_tags
+from ci.local.api.tokens import fingerprint
 from ci.local.context import ApiError, Context, Operations
 from ci.local.store import Document
 
@@ -82,7 +80,7 @@ def _seen(context: Context, request: Document) -> str | None:
     record = context.store.get(_TOKEN, token) if token else None
     if record is None or context.store.get(KIND, record["arn"]) is None:
         return None
-    if record["request"] != _fingerprint(request):
+    if record["request"] != fingerprint(request):
         raise ApiError(
             "ConflictException",
             f"ClientToken {token} was used before, with other parameters, for {record['arn']}.",
@@ -93,12 +91,8 @@ def _seen(context: Context, request: Document) -> str | None:
 def _remember(context: Context, request: Document, arn: str) -> None:
     token = request.get("ClientToken")
     if token:
-        record = {"arn": arn, "request": _fingerprint(request)}
+        record = {"arn": arn, "request": fingerprint(request)}
         context.store.put(_TOKEN, token, record)
-
-
-def _fingerprint(request: Document) -> str:
-    return hashlib.sha256(json.dumps(request, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _versioned(context: Context, request: Document) -> Document:

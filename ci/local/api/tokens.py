@@ -18,7 +18,7 @@ def done_before(context: Context, operation: str, scope: str, request: Document)
     record = context.store.get(KIND, _key(operation, scope, request))
     if record is None:
         return None
-    if record["Request"] != _digest(request):
+    if record["Request"] != fingerprint(request):
         raise ApiError(
             "ConflictException",
             f"ClientRequestToken {request['ClientRequestToken']} was used for another {operation}"
@@ -38,7 +38,7 @@ def remember(
 ) -> None:
     """Record what the token made. To be called in the transaction that makes it. `state` is the
     time of the last change before it."""
-    body = {"Arn": arn, "Request": _digest(request), "State": state}
+    body = {"Arn": arn, "Request": fingerprint(request), "State": state}
     context.store.put(KIND, _key(operation, scope, request), body, parent=scope)
 
 
@@ -56,5 +56,6 @@ def _key(operation: str, scope: str, request: Document) -> str:
     return f"{operation} {scope} {request['ClientRequestToken']}"
 
 
-def _digest(request: Document) -> str:
+def fingerprint(request: Document) -> str:
+    """Equal for requests that ask for the same."""
     return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
