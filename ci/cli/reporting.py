@@ -132,6 +132,8 @@ class Reporter:
             self._shell.show("\n" + self._redactor.text(list_outcomes(reports)))
         try:
             self._write_job_files(reports)
+        except UsageError as broken:
+            self._unwritten = broken
         except OSError as broken:
             self._unwritten = UsageError(
                 f"the job's files cannot be written: {broken.strerror}", where=str(broken.filename)

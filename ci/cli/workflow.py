@@ -9,6 +9,8 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
+from ci.errors import UsageError
+
 OUTPUT_FILE = "SAGEMAKER_GITOPS_OUTPUT"
 OUTPUTS: Mapping[str, str] = {
     "execution-arn": "ARN of the execution",
@@ -46,7 +48,8 @@ def write_outputs(environ: Mapping[str, str], outputs: Mapping[str, str]) -> Non
 
     In GitHub Actions they go to GITHUB_OUTPUT, between delimiters that no value can guess;
     where SAGEMAKER_GITOPS_OUTPUT names a file (buildspec.yml) as shell assignments
-    `SAGEMAKER_GITOPS_EXECUTION_ARN='...'`. KeyError for a name that OUTPUTS does not know.
+    `SAGEMAKER_GITOPS_EXECUTION_ARN='...'`. KeyError for a name that OUTPUTS does not know,
+    UsageError where a file cannot be written.
     """
     for name in outputs:
         OUTPUTS[name]
@@ -65,5 +68,11 @@ def variable_of(output: str) -> str:
 
 
 def _append(file: str, text: str) -> None:
-    with Path(file).open("a", encoding="utf-8", newline="\n") as stream:
-        stream.write(text)
+    try:
+        with Path(file).open(
+            "a", encoding="utf-8", errors="backslashreplace", newline="\n"
+        ) as stream:
+            stream.write(text)
+    except OSError as error:
+        what = f"the job's files cannot be written: {error.strerror}"
+        raise UsageError(what, where=file) from error

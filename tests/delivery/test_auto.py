@@ -79,6 +79,16 @@ def test_a_commit_that_touches_nothing_does_nothing(scratch: Scratch) -> None:
     assert outputs == {"changes": "false"}
 
 
+def test_outputs_that_cannot_be_written_are_no_bug(scratch: Scratch) -> None:
+    event = push_event("topic", before=head(scratch), after=head(scratch))
+    assert job(scratch, "push", event)[0].code == 0
+    scratch.environ["GITHUB_OUTPUT"] = "/dev/full"
+    done = scratch.run()
+    assert done.code == 2
+    assert "the job's files cannot be written: No space left on device" in done.err
+    assert "/dev/full" in done.err
+
+
 def test_only_what_is_touched_is_planned_and_commented_on(
     scratch: Scratch, github: FakeGitHub
 ) -> None:
