@@ -1,6 +1,7 @@
 """Checks of the project and of this machine, where each passes and where it finds fault."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -86,6 +87,17 @@ def test_history(tmp_path: Path) -> None:
     found = only("history", replace(site(scratch), root=shallow))
     assert (found.state, "fetch-depth: 0" in (found.fix or "")) == (State.WARN, True)
     assert only("history", replace(site(scratch), root=tmp_path)).state is State.FAIL
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can hand a folder to another user")
+def test_a_history_of_another_user(tmp_path: Path) -> None:
+    scratch = repository(tmp_path)
+    here = site(scratch)
+    for path in (scratch.root, scratch.root / ".git"):
+        os.chown(path, 12345, 12345)
+    assert "safe.directory" in (only("history", here).fix or "")
+    in_a_job = replace(here, environ={**here.environ, "GITHUB_ACTIONS": "true"})
+    assert only("history", in_a_job).state is State.OK
 
 
 def test_isolation_aliases_and_the_local_endpoint(tmp_path: Path) -> None:
