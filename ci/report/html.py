@@ -25,6 +25,8 @@ table{border-collapse:collapse;display:block;overflow-x:auto}
 th,td{border:1px solid var(--line);padding:.3rem .7rem;text-align:left;vertical-align:top}
 th.n,td.n{text-align:right}th,pre{background:var(--soft)}pre{padding:.8rem;overflow-x:auto}
 footer,.dim{color:var(--dim);font-size:.87rem}code{overflow-wrap:anywhere}
+@media print{body{max-width:none;margin:0}pre{white-space:pre-wrap}tr{break-inside:avoid}
+h2{break-after:avoid}table{display:table}}
 """
 _GOOD = {Outcome.SUCCEEDED}
 _OPEN = {Outcome.RUNNING, Outcome.APPROVAL_PENDING, Outcome.STOPPED, Outcome.UNVERIFIED}
@@ -85,7 +87,7 @@ def _table(
         marked = ((cell, ' class="n"' if at in right else "") for at, cell in enumerate(row))
         return "".join(f"<{tag}{mark}>{cell}</{tag}>" for cell, mark in marked)
 
-    head = cells(map(html_text, headers), "th")
+    head = cells(map(html_text, headers), "th").replace("<th", '<th scope="col"')
     body = "\n".join(f"<tr>{cells(row, 'td')}</tr>" for row in rows)
     return f"<table>\n<tr>{head}</tr>\n{body}\n</table>"
 
