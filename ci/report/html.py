@@ -127,7 +127,8 @@ def _metrics(report: Report) -> str:
                 f"<b>{html_text(words.number(metric.value, metric.champion, unit))}</b>",
                 html_text(" ".join(words.difference(metric))).replace(" ", "&nbsp;"),
                 *([figures.spark(trend, metric.value) if trend else "—"] if trends else []),
-                "<br>".join(f"{words.gate_icon(g)} {html_text(words.gate_text(g))}" for g in gates),
+                "<br>".join(f"{words.gate_icon(g)} {html_text(words.gate_text(g))}" for g in gates)
+                or "—",
             )
         )
     headers = ["Metric", words.production_name(report), "This change", "Difference"]
