@@ -7,7 +7,7 @@ import pytest
 from support.approving import deploying_definition
 
 from ci.approval.calling import deploying_step, make_call
-from ci.approval.consequence import Act, choose_consequence
+from ci.approval.consequence import Act, choose_consequence, describe_expected
 from ci.definition.model import Definition
 from ci.definition.parse import definition_of
 from ci.errors import UsageError
@@ -74,6 +74,27 @@ def test_what_cannot_follow_is_told() -> None:
     first = choose_consequence(PLACE, package(1, REJECTED), newest=None, endpoint=serving(1))
     assert first.missed
     assert "no approved package of quality" in first.reason
+
+
+@pytest.mark.parametrize(
+    ("place", "decided", "endpoint", "expected"),
+    [
+        (PLACE, package(2), "quality", "the endpoint quality will serve it (on_approved: deploy)"),
+        (
+            PLACE,
+            package(2, REJECTED),
+            "quality",
+            "back to the last approved model (on_rejected: rollback)",
+        ),
+        (PLACE, package(2), None, "but the project file names no endpoint of main"),
+        (PLACE, package(2, ApprovalStatus.PENDING), "quality", "nothing else follows in main"),
+        (QUIET, package(2), "quality", "nothing else follows in main"),
+    ],
+)
+def test_what_is_asked_about_before_a_decision(
+    place: Environment, decided: ModelPackage, endpoint: str | None, expected: str
+) -> None:
+    assert expected in describe_expected(place, decided, endpoint)
 
 
 EXECUTION = "arn:aws:sagemaker:us-east-1:000000000000:pipeline/quality/execution/abc123"
