@@ -42,7 +42,7 @@ class Drift:
         """What applying git cannot undo, and what can be done about it."""
         place = self.job.target.environment.name
         return tuple(
-            f"parallelism {each.old} was set by hand, and the service takes no update that"
+            f"parallelism {each.old} is not in git (any more), and the service takes no update that"
             " removes it: --fix leaves it. If it is meant, let git say so, in the project file:"
             f" environments: {{{place}: {{parallelism: {each.old}}}}}. If not, name the number"
             " there that is meant."
