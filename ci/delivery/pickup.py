@@ -93,8 +93,8 @@ def judged_by(here: Trigger, record: ExecutionRecord, pipeline: Pipeline) -> str
         if record.checks == name_checks(pipeline.metrics, pipeline.gates):
             return None
         return (
-            "The execution was started with other metrics or gates than those of the project file that"
-            f" is checked out ({checkout}), which judge it here."
+            "The execution was started with other metrics or gates than those of the project file"
+            f" that is checked out ({checkout}), which judge it here."
         )
     same = here.commit == record.commit and not here.dirty
     if same or not (pipeline.metrics or pipeline.gates):
