@@ -180,7 +180,7 @@ def test_what_a_pull_request_reports_is_approved_by_its_number(
         scratch.environ = endpoint_environ(endpoint)
         other = scratch.run("reject", *ordered, "--environment", "main", "--from", "Approved")
         assert other.code == 0, other.out + other.err
-        assert f"on pull request {PR} at" in other.out
+        assert f"on pull request {PR}, " in other.out
 
 
 @pytest.mark.parametrize("kind", ["github", "bitbucket", "codecommit"])
