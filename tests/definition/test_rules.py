@@ -314,7 +314,7 @@ def test_what_the_sdk_writes_is_accepted(file: Path) -> None:
 
 
 def test_step_types_are_those_that_the_service_tells_of() -> None:
-    """What ListPipelineExecutionSteps has a member for: a botocore that knows another is noticed."""
+    """What ListPipelineExecutionSteps has members for: a botocore that knows more is noticed."""
     told = service_shapes("sagemaker")["PipelineExecutionStepMetadata"]["members"]
     kinds = {parse_step({"Metadata": {member: {}}}).kind for member in told}
     assert kinds == STEP_TYPES
