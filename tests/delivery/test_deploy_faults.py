@@ -69,8 +69,8 @@ def test_every_call_that_changes_something_breaks_once(site: Site, fault: Fault)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", [Fault.THROTTLE, Fault.RESET, Fault.GARBLED, Fault.RATE])
-def test_every_fifth_call_breaks(site: Site, fault: Fault) -> None:
-    number, done = run(site, Rule(fault=fault, every=5))
+def test_every_fourth_call_breaks(site: Site, fault: Fault) -> None:
+    number, done = run(site, Rule(fault=fault, every=4))
     check(site, number, done)
 
 
@@ -101,7 +101,7 @@ def test_a_denied_reading_back_claims_no_more_than_was_read(site: Site) -> None:
 
 
 def test_a_denied_following_ends_with_the_way_on(site: Site) -> None:
-    rule = Rule(fault=Fault.DENIED, operation="*PipelineExecution*", times=99, skip=5)
+    rule = Rule(fault=Fault.DENIED, operation="*PipelineExecution*", times=99, skip=6)
     number, done = run(site, rule)
     assert done.code == 6, done.err
     [execution] = site.executions(f"quality-pr-{number}")
