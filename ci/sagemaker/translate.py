@@ -23,6 +23,15 @@ _ACTIONS = {
 
 _TOLERATED = 240.0  # seconds that this machine's clock may be off; AWS takes 300
 
+# A HEAD that is refused has no body.
+_UNTOLD = (
+    (
+        "The answer to a HEAD gives no reason: most often the credentials have expired, or the"
+        " bucket is in another region."
+    ),
+    "Renew the credentials (aws sso login, or the job's role), look at `region:`, and run again.",
+)
+
 _NOT_AUTHORIZED = re.compile(
     r"not authorized to perform:? (?P<action>[a-zA-Z0-9-]+:[A-Za-z0-9*]+)"
     r"(?: on resource:? (?P<resource>\S+))?"
@@ -130,13 +139,6 @@ def _explain(
             "Too many calls at once on this account and region.",
             "Run fewer jobs at a time, or ask for a higher quota in Service Quotas.",
         )
-    if code == "400":
-        return (
-            "The answer to a HEAD gives no reason: most often the credentials have expired, or the"
-            " bucket is in another region.",
-            "Renew the credentials (aws sso login, or the job's role), look at `region:`, and run"
-            " again.",
-        )
     if code in UNREACHABLE:
         return (
             "The endpoint cannot be reached: name resolution, proxy, VPC endpoint or region.",
@@ -170,7 +172,7 @@ def _explain_service(service: str, code: str, message: str) -> tuple[str | None,
                 "The role's trust policy must allow sagemaker.amazonaws.com.",
             )
         case _:
-            return None, None
+            return _UNTOLD if code == "400" else (None, None)
 
 
 def _denied(service: str, operation: str, message: str) -> tuple[str, str]:
