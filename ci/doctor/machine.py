@@ -14,7 +14,7 @@ from ci.doctor.model import Finding, Site, fail, ok, warn
 from ci.errors import CompileError
 from ci.project.model import ModuleSource, Pipeline, Project
 from ci.project.requirements import install_sdk
-from ci.trigger.access import refused, trusting
+from ci.trigger.access import guarding, refused, work_tree
 
 if TYPE_CHECKING:
     from botocore.model import ServiceModel
@@ -230,8 +230,8 @@ def check_history(site: Site) -> Iterator[Finding]:
     try:
         done = subprocess.run(
             command,
-            cwd=site.root,
-            env={**site.environ, "LC_ALL": "C", **trusting(site.environ, site.root)},
+            cwd=work_tree(site.root) or site.root,
+            env={**site.environ, "LC_ALL": "C", **guarding(site.environ, site.root)},
             capture_output=True,
             text=True,
             timeout=_SECONDS,

@@ -14,25 +14,33 @@ _OLD = re.compile(r"unknown option|unsupported porcelain|takes no value")
 
 
 class NoRepository(TriggerError):
-    """There is no work tree whose history could be read."""
+    """There is no repository whose history could be read."""
 
 
-def trusting(environ: Mapping[str, str], start: Path) -> dict[str, str]:
-    """What is added to git's environment. In a job of CI the checkout around `start` is the job's
-    own, whoever owns its files: in a container that is another user than the one who runs there.
-    Elsewhere nothing. Git before 2.38 does not take this from its environment, and refuses."""
-    if environ.get("GITHUB_ACTIONS") != "true" and not environ.get("CODEBUILD_BUILD_ID"):
-        return {}
+def work_tree(start: Path) -> Path | None:
+    """The nearest folder from `start` upwards that holds `.git`, which no commit can bring. git is
+    run there: from a folder that looks like a repository and is content it would take that one's
+    configuration, and run the programs that it names."""
     start = start.resolve()
-    top = next((each for each in (start, *start.parents) if (each / ".git").exists()), None)
+    return next((each for each in (start, *start.parents) if (each / ".git").exists()), None)
+
+
+def guarding(environ: Mapping[str, str], start: Path) -> dict[str, str]:
+    """What is added to git's environment. No repository counts but that of a work tree. In a job
+    of CI the checkout around `start` is the job's own, whoever owns its files: in a container that
+    is another user than the one who runs there. Git before 2.38 does not take either of them from
+    its environment."""
     told = environ.get("GIT_CONFIG_COUNT") or "0"
-    if top is None or not told.isdecimal():
+    if not told.isdecimal():
         return {}
-    return {
-        "GIT_CONFIG_COUNT": str(int(told) + 1),
-        f"GIT_CONFIG_KEY_{told}": "safe.directory",
-        f"GIT_CONFIG_VALUE_{told}": str(top),
-    }
+    settings = [("safe.bareRepository", "explicit")]
+    top = work_tree(start)
+    if top and (environ.get("GITHUB_ACTIONS") == "true" or environ.get("CODEBUILD_BUILD_ID")):
+        settings.append(("safe.directory", str(top)))
+    added = {"GIT_CONFIG_COUNT": str(int(told) + len(settings))}
+    for number, (key, value) in enumerate(settings, int(told)):
+        added |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return added
 
 
 def no_git() -> TriggerError:
@@ -47,8 +55,8 @@ def no_repository(start: Path) -> NoRepository:
     )
 
 
-def bare_repository(start: Path) -> NoRepository:
-    return NoRepository(
+def bare_repository(start: Path) -> TriggerError:
+    return TriggerError(
         "this repository is bare: it has no work tree to read",
         where=str(start),
         fix="git worktree add ../work main",
@@ -59,7 +67,7 @@ def refused(said: str, start: Path) -> TriggerError:
     """`said` is what git wrote to stderr, in English."""
     if "not a git repository" in said:
         return no_repository(start)
-    if "must be run in a work tree" in said:
+    if "must be run in a work tree" in said or "cannot use bare repository" in said:
         return bare_repository(start)
     if found := _FOREIGN.search(said):
         return TriggerError(

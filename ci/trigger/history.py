@@ -9,23 +9,27 @@ from ci.errors import TriggerError
 from ci.trigger.access import (
     NoRepository,
     bare_repository,
+    guarding,
     no_git,
     no_repository,
     refused,
-    trusting,
+    work_tree,
 )
 
 
 def open_repository(start: Path) -> git.Repo:
     """The repository around `start`: a work tree or a linked one. NoRepository where there
     is none, TriggerError where git refuses it."""
+    top = work_tree(start)
     try:
-        repository = git.Repo(start, search_parent_directories=True)
+        repository = git.Repo(top or start, search_parent_directories=True)
     except (git.InvalidGitRepositoryError, git.NoSuchPathError):
         raise no_repository(start) from None
     except git.GitCommandNotFound as error:
         raise no_git() from error
     try:
+        if top is None:
+            raise bare_repository(start)
         _require_readable(repository, start)
     except TriggerError:
         repository.close()
@@ -36,7 +40,7 @@ def open_repository(start: Path) -> git.Repo:
 def _require_readable(repository: git.Repo, start: Path) -> None:
     if repository.bare:
         raise bare_repository(start)
-    repository.git.update_environment(LC_ALL="C", **trusting(os.environ, start))
+    repository.git.update_environment(LC_ALL="C", **guarding(os.environ, start))
     try:
         repository.git.rev_parse("--git-dir")
     except git.GitCommandError as error:

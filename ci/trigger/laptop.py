@@ -14,7 +14,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from ci.errors import TriggerError
-from ci.trigger.access import no_git, no_repository, refused, trusting
+from ci.trigger.access import guarding, no_git, no_repository, refused, work_tree
 from ci.trigger.model import Door, Event, Trigger
 from ci.trigger.values import parse_host, parse_repository
 
@@ -130,10 +130,10 @@ def _ask(start: Path, questions: Mapping[str, tuple[str, ...]]) -> dict[str, _An
         raise no_repository(start)
     # Nothing is waited for that another git holds, and messages are read in English.
     english = {"LC_ALL": "C", "LANGUAGE": "C", "GIT_OPTIONAL_LOCKS": "0"}
-    environ = {**os.environ, **english, **trusting(os.environ, start)}
+    environ = {**os.environ, **english, **guarding(os.environ, start)}
     with ExitStack() as running:
         processes = {
-            name: running.enter_context(_start(start, words, environ))
+            name: running.enter_context(_start(work_tree(start) or start, words, environ))
             for name, words in questions.items()
         }
         return {name: _answer(process) for name, process in processes.items()}

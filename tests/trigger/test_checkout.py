@@ -13,6 +13,7 @@ from ci.errors import TriggerError
 from ci.trigger.access import refused
 from ci.trigger.changes import changed_paths, relative_to
 from ci.trigger.detect import detect_trigger
+from ci.trigger.history import tracked_names
 from ci.trigger.laptop import read_checkout, resolve_commit
 from ci.trigger.model import Door, Event, Trigger
 from ci.trigger.values import parse_host, parse_repository
@@ -236,6 +237,39 @@ def test_the_checkout_of_a_job_is_read_whoever_owns_it(
     )
     closed = [f"git config --global --add safe.directory {work}"] * 3
     assert done.stdout.splitlines() == (READ if read else closed)
+
+
+def disguised(folder: Path, ran: Path) -> None:
+    """A folder that git takes for a repository of its own, with a program to run."""
+    for name in ("objects", "refs"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "kept").touch()
+    (folder / "HEAD").write_text("ref: refs/heads/main\n")
+    settings = f"repositoryformatversion = 0\nbare = false\nworktree = .\nfsmonitor = touch {ran}"
+    (folder / "config").write_text(f"[core]\n{settings}\n")
+
+
+def test_content_that_looks_like_a_repository_configures_no_git(work: Path, tmp_path: Path) -> None:
+    """A commit can bring such a folder: the job that reads the commit holds a token."""
+    ran, inner = tmp_path / "ran", work / "first"
+    disguised(inner, ran)
+    commit(work, "first/second")
+    assert git(inner, "rev-parse", "--absolute-git-dir") == str(inner)
+    head = git(work, "rev-parse", "HEAD")
+    assert read_checkout(inner).commit == head
+    assert resolve_commit(inner, "HEAD") == head
+    assert "first/second" in tracked_names(inner)
+    assert tracked_names(inner / "second") == ("first/second",)
+    assert not ran.exists()
+
+
+def test_content_that_looks_like_a_repository_is_none_where_there_is_none(tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    disguised(tmp_path / "source", ran)
+    for ask in (read_checkout, tracked_names):
+        with pytest.raises(TriggerError, match="bare"):
+            ask(tmp_path / "source")
+    assert not ran.exists()
 
 
 def test_a_git_that_is_too_old_is_told(tmp_path: Path) -> None:
