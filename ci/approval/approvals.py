@@ -163,7 +163,7 @@ class _Pursuit:
             self.answer = functions.invoke(call.function, call.inputs)
         except AwsError as error:
             self.endpoint = self._settled()
-            if self.endpoint is None or not serves(self.endpoint, wanted):
+            if self.endpoint is None or not self.endpoint.serves(wanted.arn):
                 raise
             self.tell(f"It failed, and the endpoint serves {_name(wanted)}: {error.what}")
         else:
@@ -255,7 +255,7 @@ def _missing(
             consequence.reason,
             fix="Approve a model that is to serve in its place, or delete the endpoint.",
         )
-    if wanted is None or (endpoint is not None and serves(endpoint, wanted)):
+    if wanted is None or (endpoint is not None and endpoint.serves(wanted.arn)):
         return None
     shown = "missing" if endpoint is None else endpoint.status
     why = endpoint.failure_reason if endpoint is not None else None
@@ -267,10 +267,6 @@ def _missing(
         why=why,
         fix=_again(subject, wanted),
     )
-
-
-def serves(endpoint: EndpointFact, package: ModelPackage) -> bool:
-    return endpoint.status == "InService" and endpoint.package == package.arn
 
 
 def _remarks(consequence: Consequence) -> tuple[str, ...]:
@@ -288,7 +284,7 @@ def _notes(package: ModelPackage, endpoint: EndpointFact | None) -> tuple[str, .
     text = f"{package.approval} by {decided.actor} {place}, {decided.at}"
     if endpoint is None:
         return (f"{text}.",)
-    if package.approval is ApprovalStatus.APPROVED and serves(endpoint, package):
+    if package.approval is ApprovalStatus.APPROVED and endpoint.serves(package.arn):
         return (f"{text}; deployed to the endpoint {endpoint.name}.",)
     served = _served(endpoint) or "no model package"
     return (f"{text}; the endpoint {endpoint.name} serves {served}.",)

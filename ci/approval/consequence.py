@@ -12,8 +12,6 @@ from ci.metrics.facts import EndpointFact
 from ci.project.model import Environment, OnApproved, OnRejected
 from ci.sagemaker.model import ApprovalStatus, ModelPackage
 
-_SERVES = "InService"
-
 
 class Act(StrEnum):
     DEPLOY = "deploy"
@@ -89,7 +87,7 @@ def _on_approved(
     if newest is not None and newest.arn != package.arn and newest.version > package.version:
         reason = f"v{newest.version} is newer, and approved as well"
         return Consequence(act=Act.NOTHING, reason=reason, told=True)
-    if endpoint.package == package.arn and endpoint.status == _SERVES:
+    if endpoint.serves(package.arn):
         return _nothing(f"the endpoint {endpoint.name} serves it")
     return Consequence(act=Act.DEPLOY, package=package, reason=f"v{package.version} was approved")
 

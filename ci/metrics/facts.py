@@ -24,6 +24,10 @@ class EndpointFact:
         """Whether it is on its way to another state by itself."""
         return self.status in ENDPOINT_MOVES
 
+    def serves(self, package: str) -> bool:
+        """Whether it answers with the model of the package that the ARN names."""
+        return self.status == "InService" and self.package == package
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:

@@ -208,7 +208,7 @@ def _judge_deployment(facts: Facts, package: ModelPackage) -> tuple[Outcome, lis
     endpoint = facts.endpoint
     if endpoint is None:
         return Outcome.SUCCEEDED, [f"{_name(facts, package)} approved"]
-    if endpoint.package == package.arn and endpoint.status == "InService":
+    if endpoint.serves(package.arn):
         return Outcome.SUCCEEDED, [f"{_name(facts, package)} approved and deployed"]
     if endpoint.moving:
         told = f"{_name(facts, package)} approved, the endpoint {endpoint.name} is still"

@@ -145,7 +145,7 @@ def _trend(report: Report) -> str:
     header, rows = figures.trend_rows(report)
     shown = ([_code(cell) if cell != "—" else cell for cell in row] for row in rows)
     table = _table(header, shown, right=range(2, len(header)))
-    return f"<h2>Trend: models of main before this one, approved or not</h2>\n{table}"
+    return f"<h2>Trend: models of main before this one</h2>\n{table}"
 
 
 def _cost(report: Report) -> str:
@@ -186,7 +186,8 @@ def _package(report: Report) -> str:
     if package.approval is ApprovalStatus.PENDING and report.state is not State.SUPERSEDED:
         lines.append(f"waits for {html_text(words.approvers(report))}")
     if report.endpoint is not None:
-        lines.append(f"endpoint {_code(report.endpoint.name)}: {html_text(report.endpoint.status)}")
+        name, status = _code(report.endpoint.name), html_text(report.endpoint.status)
+        lines.append(f"endpoint {name} ({status}) {words.serving(report.endpoint, package)}")
     lines.append(_code(package.arn))
     lines += [f"{html_text(c.label)}: {_code(c.line)}" for c in report.commands]
     return f"<h2>Model package</h2>\n<p>{'<br>'.join(lines)}</p>"

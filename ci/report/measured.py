@@ -71,7 +71,7 @@ def trend_section(report: Report) -> Section | None:
 
     def variant(count: int) -> str:
         shown = models[-count:]
-        title = f"Trend: {words.count(len(shown), 'model')} of main before this, approved or not"
+        title = f"Trend: {words.count(len(shown), 'model')} of main before this"
         rows = [*shown, [f"**{cell}**" for cell in this]]
         return folded(title, table(header, rows, right=range(2, len(header))))
 
@@ -93,8 +93,7 @@ def package_section(report: Report) -> Section | None:
         + (f": {text(reason)}" if reason else "")
     ]
     if report.endpoint is not None:
-        served = report.endpoint.package == package.arn and report.endpoint.status == "InService"
-        serves = "serves it" if served else "does not serve it"
+        serves = words.serving(report.endpoint, package)
         name, status = code(report.endpoint.name), text(report.endpoint.status, limit=60)
         lines.append(f"Endpoint {name} ({status}) {serves}.")
     if package.approval is ApprovalStatus.PENDING and report.state is not State.SUPERSEDED:

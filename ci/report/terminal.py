@@ -189,6 +189,9 @@ def _package(console: "Console", report: Report) -> None:
     state = words.approval(package.approval)
     console.print(f"Model package {_line(package.group)} v{package.version}: {state}", style="bold")
     console.print(f"  {_line(package.arn)}", soft_wrap=True)
+    if report.endpoint is not None:
+        name, status = _line(report.endpoint.name), _line(report.endpoint.status)
+        console.print(f"  endpoint {name} ({status}) {words.serving(report.endpoint, package)}")
     if package.approval is ApprovalStatus.PENDING and report.state is not State.SUPERSEDED:
         console.print(f"  waits for {_line(words.approvers(report))}")
     for command in report.commands:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from ci.execution.words import FROM_CACHE, condition_note, format_duration, status_icon
+from ci.metrics.facts import EndpointFact
 from ci.metrics.model import (
     GateOutcome,
     GateResult,
@@ -16,7 +17,7 @@ from ci.metrics.steps import failure_text
 from ci.metrics.words import describe_change, format_number
 from ci.report.driver import is_drivers_reason
 from ci.report.model import ParameterValue, Report, State
-from ci.sagemaker.model import ApprovalStatus, StepSnapshot
+from ci.sagemaker.model import ApprovalStatus, ModelPackage, StepSnapshot
 
 _OUTCOME_ICONS = {
     Outcome.RUNNING: "⏳",
@@ -99,6 +100,11 @@ def on_main(parameter: ParameterValue) -> str:
 
 def approval(status: ApprovalStatus) -> str:
     return _APPROVALS[status]
+
+
+def serving(endpoint: EndpointFact, package: ModelPackage) -> str:
+    """Whether the endpoint serves the package, as both were read."""
+    return "serves it" if endpoint.serves(package.arn) else "does not serve it"
 
 
 def step_icon(step: StepSnapshot) -> str:
