@@ -70,7 +70,7 @@ def _of_pipeline(session: Session, pipeline: str) -> Iterator[Reported]:
     target, head = session.target(pipeline), session.trigger.commit
     adapter = session.adapter(target.region)
     found = find_executions(
-        adapter.executions, target.pipeline_name, commit=head, environment=session.environment
+        adapter, target.pipeline_name, commit=head, environment=session.environment
     )
     if next(iter(found), None) is not None:
         yield from from_executions(session, commit=head, pipelines=[pipeline])

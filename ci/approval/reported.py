@@ -7,6 +7,7 @@ that could be meant is refused: nobody approves by chance.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 from ci.delivery.evidence import fetch_package
 from ci.errors import AwsError
@@ -22,6 +23,8 @@ from ci.sagemaker.identity import Identity
 from ci.sagemaker.model import ApprovalStatus, ModelPackage
 from ci.session.session import Session
 from ci.text.redact import ACCOUNT_MASK
+
+_MOST_READ = 5  # executions of one commit; each takes two calls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +83,9 @@ def from_reports(session: Session, reports: Iterable[Shown]) -> Iterator[Reporte
 def from_executions(
     session: Session, *, commit: str | None, pipelines: Iterable[str] | None = None
 ) -> Iterator[Reported]:
-    """The packages of the newest executions of the session's environment, of each pipeline one:
-    those of `commit`, or of the session's pull request. A shared environment's executions are of
-    commits alone."""
+    """The packages of the newest executions of the session's environment, of each pipeline one: of
+    those of `commit` the newest that has registered one, or that of the session's pull request. A
+    shared environment's executions are of commits alone."""
     isolated = is_isolated(session.project.environments[session.environment])
     if commit is None and not isolated:
         return
@@ -90,22 +93,23 @@ def from_executions(
     for name in pipelines or session.project.pipelines:
         target = session.target(name)
         found = find_executions(
-            session.adapter(target.region).executions,
+            session.adapter(target.region),
             target.pipeline_name,
             commit=commit,
             pull_request=number,
             environment=session.environment,
         )
-        newest = next(iter(found), None)
-        package = None if newest is None else _registered(session, newest[0].arn)
-        if newest is not None and package is not None:
-            yield Reported(
-                pipeline=name,
-                environment=session.environment,
-                commit=newest[1].commit,
-                execution=newest[0].arn,
-                package=package,
-            )
+        for summary, record in islice(found, 1 if commit is None else _MOST_READ):
+            package = _registered(session, summary.arn)
+            if package is not None:
+                yield Reported(
+                    pipeline=name,
+                    environment=session.environment,
+                    commit=record.commit,
+                    execution=summary.arn,
+                    package=package,
+                )
+                break
 
 
 def choose_reported(

@@ -27,7 +27,7 @@ def find_arn(session: Session, adapter: SageMaker, target: Target, commit: str |
     number = session.trigger.pull_request
     wanted = commit if commit or number is not None else session.trigger.commit
     found = find_executions(
-        adapter.executions,
+        adapter,
         target.pipeline_name,
         commit=wanted,
         pull_request=None if commit else number,

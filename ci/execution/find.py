@@ -1,4 +1,8 @@
-"""Finds executions by what they are of: commit, pull request. No local file is needed."""
+"""Finds executions by what they are of: commit, pull request. No local file is needed.
+
+An execution's description says what it is of; of one that a rule, a schedule or a person started
+the label of the version that it ran.
+"""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
@@ -12,6 +16,7 @@ from ci.execution.identity import (
     parse_description,
 )
 from ci.execution.pace import History, Past, learn, milestones
+from ci.sagemaker.adapter import SageMaker
 from ci.sagemaker.executions import Executions
 from ci.sagemaker.model import (
     ExecutionSnapshot,
@@ -23,6 +28,7 @@ from ci.sagemaker.pipelines import Pipelines
 
 _SEARCHED = 1000
 _SHORTEST_COMMIT = 7
+_MOST_ASKED = 20
 _PASTS = 5
 _MOST_LEARNED = 10  # pipelines
 _PAST_SEARCHED = 100  # one page
@@ -30,14 +36,16 @@ Found = tuple[ExecutionSummary, ExecutionRecord]
 
 
 def find_executions(
-    executions: Executions,
+    aws: SageMaker,
     pipeline_name: str,
     *,
     commit: str | None = None,
     pull_request: int | None = None,
     environment: str | None = None,
 ) -> Iterator[Found]:
-    """Newest first. `commit` may be shortened to 7 digits; None leaves a condition out."""
+    """Newest first. `commit` may be shortened to 7 digits; None leaves a condition out. Where a
+    version's label fits, the newest `_MOST_ASKED` without a description of ours take a call each.
+    """
     if commit is not None and len(commit) < _SHORTEST_COMMIT:
         raise UsageError(
             f"{commit!r} is too short to tell commits apart",
@@ -51,7 +59,7 @@ def find_executions(
             and (environment is None or record.environment == environment)
         )
 
-    return _matching(executions, pipeline_name, wanted)
+    return _telling(aws, pipeline_name, wanted)
 
 
 def superseded_executions(
@@ -93,10 +101,35 @@ def record_of(pipelines: Pipelines, execution: ExecutionSnapshot) -> ExecutionRe
     own = parse_description(execution.description)
     if own is not None or execution.version_id is None:
         return own
-    versions = pipelines.versions(execution.pipeline_name)
-    ran = next((each for each in versions if each.number == execution.version_id), None)
-    labelled = None if ran is None else parse_description(ran.description)
-    return None if labelled is None else replace(labelled, run_url=None)
+    return _labels(pipelines, execution.pipeline_name).get(execution.version_id)
+
+
+def _labels(pipelines: Pipelines, pipeline_name: str) -> dict[int, ExecutionRecord]:
+    """By the version's number."""
+    read = (
+        (each.number, parse_description(each.description))
+        for each in pipelines.versions(pipeline_name)
+    )
+    return {number: replace(record, run_url=None) for number, record in read if record is not None}
+
+
+def _telling(
+    aws: SageMaker, pipeline_name: str, wanted: Callable[[ExecutionRecord], bool]
+) -> Iterator[Found]:
+    """Those that are wanted by description or label. Versions are listed where one has no
+    description of ours."""
+    labels: dict[int, ExecutionRecord] | None = None
+    asked = 0
+    for summary in islice(aws.executions.summaries(pipeline_name), _SEARCHED):
+        record = parse_description(summary.description)
+        if record is None and labels is None:
+            labels = _labels(aws.pipelines, pipeline_name)
+            labels = {number: label for number, label in labels.items() if wanted(label)}
+        if record is None and labels and asked < _MOST_ASKED:
+            asked += 1
+            record = labels.get(aws.executions.execution(summary.arn).version_id or 0)
+        if record is not None and wanted(record):
+            yield summary, record
 
 
 def next_again(executions: Executions, identity: Identity) -> int:

@@ -32,5 +32,5 @@ def _model(
     commit = None if version is None else commit_of(version)
     if commit is None:
         return None
-    newest = next(iter(find_executions(aws.executions, pipeline_name, commit=commit)), None)
+    newest = next(iter(find_executions(aws, pipeline_name, commit=commit)), None)
     return None if newest is None else fetch_package(aws, aws.executions.snapshot(newest[0].arn))

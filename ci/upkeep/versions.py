@@ -190,7 +190,7 @@ def commit_of(version: PipelineVersion) -> str | None:
 def _version_run_for(
     aws: SageMaker, pipeline_name: str, commit: str, versions: Sequence[PipelineVersion]
 ) -> PipelineVersion | None:
-    found = next(iter(find_executions(aws.executions, pipeline_name, commit=commit)), None)
+    found = next(iter(find_executions(aws, pipeline_name, commit=commit)), None)
     if found is None:
         return None
     number = aws.executions.execution(found[0].arn).version_id

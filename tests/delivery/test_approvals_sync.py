@@ -273,8 +273,13 @@ def test_what_a_schedule_started_is_of_the_commit_that_its_version_names(lab: Ap
     assert done.code == 0, done.err
     assert commit_of(lab, package) == commit
     assert lab.answer() == "forty"
-    rejected = lab.run("reject", scheduled(lab), "--json", *QUICK)
+    later = scheduled(lab)
+    of_it = ("--environment", "main", "--commit", commit[:12])
+    reported = lab.run("report", *of_it, "--json").document["reports"]
+    assert [each["model_package"]["arn"] for each in reported] == [later]
+    rejected = lab.run("reject", *of_it, "--json", *QUICK)
     assert rejected.code == 0, rejected.err
+    assert rejected.document["model_package"] == later
 
 
 def scheduled(lab: ApprovalLab) -> str:

@@ -140,10 +140,10 @@ def test_executions_are_found_by_commit_and_pull_request(aws: SageMaker, tmp_pat
         aws, bundle, make_run(bundle, name="found", commit="f" * 40, pull_request=7)
     ).arn
     ensure_execution(aws, bundle, make_run(bundle, name="found", commit="9" * 40, pull_request=8))
-    by_commit = [item.arn for item, _ in find_executions(aws.executions, "found", commit="fffffff")]
-    by_number = [item.arn for item, _ in find_executions(aws.executions, "found", pull_request=7)]
+    by_commit = [item.arn for item, _ in find_executions(aws, "found", commit="fffffff")]
+    by_number = [item.arn for item, _ in find_executions(aws, "found", pull_request=7)]
     assert by_commit == by_number == [arn]
-    assert list(find_executions(aws.executions, "nowhere", pull_request=7)) == []
+    assert list(find_executions(aws, "nowhere", pull_request=7)) == []
     follow(aws.executions, [arn], emit=lambda _change: None, surroundings=QUICK)
     assert superseded_executions(aws.executions, "found", pull_request=7, commit="0" * 40) == []
 
