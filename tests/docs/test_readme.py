@@ -1,4 +1,4 @@
-"""The README's tables are the code's own: commands and exit codes."""
+"""The README's tables are the code's own: commands and exit codes. No link between pages is dead."""
 
 import re
 from pathlib import Path
@@ -45,6 +45,23 @@ def test_the_tables_are_the_codes_own(request: pytest.FixtureRequest) -> None:
 
 def test_every_link_leads_somewhere() -> None:
     root = README.parent
-    for page in [README, *sorted((root / "docs").glob("*.md"))]:
-        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
+    for page in [*root.glob("*.md"), *(root / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^):\s]+)\)", page.read_text(encoding="utf-8")):
+            file, _, anchor = target.partition("#")
+            other = page.parent / file if file else page
+            assert other.exists(), f"{page.name}: {target}"
+            assert not anchor or anchor in anchors(other), f"{page.name}: {target}"
+
+
+def test_every_page_that_code_names_is_there() -> None:
+    root = README.parent
+    for file in [*(root / "ci").rglob("*.py"), root / "ci" / "project" / "schema.json"]:
+        for page in re.findall(r"\bdocs/[\w-]+\.md\b", file.read_text(encoding="utf-8")):
+            assert (root / page).exists(), f"{file.name}: {page}"
+
+
+def anchors(page: Path) -> set[str]:
+    """What GitHub calls the headings of a page, those within code apart."""
+    text = re.sub(r"(?ms)^ *```.*?^ *```", "", page.read_text(encoding="utf-8"))
+    titles = re.findall(r"(?m)^#+ +(.+?) *$", text)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
