@@ -1,4 +1,4 @@
-"""The README's tables are the code's own: commands and exit codes. No link between pages is dead."""
+"""The README's tables are the code's own: commands and exit codes. Links between pages lead on."""
 
 import re
 from pathlib import Path
