@@ -19,6 +19,8 @@ from ci.project.model import DefinitionSource, ModuleSource, Target
 
 DEFAULT_TIMEOUT = 600.0
 DEFAULT_MEMORY = 8 << 30
+# How a pointer begins, as Git LFS's specification says.
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 def compile_pipeline(
@@ -100,6 +102,12 @@ def read_definition_file(file: Path) -> object:
             where=str(file),
             fix="Let `definition:` name a JSON or YAML file of the repository.",
         ) from None
+    if data.startswith(_LFS_POINTER):
+        raise CompileError(
+            "The definition is in Git LFS, and only its pointer is checked out.",
+            where=str(file),
+            fix="git lfs pull\nor, in a workflow: actions/checkout with `lfs: true`",
+        )
     if file.suffix.lower() in (".yaml", ".yml"):
         document = _read_yaml(data, file)
     else:

@@ -36,12 +36,17 @@ def test_anchors_are_resolved(tmp_path: Path) -> None:
     assert json.loads(compile_text(tmp_path, text, "p.yaml"))["Steps"] == [{"Name": "x"}] * 2
 
 
+LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n"
+
+
 @pytest.mark.parametrize(
     ("text", "name", "message"),
     [
         ("{", "p.json", "not JSON"),
         ("", "p.json", "not JSON"),
         (b"\xff\xfe\x00", "p.json", ""),
+        (LFS, "p.json", "only its pointer"),
+        (LFS, "p.yaml", "only its pointer"),
         ("[]", "p.json", "no Steps"),
         ('{"Version": "1"}', "p.json", "no Steps"),
         ('{"Steps": [NaN]}', "p.json", "NaN"),

@@ -68,6 +68,25 @@ def head(scratch: Scratch) -> str:
     return scratch.git("rev-parse", "HEAD")
 
 
+@pytest.mark.parametrize(
+    ("setting", "value", "told"),
+    [
+        ("SAGEMAKER_GITOPS_DEADLINE", "soon", "`soon`"),
+        ("SAGEMAKER_GITOPS_PARAMETERS", "Threshold", "the parameter 'Threshold' has no value"),
+    ],
+)
+def test_a_bad_input_is_told_by_a_job_that_has_nothing_to_do(
+    scratch: Scratch, setting: str, value: str, told: str
+) -> None:
+    base = head(scratch)
+    scratch.write("notes.txt", "x")
+    commit = scratch.commit("notes", branch="topic-1")
+    scratch.environ |= {setting: value}
+    done, _ = job(scratch, "pull_request", pull_request_event("opened", 1, head=commit, base=base))
+    assert done.code == 2, done.out
+    assert told in done.err
+
+
 def test_a_commit_that_touches_nothing_does_nothing(scratch: Scratch) -> None:
     base = head(scratch)
     scratch.write("notes.txt", "x")

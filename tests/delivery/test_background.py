@@ -192,3 +192,10 @@ def test_what_is_no_report_is_refused(scratch: Scratch, tmp_path: Path, text: st
     done = scratch.run("report", str(file))
     assert done.code == 2
     assert "x.json" in done.err
+
+
+def test_a_report_that_is_not_there_is_told_with_the_way_to_one(scratch: Scratch) -> None:
+    done = scratch.run("report", "nope.json")
+    assert done.code == 2
+    assert "where: nope.json" in done.err
+    assert "report ARN | PIPELINE" in done.err

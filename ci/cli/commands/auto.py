@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from ci.cli.answering import answer_comment
 from ci.cli.commands import approvals, cleanup, deploy
-from ci.cli.options import settle_project, settle_trigger
+from ci.cli.options import settle_deadline, settle_project, settle_trigger
 from ci.cli.previewing import preview
 from ci.cli.shell import Shell
 from ci.errors import ExitCode
@@ -22,7 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, shell: Shell) -> int:
     from ci.delivery.choosing import Action, choose_action
+    from ci.session.session import parse_overrides
 
+    # A bad one is told by the first job that has it, and not by the first that needs it.
+    settle_deadline(arguments.deadline)
+    parse_overrides(arguments.parameter)
     trigger = settle_trigger(arguments, shell)
     project = settle_project(arguments, shell)
     choice = choose_action(

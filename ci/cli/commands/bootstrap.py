@@ -137,6 +137,7 @@ def _hand_out(
     arguments: argparse.Namespace, shell: Shell, setup: "Setup", templates: "Sequence[Template]"
 ) -> None:
     from ci.bootstrap.template import render_template
+    from ci.session.writing import write_whole
 
     documents = []
     for template in templates:
@@ -145,22 +146,12 @@ def _hand_out(
         documents.append({"template": template.name, "stack": stack, "body": body})
         if arguments.out:
             file = shell.cwd / arguments.out / f"{template.name}.yaml"
-            _write(file, body)
+            write_whole(file, body, what="the template")
             shell.show(f"{file}: deploy it as the stack {stack}")
         else:
             head = "---\n" if len(templates) > 1 else ""
             shell.show(f"{head}# The stack {stack}\n{body}".rstrip())
     shell.emit({"templates": documents, "remarks": list(setup.remarks)})
-
-
-def _write(file: Path, text: str) -> None:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(
-            f"the template cannot be written: {error.strerror}", where=str(file)
-        ) from error
 
 
 def _deploy(

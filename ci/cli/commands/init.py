@@ -67,6 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, shell: Shell) -> int:
     from ci.project.discover import discover_pipelines
+    from ci.session.writing import write_whole
 
     root = _root(shell.cwd)
     checkout = _checkout(root)
@@ -79,7 +80,7 @@ def run(arguments: argparse.Namespace, shell: Shell) -> int:
     written = [draft for draft in drafts if draft.written(yes=arguments.yes)]
     for draft in drafts:
         if draft in written:
-            _write(root / draft.path, draft.new)
+            write_whole(root / draft.path, draft.new, what=draft.path)
         _show(draft, shell, written=draft in written)
     _tell_next(found, drafts, shell, yes=arguments.yes)
     if not (root / ".git").exists():
@@ -210,14 +211,6 @@ def _read(root: Path, path: str) -> str | None:
         return None
     except OSError as error:
         raise UsageError(f"cannot be read: {error.strerror}", where=str(file)) from error
-
-
-def _write(file: Path, text: str) -> None:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"cannot be written: {error.strerror}", where=str(file)) from error
 
 
 def _show(draft: Draft, shell: Shell, *, written: bool) -> None:

@@ -62,7 +62,12 @@ def _held(shell: Shell, named: str) -> "tuple[Report, Redactor]":
         jsonschema.Draft202012Validator(load_schema()).validate(found)
         return report_from_json(found), Redactor(shell.hidden)
     except OSError as error:
-        raise UsageError(f"the report cannot be read: {error.strerror}", where=named) from error
+        raise UsageError(
+            f"the report cannot be read: {error.strerror}",
+            where=named,
+            fix="Name what --report wrote (.sagemaker-gitops/reports/ENVIRONMENT-PIPELINE.json), or"
+            "\nan execution: report ARN | PIPELINE",
+        ) from error
     except jsonschema.ValidationError as error:
         why = f"{error.json_path}: {error.message[:200]}"
         raise UsageError("the file holds no report of this program", where=named, why=why) from None
