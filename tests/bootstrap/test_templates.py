@@ -163,6 +163,27 @@ def test_builds_run_the_buildspec_that_stands_at_the_root() -> None:
     assert buildspec() == (ROOT / "buildspec.yml").read_text(encoding="utf-8")
 
 
+def test_the_page_has_every_parameter_that_the_project_file_does_not_say(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "bootstrap.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`[^|]+) \| ([^|]+) \|", page.split("## Parameters")[1], re.MULTILINE)
+    told = {
+        (name, template)
+        for names, of in rows
+        for name in re.findall(r"`(\w+)`", names)
+        for template in (
+            set(CONCERNS) - {"events"} if "all but" in of else of.strip("`").split("`, `")
+        )
+    }
+    made = setup(SMALL, tmp_path)
+    taken = {
+        (name, template)
+        for template, concern in CONCERNS.items()
+        for name, parameter in concern.build(made).parameters.items()
+        if not parameter.settled
+    }
+    assert told == taken
+
+
 def test_the_function_is_the_one_that_is_packaged(tmp_path: Path) -> None:
     document = read(render_template(CONCERNS["lambda"].build(setup(WIDE, tmp_path))))
     functions = {
