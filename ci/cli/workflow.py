@@ -12,6 +12,9 @@ from pathlib import Path
 from ci.errors import UsageError
 
 OUTPUT_FILE = "SAGEMAKER_GITOPS_OUTPUT"
+# What CodePipeline keeps of an action's variables, names and values together in bytes (CodePipeline
+# User Guide, "Quotas"); no shell starts a program with one that is much larger either.
+_LARGEST_VARIABLES = 122_880
 OUTPUTS: Mapping[str, str] = {
     "execution-arn": "ARN of the execution",
     "status": "the execution's status, as SageMaker tells it",
@@ -48,8 +51,9 @@ def write_outputs(environ: Mapping[str, str], outputs: Mapping[str, str]) -> Non
 
     In GitHub Actions they go to GITHUB_OUTPUT, between delimiters that no value can guess;
     where SAGEMAKER_GITOPS_OUTPUT names a file (buildspec.yml) as shell assignments
-    `SAGEMAKER_GITOPS_EXECUTION_ARN='...'`. KeyError for a name that OUTPUTS does not know,
-    UsageError where a file cannot be written.
+    `SAGEMAKER_GITOPS_EXECUTION_ARN='...'`, the largest left out where they are more than
+    CodePipeline keeps. KeyError for a name that OUTPUTS does not know, UsageError where a file
+    cannot be written.
     """
     for name in outputs:
         OUTPUTS[name]
@@ -58,8 +62,19 @@ def write_outputs(environ: Mapping[str, str], outputs: Mapping[str, str]) -> Non
         blocks = (f"{name}<<{delimiter}\n{value}\n{delimiter}\n" for name, value in outputs.items())
         _append(environ["GITHUB_OUTPUT"], "".join(blocks))
     if environ.get(OUTPUT_FILE):
-        lines = (f"{variable_of(name)}={shlex.quote(value)}\n" for name, value in outputs.items())
+        variables = _kept({variable_of(name): value for name, value in outputs.items()})
+        lines = (f"{name}={shlex.quote(value)}\n" for name, value in variables.items())
         _append(environ[OUTPUT_FILE], "".join(lines))
+
+
+def _kept(variables: Mapping[str, str]) -> dict[str, str]:
+    sizes = {
+        name: len(f"{name}{value}".encode(errors="backslashreplace"))
+        for name, value in variables.items()
+    }
+    while sum(sizes.values()) > _LARGEST_VARIABLES:
+        del sizes[max(sizes, key=sizes.__getitem__)]
+    return {name: variables[name] for name in sizes}
 
 
 def variable_of(output: str) -> str:

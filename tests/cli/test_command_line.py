@@ -298,6 +298,18 @@ def test_outputs_cannot_be_forged(tmp_path: Path) -> None:
         write_outputs(environ, {"nope": "x"})
 
 
+def test_a_build_exports_what_codepipeline_keeps(tmp_path: Path) -> None:
+    file = tmp_path / "build"
+    for length, exported in ((122_000, True), (123_000, False)):
+        file.unlink(missing_ok=True)
+        outputs = {"status": "Succeeded", "metrics": "ü" * (length // 2), "verdict": "succeeded"}
+        write_outputs({"SAGEMAKER_GITOPS_OUTPUT": str(file)}, outputs)
+        written = file.read_text()
+        assert ("SAGEMAKER_GITOPS_METRICS=" in written) is exported
+        assert "SAGEMAKER_GITOPS_STATUS=Succeeded\n" in written
+        assert "SAGEMAKER_GITOPS_VERDICT=succeeded\n" in written
+
+
 def test_the_installed_command_runs_where_names_collide(root: Path) -> None:
     for name in ("json.py", "yaml.py", "argparse.py"):
         (root / name).write_text("raise SystemExit('the wrong one')")
