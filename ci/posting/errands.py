@@ -1,13 +1,13 @@
-"""Calls made one after the other on a thread of their own, which ends with the process.
+"""Calls made one after the other on a thread of their own, which ends when all are made.
 
 Whoever waits for them waits no longer than there is time: a call that hangs is left behind, also
 where it began when there was time enough.
 """
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from queue import SimpleQueue
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -20,19 +20,22 @@ class Errands:
 
     def __init__(self, left: Callable[[], float]) -> None:
         self._left = left
-        self._waiting: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
+        self._waiting: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
         self._begun: list[Future[Any]] = []
-        self._thread: threading.Thread | None = None
+        self._serving = False
+        self._lock = threading.Lock()
 
     def submit(self, call: Callable[[], T]) -> "Future[T]":
         """What the call gives or raises, once it was its turn."""
         done: Future[T] = Future()
         self._begun.append(done)
-        self._waiting.put((done, call))
-        if self._thread is None:
-            # No pool of the standard library: those hold the process until their calls end.
-            self._thread = threading.Thread(target=self._serve, name="errands", daemon=True)
-            self._thread.start()
+        with self._lock:
+            self._waiting.append((done, call))
+            idle, self._serving = not self._serving, True
+        if idle:
+            # No pool of the standard library: those hold the process until their calls end. And no
+            # thread that waits for more: a function's process outlives thousands of its calls.
+            threading.Thread(target=self._serve, name="errands", daemon=True).start()
         return done
 
     def wait(self) -> bool:
@@ -49,8 +52,12 @@ class Errands:
 
     def _serve(self) -> None:
         while True:
-            done, call = self._waiting.get()
+            with self._lock:
+                if not self._waiting:
+                    self._serving = False
+                    return
+                done, call = self._waiting.popleft()
             try:
                 done.set_result(call())
-            except Exception as error:  # noqa: BLE001 - handed to who asked
+            except BaseException as error:  # noqa: BLE001 - handed to who asked, who waits for it
                 done.set_exception(error)

@@ -1,6 +1,7 @@
 """What goes wrong while a report is posted is told, and breaks no run."""
 
 import math
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -75,6 +76,23 @@ def test_a_call_that_hangs_is_left_behind_once_time_is_short() -> None:
     over.set()
     assert behind.result(timeout=5) == "made"
     assert errands.wait()
+
+
+def test_no_thread_waits_for_calls_that_may_never_come() -> None:
+    """A function's process serves one call after the other for hours."""
+    errands = Errands(lambda: math.inf)
+    threads = [errands.submit(threading.current_thread).result(timeout=5) for _ in range(3)]
+    for thread in threads:
+        thread.join(5)
+        assert not thread.is_alive()
+
+
+def test_a_call_that_asks_to_exit_is_told_to_who_waits() -> None:
+    errands = Errands(lambda: math.inf)
+    leaving = errands.submit(sys.exit)
+    with pytest.raises(SystemExit):
+        leaving.result(timeout=5)
+    assert errands.submit(lambda: "made").result(timeout=5) == "made"
 
 
 def test_a_job_that_is_ending_posts_the_newest_report_alone() -> None:
