@@ -81,9 +81,11 @@ class Delivery:
         if self._cancellation.requested():
             raise Interrupted("Interrupted before the execution was started", where=job.name)
         begin = partial(self._begin, job, again=again, retry=retry)
-        arn, job, notes = self._call(begin, where=job.name)
+        arn, started, notes = self._call(begin, where=job.name)
+        if started.identity.digest != job.identity.digest:
+            plan = None  # it is of a definition that is not deployed
         try:
-            self.take_up(arn, job, plan=plan, notes=[*remarks, *notes])
+            self.take_up(arn, started, plan=plan, notes=[*remarks, *notes])
         except (AwsError, Interrupted) as error:
             kind = Interrupted if isinstance(error, Interrupted) else DeadlineReached
             raise kind(

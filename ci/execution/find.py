@@ -146,8 +146,9 @@ def next_again(executions: Executions, identity: Identity) -> int:
 
 def other_compile(executions: Executions, identity: Identity, *, done: bool) -> Found | None:
     """The newest running execution that was identified as `identity` is but for the definition: of
-    the same commit, environment and parameters, which compiled to something else then. `done`
-    takes one that has succeeded too. None where there is one of this definition as well."""
+    the same commit, environment and parameters, which compiled to something else then, in a job
+    of CI: what a laptop started may have been of a changed work tree. `done` takes one that has
+    succeeded too. None where there is one of this definition as well."""
     kept = {ExecutionStatus.EXECUTING, ExecutionStatus.UNKNOWN}
     kept |= {ExecutionStatus.SUCCEEDED} if done else set()
     newest: Found | None = None
@@ -156,7 +157,7 @@ def other_compile(executions: Executions, identity: Identity, *, done: bool) -> 
             continue
         if record.digest == identity.digest:
             return None
-        if newest is None and summary.status in kept:
+        if newest is None and summary.status in kept and record.run_url is not None:
             newest = summary, record
     return newest
 

@@ -49,6 +49,7 @@ def push(scratch: Scratch, address: str, commit: str) -> Result:
         "GITHUB_EVENT_NAME": "push",
         "GITHUB_EVENT_PATH": str(event),
         "GITHUB_REPOSITORY": REPOSITORY,
+        "GITHUB_RUN_ID": "7",
         "GITHUB_SHA": commit,
         "GITHUB_REF": "refs/heads/main",
     }
@@ -69,11 +70,23 @@ def test_a_job_that_is_run_again_keeps_its_execution(scratch: Scratch, address: 
     assert (first.code, second.code) == (0, 0), second.err
     assert arn(first) == arn(second)
     assert "compiled to something else this time" in " ".join(second.report["notes"])
+    assert first.report["plan"] is not None
+    assert second.report["plan"] is None, "what this time's definition would change is not deployed"
+    assert second.report["digest"] == first.report["digest"]
     assert second.report["verdict"]["sentence"] == first.report["verdict"]["sentence"]
     versions = client(address, "sagemaker").list_pipeline_versions(PipelineName="quality")
     assert len(versions["PipelineVersionSummaries"]) == 1
     # On a laptop each run is somebody's wish.
     assert arn(scratch.deploy("--environment", "main")) != arn(first)
+
+
+def test_what_a_laptop_made_of_a_commit_is_not_the_commits(scratch: Scratch, address: str) -> None:
+    """Its work tree may have held changes, which the execution does not tell of."""
+    scratch.define(quality_definition(1.5))
+    commit = scratch.commit("pushed after it was tried")
+    scratch.write("not-committed.txt", "changed")
+    tried = scratch.deploy("--environment", "main")
+    assert arn(push(scratch, address, commit)) != arn(tried)
 
 
 def test_what_failed_is_no_reason_not_to_run(scratch: Scratch, address: str) -> None:
