@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from ci.trigger.model import Trigger
 
 
-def add_pipeline_options(parser: argparse.ArgumentParser) -> None:
-    """Which pipelines, with which parameters."""
-    parser.add_argument("pipelines", nargs="*", metavar="PIPELINE", help="default: all")
+def add_pipeline_options(parser: argparse.ArgumentParser, *, unnamed: str = "all") -> None:
+    """Which pipelines, with which parameters. `unnamed` says which they are where none is named."""
+    parser.add_argument("pipelines", nargs="*", metavar="PIPELINE", help=f"default: {unnamed}")
     parser.add_argument(
         "--all", action="store_true", help="every pipeline, whatever the settings name"
     )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    deploy.add_arguments(parser)
+    deploy.add_arguments(parser, unnamed="those that a push or a pull request touches, else all")
 
 
 def run(arguments: argparse.Namespace, shell: Shell) -> int:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from ci.session.session import Session
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_pipeline_options(parser)
+def add_arguments(parser: argparse.ArgumentParser, *, unnamed: str = "all") -> None:
+    add_pipeline_options(parser, unnamed=unnamed)
     add_place_options(parser)
     rerun = parser.add_mutually_exclusive_group()
     rerun.add_argument(
