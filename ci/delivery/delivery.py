@@ -56,7 +56,7 @@ class Delivery:
         self._ends = None if deadline is None else self._clock() + deadline
         self._calls = Errands(cancellation.left)
         self._accounts: dict[str, Account] = {}
-        self._progress = Progress(self._clock, stage.surroundings.interval)
+        self._progress = Progress(self._clock)
         self._settings = session.project.report
         self._chat = obeys_comments(find_place(session.project.file, session.environ).root)
         self._reading = Reading(

@@ -89,38 +89,6 @@ def test_a_pull_request_is_stopped_within_a_second(site: Site, number: signal.Si
     until(site, arn, "Stopped")
 
 
-def test_what_runs_is_shown_as_it_goes_on(site: Site) -> None:
-    """The comment of a run of hours would else name the step of its first minute."""
-    document = quality_definition(1.5, script="import time; time.sleep(30)")
-    [evaluate, *_] = document["Steps"]
-    arguments = evaluate["Arguments"]
-    slow = {
-        **arguments,
-        "Environment": {**arguments["Environment"], "FIRST": "import time; time.sleep(2)"},
-    }
-    first = {"Name": "Prepare", "Type": "Processing", "Arguments": slow}
-    kept = (site.scratch.root / "definition.json").read_text()
-    site.scratch.define(
-        {
-            **document,
-            "Steps": [first, {**evaluate, "DependsOn": ["Prepare"]}, *document["Steps"][1:]],
-        }
-    )
-    pull_request = site.next_number()
-    try:
-        child, arn = following(site, pull_request)
-        end = time.monotonic() + 30
-        while "now in Evaluate" not in "".join(site.github.bodies(pull_request)):
-            assert time.monotonic() < end, site.github.bodies(pull_request)
-            time.sleep(0.1)
-        assert site.status(arn) == "Executing"
-        child.send_signal(signal.SIGINT)
-        assert ended(child).code == 130
-    finally:
-        site.scratch.write("definition.json", kept)
-    until(site, arn, "Stopped")
-
-
 def test_a_forge_that_asks_to_wait_does_not_hold_a_job_that_is_ending(site: Site) -> None:
     """A runner that cancels kills after ten seconds: code, stop and report come before that."""
     pull_request = site.next_number()
