@@ -280,8 +280,8 @@ def _notes(package: ModelPackage, endpoint: EndpointFact | None) -> tuple[str, .
     if decided is None:
         return ()
     how = {ELSEWHERE: "in", BY_COMMAND: "with"}.get(decided.place or "", "on")
-    place = f"{how} {decided.place}"
-    text = f"{package.approval} by {decided.actor} {place}, {decided.at}"
+    place = f" {how} {decided.place}" if decided.place else ""
+    text = f"{package.approval} by {decided.actor}{place}, {decided.at}"
     if endpoint is None:
         return (f"{text}.",)
     if package.approval is ApprovalStatus.APPROVED and endpoint.serves(package.arn):

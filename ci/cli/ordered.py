@@ -102,6 +102,8 @@ def _decide(
     chosen = find_asked(session, order, approval, pull=pull, forge=forge)
     if chosen.package.approval is not approval:
         refuse_unseen(chosen, remark)
+    # A package of another environment than the report names is refused.
+    arguments.environment = chosen.environment
     decision = Decision(
         package=chosen.package.arn,
         approval=approval,

@@ -150,6 +150,19 @@ def test_a_model_is_not_approved_before_it_is_reported(lab: ApprovalLab) -> None
     assert approval(lab, package)[0] == "PendingManualApproval"
 
 
+def test_a_report_that_names_another_environments_model_is_not_followed(lab: ApprovalLab) -> None:
+    """The login that a job posts under is every workflow's: a marker is a claim."""
+    lab.propose(19, "nineteen")
+    [comment] = [each for each in lab.github.comments.values() if each["pull"] == 19]
+    claimed = comment["body"].replace('"environment":"pull_request"', '"environment":"main"')
+    assert claimed != comment["body"]
+    comment["body"] = claimed
+    done, signs = lab.say(19, "/sagemaker approve --environment main")
+    assert (done.code, signs) == (5, ["eyes", "-1"]), done.err
+    assert "The package is of environment pull_request, not main" in done.err
+    assert approval(lab, package_of(lab, "quality-pr-19"))[0] == "PendingManualApproval"
+
+
 def test_an_order_whose_report_is_gone(lab: ApprovalLab) -> None:
     lab.propose(18, "eighteen")
     for number in [n for n, each in lab.github.comments.items() if each["pull"] == 18]:
