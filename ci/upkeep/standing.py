@@ -1,9 +1,9 @@
 """What stands of one pipeline in one environment: deployed, run, approved, waiting, served.
 
 Read in calls that do not grow with a pipeline's past: four for the pipeline, its tags and versions
-(one page), one page of executions and one call for each that is shown and has ended, two for the
-champion, one page of packages that wait and one call for each, three for the endpoint. What the
-role at hand may not see is told, and the rest goes on.
+(one page), one page of executions, one call for each that is shown and has ended and another for
+the steps of one that failed, two for the champion, one page of packages that wait and one call for
+each, three for the endpoint. What the role at hand may not see is told, and the rest goes on.
 """
 
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from typing import TypeVar
 from ci.approval.waiting import read_waiting
 from ci.errors import AwsError
 from ci.execution.identity import ExecutionRecord, parse_description
+from ci.metrics.steps import failed_steps
 from ci.project.model import Target
 from ci.project.names import OWN
 from ci.registry.packages import champion, named_champion
@@ -22,25 +23,30 @@ from ci.sagemaker.adapter import SageMaker
 from ci.sagemaker.model import (
     DeployedPipeline,
     Endpoint,
+    ExecutionStatus,
     ExecutionSummary,
     ModelPackage,
     PipelineVersion,
+    StepSnapshot,
 )
 from ci.sagemaker.retry import is_gone
 from ci.sagemaker.translate import DENIED
 from ci.session.session import Session
 
+_FAILED = {ExecutionStatus.FAILED, ExecutionStatus.COMPLETED_WITH_FAILURES}
 _PAGE = 100  # versions: an alias on an older one is not found
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ran:
-    """An execution; `ended` is None while it runs, or where it could not be asked."""
+    """An execution; `ended` is None while it runs, or where it could not be asked. `failed` is the
+    step that failed first."""
 
     summary: ExecutionSummary
     record: ExecutionRecord | None
     ended: datetime | None = None
+    failed: StepSnapshot | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,10 +98,12 @@ class _Reader:
         ran = Ran(summary=summary, record=parse_description(summary.description))
         if not summary.status.terminal:
             return ran
-        found = self.part(
-            "how long it took", lambda: self.adapter.executions.execution(summary.arn), None
-        )
-        return replace(ran, ended=None if found is None else found.modified)
+        executions = self.adapter.executions
+        look = executions.snapshot if summary.status in _FAILED else executions.execution
+        found = self.part("how it ended", lambda: look(summary.arn), None)
+        if found is None:
+            return ran
+        return replace(ran, ended=found.modified, failed=next(iter(failed_steps(found)), None))
 
     def champion(self) -> ModelPackage | None:
         """Production's, in every environment."""

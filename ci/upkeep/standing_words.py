@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from ci.execution.words import format_duration
+from ci.metrics.steps import failure_text
 from ci.registry.packages import read_provenance
 from ci.sagemaker.model import ModelPackage
 from ci.text.clean import clean, cut, output_line
@@ -71,7 +72,10 @@ def _ran(ran: Ran, now: datetime) -> Iterator[str]:
     number = record.pull_request if record else None
     of = _of(record.commit if record else None) + (f" of pull request {number}" if number else "")
     yield f"{summary.raw_status}, {of}, {_ago(summary.started, now)}{took}"
-    if summary.failure_reason:
+    if ran.failed is not None:
+        why = failure_text(ran.failed)
+        yield f"  step {ran.failed.name} failed" + (f": {_reason(why)}" if why else "")
+    elif summary.failure_reason:
         yield f"  {_reason(summary.failure_reason)}"
 
 
@@ -163,6 +167,7 @@ def _ran_document(ran: Ran) -> dict[str, Any]:
         "started": _time(ran.summary.started),
         "ended": _time(ran.ended),
         "failure_reason": ran.summary.failure_reason,
+        "failed_step": ran.failed and {"name": ran.failed.name, "reason": failure_text(ran.failed)},
     }
 
 

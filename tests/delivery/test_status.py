@@ -56,6 +56,8 @@ def test_it_tells_what_stands(scratch: Scratch, commits: list[str]) -> None:
         ("Succeeded", commits[0]),
     ]
     assert all(each["started"] < each["ended"] for each in found["executions"])
+    steps = [each["failed_step"] for each in found["executions"]]
+    assert (steps[0]["name"], steps[1:]) == ("Evaluate", [None, None])
     assert (found["champion"]["version"], found["champion"]["commit"]) == (1, commits[0])
     assert [(each["version"], each["commit"]) for each in found["waiting"]] == [(2, commits[1])]
     assert found["endpoint"] is None
@@ -95,7 +97,8 @@ def test_calls_are_few_and_read_only(scratch: Scratch, commits: list[str]) -> No
 
     calls = called()
     assert all(name.startswith(("Describe", "List")) for name in calls), calls
-    assert calls.total() == 4 + 1 + len(commits) + 2 + 2
+    # One of them failed: its steps tell which one it was.
+    assert calls.total() == 4 + 1 + len(commits) + 1 + 2 + 2
     assert called("--executions", "1").total() == calls.total() - len(commits) + 1
 
 

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_count,
         default=5,
         metavar="COUNT",
-        help=f"how many are shown, up to {_MOST}, a call for each; default: 5",
+        help=f"how many are shown, up to {_MOST}, a call or two for each; default: 5",
     )
     add_place_options(parser)
     parser.set_defaults(all=False)
