@@ -17,9 +17,11 @@ LARGEST_EVENT = 25 * 1024 * 1024
 def detect_trigger(environ: Mapping[str, str], start: Path) -> Trigger:
     """The trigger of this run. TriggerError, with the fix, where none can be told."""
     if environ.get("GITHUB_ACTIONS") == "true":
-        trigger = parse_github(environ, read_event(environ))
+        event = read_event(environ)
+        trigger = parse_github(environ, event)
         if environ.get("GITHUB_EVENT_NAME") == "pull_request_target":
-            _refuse_foreign_checkout(trigger, environ, start)
+            merged = (event.get("pull_request") or {}).get("merged") is True
+            _refuse_foreign_checkout(trigger, environ, start, merged=merged)
         return _with_checkout(trigger, start)
     if environ.get("CODEBUILD_BUILD_ID"):
         return _codebuild(environ, start)
@@ -71,15 +73,18 @@ def _codebuild(environ: Mapping[str, str], start: Path) -> Trigger:
     return parse_codebuild(environ, default_branch=default, heads=heads)
 
 
-def _refuse_foreign_checkout(trigger: Trigger, environ: Mapping[str, str], start: Path) -> None:
+def _refuse_foreign_checkout(
+    trigger: Trigger, environ: Mapping[str, str], start: Path, *, merged: bool
+) -> None:
     """`pull_request_target` runs with the repository's secrets; a stranger's code must not. What is
     not known to be the base's is taken for the stranger's: the merge of both, a head pushed since.
+    A head that was merged as it is has become the base's.
     """
-    if not trigger.from_fork or trigger.event is Event.PULL_REQUEST_CLOSED:
+    if not trigger.from_fork:
         return
     from ci.trigger.laptop import read_checkout
 
-    own = {environ.get("GITHUB_SHA"), trigger.base} - {trigger.commit}
+    own = {environ.get("GITHUB_SHA"), trigger.base} - (set() if merged else {trigger.commit})
     if read_checkout(start).commit in own:
         return
     raise TriggerError(

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -278,18 +279,22 @@ def test_a_git_that_is_too_old_is_told(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("action", ["synchronize", "closed", "edited"])
 @pytest.mark.parametrize("checked_out", ["head", "merge", "newer head", "base"])
 def test_a_strangers_code_is_refused_where_secrets_are(
-    work: Path, tmp_path: Path, checked_out: str
+    work: Path, tmp_path: Path, checked_out: str, action: str
 ) -> None:
-    """What a workflow checks out by the head's commit, by `refs/pull/1/merge`, by the branch."""
+    """What a workflow checks out by the head's commit, by `refs/pull/1/merge`, by the branch. That
+    it was closed makes it nobody else's: its author may edit it then, too."""
     at = {"base": commit(work, "base"), "head": commit(work, "head")}
     at["merge"] = at["newer head"] = commit(work, "more")
     git(work, "checkout", "-q", at[checked_out])
-    event = {
-        "action": "synchronize",
+    event: dict[str, Any] = {
+        "action": action,
         "pull_request": {
             "number": 1,
+            "state": "open" if action == "synchronize" else "closed",
+            "merged": False,
             "head": {"sha": at["head"], "ref": "x", "repo": {"id": 2}},
             "base": {"sha": at["base"], "ref": "main", "repo": {"id": 1}},
         },
@@ -307,6 +312,12 @@ def test_a_strangers_code_is_refused_where_secrets_are(
         return
     with pytest.raises(TriggerError, match="pull_request_target"):
         detect_trigger(environ, work)
+    if (action, checked_out) == ("closed", "head"):
+        # Merged as it is: the base's last commit is the head.
+        event["pull_request"] |= {"merged": True}
+        file.write_text(json.dumps(event))
+        merged = detect_trigger({**environ, "GITHUB_SHA": at["head"]}, work)
+        assert merged.event is Event.PULL_REQUEST_CLOSED
 
 
 @pytest.mark.parametrize(
