@@ -6,6 +6,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from ci.bootstrap.steps import plan_step
 from ci.bootstrap.table import render_changes
 from ci.bootstrap.template import Parameter, Ref, Resource, Template
 from ci.door.packaging import HANDLER
-from ci.errors import AwsError
+from ci.errors import AwsError, DeadlineReached
 from ci.local.lifecycle import Endpoint
 from ci.project.load import load_project
 from ci.sagemaker.clients import open_clients
@@ -404,6 +405,46 @@ def test_a_deploy_that_fails_says_why_and_can_be_done_again(account: Account) ->
     assert deploy({"Group": "nowhere"}).state is State.DEPLOYED
     assert deploy({}).state is State.UNCHANGED
     assert shown == [("logs", 1)] * 2
+
+
+class Slow(Stacks):
+    """An account whose stacks take `looks` to come to what they were told to be."""
+
+    looks = 0
+
+    def find(self, stack: str) -> Stack | None:
+        found = super().find(stack)
+        if found is None or found.empty or self.looks == 0:
+            return found
+        self.looks -= 1
+        return replace(found, status="CREATE_IN_PROGRESS")
+
+
+@pytest.mark.endpoint
+@pytest.mark.parametrize("left", [60.0, 0.0])
+def test_a_stack_that_is_still_made_is_waited_for_until_the_deadline(
+    account: Account, left: float
+) -> None:
+    name = f"slow-{left:.0f}"
+    group = Resource(kind="AWS::Logs::LogGroup", properties={"LogGroupName": name})
+    template = Template(name=name, description="a group", parameters={}, resources={"Group": group})
+    stacks = Slow(open_clients("us-east-1", {}, endpoint=account.endpoint.address))
+    step = plan_step(template, stacks.find(name), {}, stack=name)
+    stacks.looks = 3
+    means = Means(
+        stacks=stacks,
+        store=str,
+        sleep=lambda _: time.sleep(0.1),
+        left=lambda: left,
+        show=lambda _stack, _changes: None,
+    )
+    if left:
+        assert deploy_step(means, step, execute=True).state is State.DEPLOYED
+        assert stacks.looks == 0
+    else:
+        with pytest.raises(DeadlineReached, match="still CREATE_IN_PROGRESS"):
+            deploy_step(means, step, execute=True)
+        assert stacks.looks == 2
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
