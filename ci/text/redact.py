@@ -99,7 +99,10 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str] = (), *, mask_accounts: bool = False) -> None:
         self._forms: set[str] = set()
-        self._secrets: re.Pattern[str] | None = None
+        self._short: re.Pattern[str] | None = None
+        self._heads: re.Pattern[str] | None = None
+        self._long: dict[str, list[str]] = {}
+        self._wrapped: dict[str, re.Pattern[str]] = {}
         self._mask_accounts = mask_accounts
         self.learn(*secrets)
 
@@ -107,15 +110,22 @@ class Redactor:
         """Redact these values too from now on."""
         self._forms |= {form for secret in secrets for form in _forms(secret)}
         longest_first = sorted(self._forms, key=lambda form: (-len(form), form))
-        joined = "|".join(_pattern(form) for form in longest_first)
-        # From each place on, so that of secrets that overlap none is left in part.
-        self._secrets = re.compile(f"(?=({joined}))") if joined else None
+        long = [form for form in longest_first if len(form) >= _SHORTEST_WRAPPED]
+        self._short = _any_of(map(re.escape, longest_first[len(long) :]))
+        # A session token over line breaks is a pattern of 50 KB in each of its forms: what begins
+        # like one is looked for, and the rest compiled where something does.
+        heads = dict.fromkeys(form[:_SHORTEST_WRAPPED] for form in long)
+        self._heads = _any_of(map(_over_lines, heads))
+        self._long = {}
+        for form in long:
+            self._long.setdefault(form[0], []).append(form)
 
     def __repr__(self) -> str:
         return "Redactor(...)"
 
     def text(self, value: str) -> str:
-        """`value` with every secret replaced by `[redacted]`; doing it twice changes nothing.
+        """`value` with every secret replaced by `[redacted]`. Doing it twice shows no more: what
+        stands right behind a masked value may go with it.
 
         Looked for is also what a reader sees; colours and the like within a secret are left.
         """
@@ -134,14 +144,27 @@ class Redactor:
 
     def _spans(self, text: str) -> Iterator[tuple[int, int, str]]:
         """Where secrets stand, and what is shown in their place."""
-        if self._secrets is not None:
-            yield from ((*found.span(1), _MASK) for found in self._secrets.finditer(text))
+        if self._short is not None:
+            yield from ((*found.span(1), _MASK) for found in self._short.finditer(text))
+        if self._heads is not None:
+            yield from ((*span, _MASK) for span in self._over_lines(self._heads, text))
         for pattern, group in _GROUPS:
             yield from ((*found.span(group), _MASK) for found in pattern.finditer(text))
         if _ELLIPSIS in text:
             yield from ((*span, _MASK) for span in self._cut(text))
         if self._mask_accounts:
             yield from ((*found.span(), ACCOUNT_MASK) for found in _ACCOUNT.finditer(text))
+
+    def _over_lines(self, heads: re.Pattern[str], text: str) -> Iterator[tuple[int, int]]:
+        """Where the longer forms stand."""
+        for head in heads.finditer(text):
+            for form in self._long[text[head.start()]]:
+                if form not in self._wrapped:
+                    self._wrapped[form] = re.compile(_over_lines(form))
+                found = self._wrapped[form].match(text, head.start())
+                if found is not None:
+                    yield found.span()
+                    break
 
     def _cut(self, text: str) -> Iterator[tuple[int, int]]:
         """What is left of secrets that an ellipsis cuts short: a text may be cut before it is known
@@ -214,7 +237,12 @@ def _base64_forms(raw: bytes) -> set[str]:
     return found | {form.translate(_URL_ALPHABET) for form in found}
 
 
-def _pattern(form: str) -> str:
+def _over_lines(form: str) -> str:
     """Longer forms are found across line breaks: of 76-column base64, of a terminal, of YAML."""
-    characters = [re.escape(character) for character in form]
-    return (_WRAP if len(form) >= _SHORTEST_WRAPPED else "").join(characters)
+    return _WRAP.join(map(re.escape, form))
+
+
+def _any_of(patterns: Iterable[str]) -> re.Pattern[str] | None:
+    """From each place on, so that of secrets that overlap none is left in part."""
+    joined = "|".join(patterns)
+    return re.compile(f"(?=({joined}))") if joined else None
