@@ -103,6 +103,8 @@ class Redactor:
         self._heads: re.Pattern[str] | None = None
         self._long: dict[str, list[str]] = {}
         self._wrapped: dict[str, re.Pattern[str]] = {}
+        self._cuts: re.Pattern[str] | None = None
+        self._by_cut: dict[str, list[str]] = {}
         self._mask_accounts = mask_accounts
         self.learn(*secrets)
 
@@ -119,6 +121,11 @@ class Redactor:
         self._long = {}
         for form in long:
             self._long.setdefault(form[0], []).append(form)
+        self._by_cut = {}
+        for form in longest_first:
+            if len(form) > _SHORTEST_CUT:
+                self._by_cut.setdefault(form[:_SHORTEST_CUT], []).append(form)
+        self._cuts = _any_of(map(re.escape, self._by_cut))
 
     def __repr__(self) -> str:
         return "Redactor(...)"
@@ -173,13 +180,11 @@ class Redactor:
         begin = 0
         for found in re.finditer(_ELLIPSIS, text):
             begin, end = max(begin, found.start() - longest), found.start()
-            for form in self._forms if end - begin >= _SHORTEST_CUT else ():
-                start = text.find(form[:_SHORTEST_CUT], begin, end)
-                while start >= 0:
-                    if form.startswith(text[start:end]):
-                        yield start, end
-                        break
-                    start = text.find(form[:_SHORTEST_CUT], start + 1, end)
+            for head in self._cuts.finditer(text, begin, end) if self._cuts else ():
+                rest = text[head.start() : end]
+                if any(form.startswith(rest) for form in self._by_cut[head[1]]):
+                    yield head.start(), end
+                    break
             begin = found.end()
 
     def value(self, value: _T) -> _T:

@@ -3,6 +3,8 @@
 import base64
 import html
 import json
+import random
+import string
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -239,3 +241,18 @@ def test_what_is_learnt_later_is_redacted_from_then_on() -> None:
     redactor.learn("")
     assert redactor.text("plain") == "plain"
     assert "learnt" not in repr(redactor)
+
+
+def test_long_secrets_are_known_in_no_time_and_found_over_lines() -> None:
+    """Session tokens of AWS and of a runner: a second for each would be one of every start."""
+    numbers = random.Random(7)
+    tokens = ["".join(numbers.choices(string.ascii_letters, k=1_500)) for _ in range(4)]
+    began = time.process_time()
+    redactor = Redactor(tokens)
+    assert redactor.text("nothing of them") == "nothing of them"
+    assert time.process_time() - began < 1.0
+    for token in tokens:
+        wrapped = "\n".join(token[at : at + 76] for at in range(0, 1_500, 76))
+        assert redactor.text(f"a {wrapped} b {token[:16]}-other") == (
+            f"a [redacted] b {token[:16]}-other"
+        )
