@@ -2,12 +2,10 @@
 
 import io
 import json
-import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +17,13 @@ from support.scratch import BUCKET, Result, Scratch, new_scratch, quality_defini
 
 from ci.approval.manual_approval import PLACES
 from ci.bootstrap.deploying import Deployment, Means, State, deploy_step
-from ci.bootstrap.scope import plan_setup
-from ci.bootstrap.standing import stands_already
 from ci.bootstrap.steps import plan_step
-from ci.bootstrap.table import render_changes
 from ci.bootstrap.template import Parameter, Ref, Resource, Template
 from ci.door.packaging import HANDLER
 from ci.errors import AwsError, DeadlineReached
 from ci.local.lifecycle import Endpoint
-from ci.project.load import load_project
 from ci.sagemaker.clients import open_clients
-from ci.sagemaker.stacks import ResourceChange, Stack, Stacks
+from ci.sagemaker.stacks import Stack, Stacks
 
 PROJECT = """
 version: 1
@@ -452,113 +446,3 @@ def wait_until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < ends
         time.sleep(0.1)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (("nothing",), "there is no template 'nothing'"),
-        (("--yes",), "--yes says so to --deploy alone"),
-        (("--deploy", "--out", "x"), "two things"),
-        (("--name", "3d_models"), "no stack can be called 3d_models-events"),
-        (("--parameter", "Nothing=1"), "no template has a parameter 'Nothing'"),
-        (("--parameter", "Nothing"), "has no value"),
-    ],
-)
-def test_bad_usage_is_told_before_anything_is_called(
-    arguments: tuple[str, ...], said: str, tmp_path: Path
-) -> None:
-    scratch = new_scratch(tmp_path / "repository", PROJECT)
-    scratch.define({})
-    scratch.git("remote", "add", "origin", "https://github.com/acme/mlops")
-    scratch.commit("first")
-    scratch.environ.update(aws_environ("http://127.0.0.1:9"))
-    done = scratch.run("bootstrap", "--json", *arguments)
-    assert done.code == 2
-    assert said in done.document["error"]["what"]
-
-
-def test_a_checkout_without_a_remote_asks_for_the_repository(tmp_path: Path) -> None:
-    scratch = new_scratch(tmp_path / "repository", PROJECT)
-    scratch.define({})
-    scratch.commit("first")
-    done = scratch.run("bootstrap", "--json")
-    assert (done.code, done.document["error"]["fix"]) == (2, "--repository OWNER/NAME")
-    done = scratch.run("bootstrap", "--json", "--repository", "acme/other")
-    assert done.document["templates"][0]["stack"] == "other-artifacts"
-
-
-class _Refusing(BaseHTTPRequestHandler):
-    """S3, as it answers a HEAD of a bucket that is another account's: without a reason."""
-
-    def do_HEAD(self) -> None:
-        self.send_response(403)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-def test_a_bucket_of_another_account_is_told_as_such(tmp_path: Path) -> None:
-    scratch = new_scratch(tmp_path / "repository", f"{PROJECT}artifacts: {{bucket: taken}}\n")
-    scratch.define({})
-    project = load_project(scratch.root / "sagemaker-gitops.yaml")
-    setup = plan_setup(project, repository="acme/mlops", default_branch="main")
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Refusing) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        clients = open_clients("us-east-1", aws_environ(f"http://127.0.0.1:{server.server_port}"))
-        with pytest.raises(AwsError) as caught:
-            stands_already(clients, "artifacts", None, setup)
-        server.shutdown()
-        thread.join()
-    assert caught.value.where == "s3://taken"
-    assert "belongs to another account" in (caught.value.why or "")
-    assert "bucket: NAME" in (caught.value.fix or "")
-    assert '"s3:ListBucket"' in (caught.value.fix or "")
-
-
-def test_which_value_a_parameter_takes() -> None:
-    template = Template(
-        name="t",
-        description="",
-        parameters={
-            "Name": Parameter(description="", default="new", settled=True),
-            "Days": Parameter(description="", default=30),
-            "Fresh": Parameter(description="", default="x"),
-        },
-        resources={},
-    )
-    held = Stack(
-        name="s", id="s", status="UPDATE_COMPLETE", parameters={"Name": "old", "Days": "7"}
-    )
-    new = plan_step(template, None, {}, stack="s")
-    assert (new.create, new.parameters) == (True, {"Name": "new", "Days": "30", "Fresh": "x"})
-    step = plan_step(template, held, {}, stack="s")
-    assert (step.create, step.parameters) == (False, {"Name": "new", "Fresh": "x"})
-    assert step.kept == {"Days": "7"}
-    assert plan_step(template, held, {"Days": "9", "Else": "1"}, stack="s").parameters == {
-        "Name": "new",
-        "Days": "9",
-        "Fresh": "x",
-    }
-
-
-def test_the_table_of_changes_says_what_is_made_anew() -> None:
-    changes = [
-        ResourceChange(action="Modify", resource="B", kind="AWS::S3::Bucket", replacement="True"),
-        ResourceChange(action="Add", resource="Queue", kind="AWS::SQS::Queue"),
-        ResourceChange(
-            action="Modify",
-            resource="R",
-            kind="AWS::IAM::Role",
-            replacement="False",
-            scope=("Tags",),
-        ),
-    ]
-    assert list(render_changes(changes)) == [
-        "+ Queue  AWS::SQS::Queue",
-        "~ B      AWS::S3::Bucket  made anew",
-        "~ R      AWS::IAM::Role   Tags",
-    ]
-    assert list(render_changes([])) == ["(none)"]
