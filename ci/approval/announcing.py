@@ -32,9 +32,9 @@ def announce(subject: Subject, approval: ApprovalStatus) -> Iterator[str]:
 def _served(subject: Subject) -> Iterator[str]:
     """The model that the endpoint serves, and what the package measured against it."""
     name, packages = subject.job.target.pipeline.endpoint, subject.adapter.packages
-    endpoint = None if name is None else packages.endpoint(name)
     if name is None:
         return
+    endpoint = packages.endpoint(name)
     if endpoint is None:
         yield f"there is no endpoint {name} yet"
     elif endpoint.model_package is None:

@@ -293,7 +293,7 @@ def _notes(package: ModelPackage, endpoint: EndpointFact | None) -> tuple[str, .
 def _served(endpoint: EndpointFact | None) -> str:
     """`quality v3`; empty where it serves nothing of the registry."""
     arn = endpoint.package if endpoint is not None else None
-    return (arn or "").rpartition(":model-package/")[2].replace("/", " v")
+    return resource_name(arn).replace("/", " v") if arn else ""
 
 
 def _told(error: GitOpsError) -> str:

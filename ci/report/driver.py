@@ -10,6 +10,7 @@ of any other is kept, the one that says what is executed as well.
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 
@@ -27,8 +28,7 @@ _SHELL = re.compile(
     r"|No (?:GPUs|Neurons) detected \(normal if no \w+ installed\).*"
 )
 _CONFIG = re.compile(r"\++ cat /opt/ml/input/config/\w+\.json")
-_VARIABLE = re.compile(r"\w+=")
-_DUMP, _LAST_VARIABLE = "Environment Variables:", "SM_TRAINING_ENV={"
+_LAST_VARIABLE = "SM_TRAINING_ENV={"
 _TRACE = re.compile(r"Command failed with exit code \d+\. Traceback: Traceback \(most recent .*")
 # A process that a signal ended (`died with …`) is told nowhere else.
 _RAISED = re.compile(r"subprocess\.CalledProcessError: Command .* returned non-zero exit status .*")
@@ -40,10 +40,26 @@ _TOOLKIT = re.compile(
 _SCRIPT_ERROR = re.compile(rf"{_STAMP}ERROR    ExecuteUserScriptError:")
 _COMMAND = re.compile(r'Command ".*"')
 _LONGEST_ERROR = 100  # lines: the toolkit repeats what the script wrote last
-_INVOKING, _TRAINING_ENV = "Invoking script with the following command:", "Training Env:"
-_IN_TRAINING_ENV = re.compile(r"|Environment variables:|\w+=.*|[{}]| {4,}\S.*")
+_INVOKING = "Invoking script with the following command:"
 _TRACEBACK = "Traceback (most recent call last):"
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?:: \S.*)?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Dump:
+    """How an environment is told: its heading, its lines, and what may stand before it."""
+
+    heading: str
+    line: re.Pattern[str]
+    before: re.Pattern[str]
+
+
+_OF_DRIVER = _Dump(heading="Environment Variables:", line=re.compile(r"\w+=.*"), before=_SHELL)
+_OF_TOOLKIT = _Dump(
+    heading="Training Env:",
+    line=re.compile(r"|Environment variables:|\w+=.*|[{}]| {4,}\S.*"),
+    before=_TOOLKIT,
+)
 
 
 def leave_out_driver(lines: Sequence[str]) -> tuple[str, ...]:
@@ -82,11 +98,11 @@ def _theirs(lines: Sequence[str]) -> list[bool]:
     theirs = [(_SHELL.fullmatch(line) or _TOOLKIT.fullmatch(line)) is not None for line in lines]
     for index, line in enumerate(lines):
         if line.startswith(_LAST_VARIABLE):
-            _mark(theirs, _dump_start(lines, index), index)
+            _mark(theirs, _dump_start(lines, index, _OF_DRIVER), index)
         elif _TRACE.fullmatch(line):
             _mark(theirs, index, _trace_end(lines, index))
         elif line == _INVOKING:
-            _mark(theirs, _toolkit_dump_start(lines, index), index)
+            _mark(theirs, _dump_start(lines, index, _OF_TOOLKIT), index)
         elif _SCRIPT_ERROR.fullmatch(line):
             _mark(theirs, index, _script_error_end(lines, index))
         elif index and _CONFIG.fullmatch(lines[index - 1]) and line.startswith("{"):
@@ -102,16 +118,17 @@ def _mark(theirs: list[bool], first: int, last: int) -> None:
     theirs[first : last + 1] = [True] * (last + 1 - first)
 
 
-def _dump_start(lines: Sequence[str], last: int) -> int:
-    """The first of the variables that end at `last`, or the heading before them. Values may hold
-    line breaks: without the heading only variables that follow one another count."""
+def _dump_start(lines: Sequence[str], last: int, dump: _Dump) -> int:
+    """The first of the lines that tell the environment up to `last`, or the heading before them.
+    Values may hold line breaks: without the heading only lines of its form that follow one another
+    count."""
     for at in range(last - 1, -1, -1):
-        if lines[at] == _DUMP:
+        if lines[at] == dump.heading:
             return at
-        if _SHELL.fullmatch(lines[at]):
+        if dump.before.fullmatch(lines[at]):
             break
     first = last
-    while first and _VARIABLE.match(lines[first - 1]):
+    while first and dump.line.fullmatch(lines[first - 1]):
         first -= 1
     return first
 
@@ -124,19 +141,6 @@ def _trace_end(lines: Sequence[str], start: int) -> int:
         if not lines[at].startswith(" "):
             break
     return start - 1
-
-
-def _toolkit_dump_start(lines: Sequence[str], last: int) -> int:
-    """The first of the lines that tell the environment up to `last`, or the heading before them."""
-    for at in range(last - 1, -1, -1):
-        if lines[at] == _TRAINING_ENV:
-            return at
-        if _TOOLKIT.fullmatch(lines[at]):
-            break
-    first = last
-    while first and _IN_TRAINING_ENV.fullmatch(lines[first - 1]):
-        first -= 1
-    return first
 
 
 def _script_error_end(lines: Sequence[str], start: int) -> int:

@@ -17,6 +17,7 @@ from ci.project.names import OWN
 from ci.project.owned import own_names
 from ci.project.target import is_isolated
 from ci.sagemaker.adapter import SageMaker
+from ci.sagemaker.arn import resource_name
 from ci.sagemaker.model import DeployedPipeline
 from ci.sagemaker.removal import CONFIG, ENDPOINT, MODEL, HostedKind
 from ci.session.session import Session
@@ -163,7 +164,7 @@ class _Work:
         if found is None:
             return
         metadata: Mapping[str, str] = found.get("CustomerMetadataProperties") or {}
-        label = f"model package {arn.rsplit(':model-package/', 1)[-1]}"
+        label = f"model package {resource_name(arn)}"
         if found.get("ModelPackageGroupName") in self._production:
             self._leave(label, "it is in the group of the project's production")
         elif metadata.get(_METADATA, self._number) != self._number:

@@ -7,6 +7,7 @@ from typing import Any
 from ci.execution.words import format_duration
 from ci.metrics.steps import failure_text
 from ci.registry.packages import read_provenance
+from ci.sagemaker.arn import resource_name
 from ci.sagemaker.model import ModelPackage
 from ci.text.clean import clean, cut, output_line
 from ci.text.wrap import wrap_line
@@ -95,7 +96,7 @@ def _waiting(standing: Standing, now: datetime) -> Iterator[str]:
 def _endpoint(standing: Standing) -> Iterator[str]:
     name, found = standing.target.pipeline.endpoint, standing.endpoint
     if found is not None:
-        serves = (found.model_package or "").rpartition(":model-package/")[2]
+        serves = resource_name(found.model_package or "")
         why = f": {_reason(found.failure_reason)}" if found.failure_reason else ""
         yield f"{found.name}: {found.status}{f', serves {serves}' if serves else ''}{why}"
     elif name is not None and not any(each.startswith("endpoint") for each in standing.unread):

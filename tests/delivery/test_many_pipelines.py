@@ -33,13 +33,12 @@ def test_a_pipeline_that_cannot_be_prepared_leaves_nobody_waiting(tmp_path: Path
     assert done.document["error"]["type"] == "DefinitionError"
 
 
-def test_each_pipeline_is_given_the_parameters_of_the_environment_that_it_declares(
-    tmp_path: Path,
-) -> None:
+def two_pipelines(tmp_path: Path, *, main: str) -> Scratch:
+    """`rows` declares the parameter Rows, `none` declares none; `main` are the environment's."""
     project = (
         "version: 1\nregion: us-east-1\nrole: arn:aws:iam::000000000000:role/any\npipelines:\n"
         "  rows: {definition: rows.yaml}\n  none: {definition: none.yaml}\n"
-        "environments:\n  main: {parameters: {Rows: 12}}\n"
+        f"environments:\n  main: {{parameters: {main}}}\n"
     )
     scratch = new_scratch(tmp_path / "repository", project)
     declared = "Parameters: [{Name: Rows, Type: Integer, DefaultValue: 1}]\n"
@@ -47,13 +46,21 @@ def test_each_pipeline_is_given_the_parameters_of_the_environment_that_it_declar
     scratch.write("none.yaml", DEFINITION)
     scratch.commit()
     scratch.environ |= {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/dev/null"}
+    return scratch
+
+
+def test_each_pipeline_is_given_the_parameters_of_the_environment_that_it_declares(
+    tmp_path: Path,
+) -> None:
+    scratch = two_pipelines(tmp_path, main="{Rows: 12}")
     shown = scratch.run("plan", timeout=30)
     assert shown.code == 0, shown.err
     rows, none = shown.out.split("Plan for ")[1:]
     assert "given 12" in rows
     assert "given" not in none
     assert scratch.run("validate", timeout=30).code == 0
-    scratch.write("sagemaker-gitops.yaml", project.replace("{Rows: 12}", "{Row: 12}"))
+    project = scratch.root / "sagemaker-gitops.yaml"
+    scratch.write(project.name, project.read_text().replace("{Rows: 12}", "{Row: 12}"))
     wrong = scratch.run("plan", "--json", timeout=30)
     assert wrong.code == 2
     assert wrong.document["error"]["fix"] == "write Rows"
@@ -136,17 +143,7 @@ def parameter_problem(scratch: Scratch, given: dict[str, str]) -> str:
 
 
 def test_a_name_that_is_nearly_declared_is_told_where_some_were_compiled(tmp_path: Path) -> None:
-    project = (
-        "version: 1\nregion: us-east-1\nrole: arn:aws:iam::000000000000:role/any\npipelines:\n"
-        "  rows: {definition: rows.yaml}\n  none: {definition: none.yaml}\n"
-        "environments:\n  main: {parameters: {Row: 12, Quux: 1}}\n"
-    )
-    scratch = new_scratch(tmp_path / "repository", project)
-    declared = "Parameters: [{Name: Rows, Type: Integer, DefaultValue: 1}]\n"
-    scratch.write("rows.yaml", DEFINITION + declared)
-    scratch.write("none.yaml", DEFINITION)
-    scratch.commit()
-    scratch.environ |= {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/dev/null"}
+    scratch = two_pipelines(tmp_path, main="{Row: 12, Quux: 1}")
     told = scratch.run("plan", "rows", timeout=30)
     assert told.code == 0, told.err
     assert "declares a parameter Row; did you mean Rows?" in told.err
