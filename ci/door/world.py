@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ci.execution.model import Change
 from ci.execution.words import format_change
+from ci.project.target import region_of_job
 from ci.sagemaker.clients import Clients, open_clients
 from ci.text.environment import secrets_in
 from ci.text.redact import Redactor
@@ -35,8 +36,7 @@ class World:
     @property
     def region(self) -> str:
         """The function's own."""
-        found = self.environ.get("AWS_REGION") or self.environ.get("AWS_DEFAULT_REGION")
-        return found or "us-east-1"
+        return region_of_job(self.environ) or "us-east-1"
 
     def clients(self) -> Clients:
         """With the function's own role, in its own region: CodePipeline's is the same."""

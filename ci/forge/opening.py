@@ -17,6 +17,7 @@ from ci.forge import bitbucket, github, gitlab
 from ci.forge.http import checked_token
 from ci.forge.model import Forge
 from ci.project.model import ForgeKind, ForgeSettings, Project, TokenSource
+from ci.project.target import region_of_job
 from ci.trigger.model import Door, Trigger
 from ci.trigger.values import codecommit_region, is_codecommit
 
@@ -256,7 +257,7 @@ def _read(
 
 def _region(environ: Mapping[str, str], region: str | None) -> str:
     """The job's own, else the project's."""
-    found = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or region
+    found = region_of_job(environ) or region
     if not found:
         raise ForgeError("no AWS region is known", fix="region: us-east-1  # in the project file")
     return found

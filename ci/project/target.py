@@ -16,6 +16,11 @@ _PARAMETER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,255}")
 _TAG_VALUE = re.compile(r"[^\w\s.:/=+\-@]")
 
 
+def region_of_job(environ: Mapping[str, str]) -> str | None:
+    """What AWS's own tools take where no region is named."""
+    return environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or None
+
+
 def in_region(project: Project, region: str | None) -> Project:
     """The project with all of its environments in this region: what the command line says goes
     before what the file says. UsageError for a text that is none."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ci.errors import UsageError
 from ci.project.model import Project, Target
-from ci.project.target import choose_environment, resolve_target
+from ci.project.target import choose_environment, region_of_job, resolve_target
 from ci.sagemaker.adapter import SageMaker
 from ci.sagemaker.clients import open_clients
 from ci.trigger.model import Trigger
@@ -96,7 +96,7 @@ def open_session(
         environment=choose_environment(project, trigger, environment),
         environ=environ,
         role_default=LOCAL_ROLE if local else None,
-        region_default=environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION"),
+        region_default=region_of_job(environ),
         reach=("--local",) if local else (),
     )
 

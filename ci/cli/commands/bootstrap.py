@@ -83,17 +83,16 @@ def _chosen(names: "Sequence[str]") -> "Sequence[str]":
 
 def _setup(arguments: argparse.Namespace, shell: Shell) -> "Setup":
     from ci.bootstrap.scope import plan_setup
+    from ci.project.target import region_of_job
 
     project = shell.load_project()
     repository, branch = _repository(arguments, shell, project.root)
-    environ = shell.environ
-    told = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
     return plan_setup(
         project,
         repository=repository,
         default_branch=branch,
         name=arguments.name,
-        region=arguments.region or project.region or told,
+        region=arguments.region or project.region or region_of_job(shell.environ),
     )
 
 

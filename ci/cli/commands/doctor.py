@@ -72,7 +72,7 @@ def _placed(arguments: argparse.Namespace, site: "Site") -> "Site":
     """The site with what the project file and its environment say."""
     from dataclasses import replace
 
-    from ci.project.target import choose_environment
+    from ci.project.target import choose_environment, region_of_job
     from ci.sagemaker.clients import open_clients
     from ci.sagemaker.credentials import find_web_identity
     from ci.session.session import LOCAL_ROLE, point_at_local
@@ -90,7 +90,7 @@ def _placed(arguments: argparse.Namespace, site: "Site") -> "Site":
     role = role or (LOCAL_ROLE if arguments.local else None)
     region = arguments.region or (place.region if place else None)
     region = region or (project.region if project else None)
-    region = region or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
+    region = region or region_of_job(environ)
     account = role.split(":")[4] if role else None
     bucket = project.artifacts.bucket if project else None
     if bucket is None and region and account:

@@ -148,10 +148,9 @@ def _drafts(
         render_workflow,
     )
     from ci.project.requirements import sdk_requirements
+    from ci.project.target import region_of_job
 
-    environ = shell.environ
-    region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or None
-    region = region if arguments.region is None else arguments.region
+    region = region_of_job(shell.environ) if arguments.region is None else arguments.region
     _check(arguments, region)
     texts = {
         FILE_NAME: render_project(
